@@ -1,0 +1,28 @@
+// Money in int64 nano-dollars. One 128-bit product sum, rounded up once; never a float. Pure.
+// Prices: nano-dollars per million tokens (v1::ModelPrice).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "signalbox/v1/compiled.pb.h"
+#include "signalbox/v1/spend.pb.h"
+
+namespace signalbox {
+
+// ceil(Σ tokens × price / 10^6). Cached and cache-write tokens are parts of input and priced apart where the price
+// says so; reasoning is part of output. Saturates at INT64_MAX; negative counts are taken as 0.
+int64_t CostNanos(const v1::TokenUsage& usage, const v1::ModelPrice& price);
+
+// The most one attempt can cost: input_nanos + ceil(choices × output_cap × output price / 10^6). Saturating.
+int64_t BoundNanos(int64_t input_nanos, int64_t choices, int64_t output_cap, int64_t output_nanos_per_mtok);
+
+// The dearest price an input token of this model can have (input, cache write), nano-dollars per million tokens.
+int64_t DearestInputPrice(const v1::ModelPrice& price);
+
+// The largest output cap whose bound is at most `nanos`, or -1 when not even 0 tokens fit. The inverse of BoundNanos.
+int64_t LargestCapWithin(int64_t nanos, int64_t input_nanos, int64_t choices, int64_t output_nanos_per_mtok);
+
+std::string FormatDollars(int64_t nanos);  // nine decimals, sign kept: "1.250000000"
+
+}  // namespace signalbox

@@ -1,0 +1,79 @@
+// Walks one request through one compiled route. Pure: no I/O, clock or threads; whoever drives it (the proxy, the
+// simulator) answers its questions. Contract: call Next once, then the On... method that the step asks for, until
+// Finish. The route must have passed CheckCompiledRoute; route and view outlive the walker.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/route/request_view.h"
+#include "signalbox/v1/compiled.pb.h"
+
+namespace signalbox {
+
+// The consecutive limits of one success chain, to be decided together. Answer with OnLimits.
+struct CheckLimits {
+  std::vector<uint32_t> elements;
+  std::vector<v1::Scalar> identifiers;  // one per element
+};
+
+// Answer with OnModel.
+struct CallModel {
+  uint32_t element = 0;
+};
+
+struct Finish {
+  enum class Kind { kAnswered, kRefused };  // a model answered; or the gateway says no
+  Kind kind = Kind::kRefused;
+  int status = 0;        // kRefused: 400 missing_identifier, 429 limit_exceeded, 502 model_failed, 403 no_model, or the
+  std::string code;      // end element's own status with code `route_ended`
+  std::string message;
+  std::string param;     // the field at fault, if one is
+};
+
+using Step = std::variant<CheckLimits, CallModel, Finish>;
+
+// One element passed and the output taken from it (empty at the last one).
+struct TrailEntry {
+  uint32_t element = 0;
+  std::string_view output;
+};
+
+class Walker {
+ public:
+  // `draw` decides percentages without a sticky key: uniform in [0, 10000).
+  Walker(const v1::CompiledRoute& route, const RequestView& request, uint32_t draw);
+
+  Step Next();
+  // `passed` of the asked limits held, in order; fewer than all: the one after them denied.
+  Step OnLimits(size_t passed);
+  // `answered`: the model's response is what the client gets (its own 4xx included).
+  Step OnModel(bool answered);
+
+  const std::vector<TrailEntry>& trail() const { return trail_; }
+  std::string Path() const;  // start/plan/free-requests/...
+  // Whether a model can still be reached from where the walk stands (else holds are released).
+  bool CanReachModel() const;
+
+ private:
+  Step Advance(uint32_t element);
+  void Take(std::string_view output);
+
+  const v1::CompiledRoute& route_;
+  const RequestView& request_;
+  const uint32_t draw_;
+  enum class LastEdge { kNone, kLimit, kModel } last_edge_ = LastEdge::kNone;
+  bool model_answered_ = false;
+  std::vector<uint32_t> asked_;  // limits asked about and not answered yet
+  std::vector<TrailEntry> trail_;
+};
+
+// Whether every index, share and reference of `route` is in range, so that no walk can leave it. Errors name the
+// route and the element. Run on every blob that comes from a peer or a disk.
+absl::Status CheckCompiledRoute(const v1::CompiledRoute& route);
+
+}  // namespace signalbox
