@@ -1,0 +1,27 @@
+#include "common/manifest.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/sha256.h"
+
+namespace signalbox {
+
+std::string ManifestSha256(const std::vector<v1::ManifestEntry>& manifest) {
+  std::string text;
+  for (const v1::ManifestEntry& entry : manifest) {
+    text.append(entry.name()).push_back('\0');
+    text.append(entry.sha256()).push_back('\n');
+  }
+  return Sha256Hex(text);
+}
+
+std::string RouteResource(const std::string& gateway, const std::string& route_id) {
+  return absl::StrCat("gateways/", gateway, "/routes/", route_id);
+}
+std::string ProviderResource(const std::string& gateway, const std::string& name) {
+  return absl::StrCat("gateways/", gateway, "/providers/", name);
+}
+std::string KeyResource(const std::string& gateway, const std::string& id) {
+  return absl::StrCat("gateways/", gateway, "/keys/", id);
+}
+
+}  // namespace signalbox

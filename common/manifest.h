@@ -1,0 +1,19 @@
+// The identity of a snapshot's content, computed alike by who publishes and who applies. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "signalbox/v1/snapshot.pb.h"
+
+namespace signalbox {
+
+// Hex sha256 over each "name\0" + sha256 (32 bytes) + "\n"; `manifest` must be ordered by name.
+std::string ManifestSha256(const std::vector<v1::ManifestEntry>& manifest);
+
+// gateways/<gateway>/{routes,providers,keys}/<id>
+std::string RouteResource(const std::string& gateway, const std::string& route_id);
+std::string ProviderResource(const std::string& gateway, const std::string& name);
+std::string KeyResource(const std::string& gateway, const std::string& id);
+
+}  // namespace signalbox

@@ -1,0 +1,65 @@
+// The one place, besides *_service and *_client files, that knows gRPC: credentials, tokens, status conversion.
+// Any thread.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace signalbox {
+
+// PEM files. A server uses cert and key, and asks clients for a certificate when `ca` is given (mutual TLS); a client
+// checks its server against `ca` and shows cert and key when given.
+struct TlsFiles {
+  std::string cert;
+  std::string key;
+  std::string ca;
+  bool empty() const { return cert.empty() && key.empty() && ca.empty(); }
+};
+
+// Whether `address` (host:port) is bound to loopback only. Host names other than localhost count as not.
+bool IsLoopback(std::string_view address);
+
+// FAILED_PRECONDITION when the address is off loopback and there is no certificate; the message names the flags.
+absl::Status CheckListenerIsSafe(std::string_view address, const TlsFiles& tls);
+
+// Loopback without TLS: plain text. Else TLS. NOT_FOUND when a file cannot be read.
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(const std::string& address,
+                                                                           const TlsFiles& tls);
+absl::StatusOr<std::shared_ptr<grpc::Channel>> NewChannel(const std::string& target, const TlsFiles& tls);
+
+// Client side: sends `authorization: Bearer <token>`.
+void AddToken(grpc::ClientContext& context, const std::string& token);
+// The first line of a token file. NOT_FOUND, or FAILED_PRECONDITION when the file is readable by others.
+absl::StatusOr<std::string> ReadTokenFile(const std::string& path);
+
+grpc::Status ToGrpcStatus(const absl::Status& status);   // faults travel as binary details
+absl::Status FromGrpcStatus(const grpc::Status& status);
+
+enum class Role { kAdmin, kProxy };
+
+struct Caller {
+  std::string token_id;
+  std::string name;  // author in versions and deployments
+  Role role = Role::kProxy;
+};
+
+// Who may. Implementations are thread-safe.
+class TokenAuthority {
+ public:
+  virtual ~TokenAuthority() = default;
+  // UNAUTHENTICATED for a token that is unknown or revoked.
+  virtual absl::StatusOr<Caller> Authenticate(std::string_view token) const = 0;
+};
+
+// The caller of an RPC. UNAUTHENTICATED without a valid bearer token, PERMISSION_DENIED for the wrong role (an admin
+// token may do what a proxy token may).
+absl::StatusOr<Caller> Authorize(const grpc::ServerContextBase& context, const TokenAuthority& authority,
+                                 Role required);
+
+}  // namespace signalbox

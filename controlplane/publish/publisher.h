@@ -1,0 +1,27 @@
+// Pushes what the store published to every connected proxy and knows what each runs. Stage two of a configuration's
+// life: store -> publisher -> proxies. Thread-safe; owned by the control plane; the source outlives it.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/clock.h"
+#include "controlplane/publish/snapshot_source.h"
+#include "signalbox/v1/route.pb.h"
+#include "signalbox/v1/snapshot.pb.h"
+
+namespace signalbox {
+
+class Publisher {
+ public:
+  virtual ~Publisher() = default;
+  // Call after every commit that changed the snapshot. Returns at once; commits within kDebounceUs travel together.
+  virtual void OnCommitted() = 0;
+  // Waits until every proxy that is connected, or was within the last two minutes, applied content at least as new as
+  // `sequence` or refused it; at most `wait_ms`. One result a proxy, ordered by id.
+  virtual std::vector<v1::ProxyResult> WaitForFleet(int64_t sequence, int wait_ms) = 0;
+  virtual std::vector<v1::ProxyStatus> Fleet() const = 0;
+};
+
+}  // namespace signalbox

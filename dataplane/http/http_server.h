@@ -1,0 +1,82 @@
+// The proxy's HTTP/1.1 front: one per worker, on the worker's own io_context and listener (SO_REUSEPORT), Beast inside.
+// Reads head and body within limits, refuses ambiguous framing (400 and close), hands over one exchange at a time per
+// connection, watches the client's socket while the handler works. Everything runs on the worker's thread.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/beast/http/fields.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace signalbox {
+
+namespace asio = boost::asio;
+
+using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+
+struct HttpRequest {
+  std::string method;
+  std::string target;  // as sent, query included
+  boost::beast::http::fields headers;
+  std::string body;
+};
+
+struct HttpReply {
+  int status = 200;
+  std::string content_type = "application/json";
+  HttpHeaders headers;
+  std::string body;
+};
+
+// One request being answered. The handler calls Reply, or BeginStream, WriteChunk..., then EndStream or AbortStream.
+// Every write returns false once the client has gone; nothing is sent after that.
+class HttpExchange {
+ public:
+  virtual ~HttpExchange() = default;
+  virtual const HttpRequest& request() const = 0;
+  virtual asio::awaitable<bool> Reply(HttpReply reply) = 0;
+  virtual asio::awaitable<bool> BeginStream(int status, std::string content_type, HttpHeaders headers) = 0;
+  virtual asio::awaitable<bool> WriteChunk(std::string_view data) = 0;  // flushed at once
+  virtual asio::awaitable<bool> EndStream() = 0;                        // a clean end
+  virtual void AbortStream() = 0;  // closes without a clean end, so that the client sees a cut
+  virtual bool client_gone() const = 0;
+  // `callback` runs once, on the worker's thread, when the client goes while the exchange is open; empty clears it.
+  virtual void OnClientGone(std::function<void()> callback) = 0;
+};
+
+using HttpHandler = std::function<asio::awaitable<void>(HttpExchange&)>;
+
+struct HttpServerOptions {
+  std::string address;                 // host:port; port 0: any
+  asio::ssl::context* tls = nullptr;   // null: plain text
+  bool reuse_port = false;
+};
+
+class HttpServer {
+ public:
+  virtual ~HttpServer() = default;
+  virtual void Start() = 0;  // begins to accept
+  virtual std::string address() const = 0;  // host:port really bound
+  // Stops accepting, lets exchanges in flight end (answers carry `connection: close`), closes idle connections at once.
+  virtual void BeginDrain() = 0;
+  virtual size_t open_exchanges() const = 0;
+  virtual void CloseAll() = 0;  // what drain did not end in time; handlers see client_gone
+};
+
+// UNAVAILABLE when the address cannot be bound (in use, not ours); the message names it.
+absl::StatusOr<std::unique_ptr<HttpServer>> NewHttpServer(asio::io_context& io, HttpServerOptions options,
+                                                          HttpHandler handler);
+
+// The error body every refusal has: {"error":{"message","type","code","param"}}. docs/errors.md lists the codes.
+HttpReply ErrorReply(int status, std::string_view code, std::string_view message, std::string_view param = "");
+
+}  // namespace signalbox

@@ -1,0 +1,100 @@
+// OpenAI's chat-completions wire format, which every OpenAI-compatible provider speaks: reading what the gateway
+// needs of a request body, rewriting it by splicing, reading usage back. Pure; one thread per object.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/route/request_view.h"
+#include "signalbox/v1/compiled.pb.h"
+#include "signalbox/v1/spend.pb.h"
+
+namespace signalbox {
+
+// A refused body: the reply's status, code and param (docs/errors.md).
+struct BodyFault {
+  int status = 400;
+  std::string code;  // invalid_json, duplicate_key, invalid_request
+  std::string message;
+  std::string param;
+};
+
+// A chat-completion body after one full validating pass (simdjson DOM). Remembers where the values of the keys the
+// gateway owns stand, so that every other byte reaches the provider as the client wrote it.
+class ChatBody {
+ public:
+  // `json` is kept by view and outlives the object. nullopt and `fault` filled when the body is refused: not a JSON
+  // object, an owned key twice (compared unescaped), an owned key of a wrong type (model must be a string,
+  // stream a boolean, n and the caps positive integers, metadata an object, stream_options an object).
+  static std::unique_ptr<ChatBody> Parse(std::string_view json, BodyFault& fault);
+  virtual ~ChatBody() = default;
+
+  virtual std::string_view model() const = 0;
+  virtual bool stream() const = 0;
+  virtual bool client_wants_usage() const = 0;  // stream_options.include_usage is true
+  virtual int64_t choices() const = 0;          // n, or 1
+  virtual std::optional<int64_t> output_cap() const = 0;  // the smaller of max_tokens and max_completion_tokens
+  virtual size_t body_bytes() const = 0;
+  struct Parts { int64_t images = 0, audio = 0, files = 0; };
+  virtual Parts parts() const = 0;  // content parts that may cost more tokens than they have bytes
+  // The value at body.<path>; kMissing when absent.
+  virtual FieldValue Get(const std::vector<std::string>& path) const = 0;
+  // Flat `metadata` entries of the body, in order; values are scalars. Non-scalar ones are a fault at Parse.
+  virtual std::vector<std::pair<std::string, v1::Scalar>> metadata() const = 0;
+
+  struct Rewrite {
+    std::string model;
+    std::optional<int64_t> output_cap;  // written when set: over the client's field or added as `cap_field`
+    std::string cap_field = "max_completion_tokens";
+    bool request_usage = true;    // on streams: stream_options.include_usage true
+    std::string parameters_json;  // object merged over the body's top level; owned keys in it win over the client's
+  };
+  // The provider's body. Only the named values change; key order, spacing, unknown fields and escapes stay.
+  virtual std::string Splice(const Rewrite& rewrite) const = 0;
+};
+
+// The most one attempt with this body can cost at `price`, as a line in the output cap. FAILED_PRECONDITION when a part
+// kind in the body has no known maximum (the client's 400 `unbounded_request`).
+struct InputBound {
+  int64_t input_nanos = 0;
+};
+absl::StatusOr<InputBound> BoundInput(const ChatBody& body, size_t sent_bytes, const v1::ModelPrice& price);
+
+// Usage of a unary response; nullopt when the provider sent none. An explicit zero is a zero.
+std::optional<v1::TokenUsage> ParseUsage(std::string_view response_json);
+
+// Follows a streamed response: frames SSE events, finds usage, drops the usage-only event for clients who did not ask,
+// knows whether the stream ended as it should.
+class ChatStream {
+ public:
+  explicit ChatStream(bool client_wants_usage);
+  ~ChatStream();
+  ChatStream(ChatStream&&) noexcept;
+  // Takes bytes from the provider; returns what to send to the client now: whole events only, byte for byte, minus
+  // what is stripped. RESOURCE_EXHAUSTED when one event passes kSseEventBytesMax.
+  absl::StatusOr<std::string> Feed(std::string_view bytes);
+  bool done() const;  // data: [DONE] was seen
+  std::optional<v1::TokenUsage> usage() const;
+  size_t content_bytes() const;  // of text, reasoning and tool-call arguments seen: the base of an estimate
+  bool error_event() const;      // the provider sent {"error":...} in the stream
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// When the provider sent no usage: input from the request's bytes, output from the content bytes seen, four bytes a
+// token rounded up. Never more than the bound.
+v1::TokenUsage EstimateUsage(size_t request_bytes, size_t content_bytes);
+
+// What a failed or refused attempt means. DESIGN: retry on connect errors, timeouts, 408, 409, 429, 5xx; fallback at
+// once on 401, 403, 404; any other 4xx is the client's own.
+enum class AttemptVerdict { kAnswered, kRetry, kFallback, kClientFault };
+AttemptVerdict JudgeStatus(int http_status);
+
+}  // namespace signalbox

@@ -1,0 +1,30 @@
+// A proxy's line to the quota service: one stream, paced and batched. Commands that got no answer are sent again with
+// their sequence after a reconnect; the service answers a repeat with its first answer. Thread-safe.
+#pragma once
+
+#include <functional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "signalbox/v1/quota.pb.h"
+
+namespace signalbox {
+
+class QuotaClient {
+ public:
+  // Called exactly once, on a thread of the client: post to your own executor, do not block.
+  using Done = std::function<void(absl::StatusOr<v1::QuotaAnswer>)>;
+  virtual ~QuotaClient() = default;
+  // UNAVAILABLE when no answer came within kQuotaCallTimeoutUs (the client then sends the Cancel itself), or at once
+  // when there has been no connection for that long. GRANTED and DENIED are both answers.
+  virtual void Acquire(v1::Acquire acquire, Done done) = 0;
+  virtual void Extend(v1::Extend extend, Done done) = 0;
+  // Kept and resent until answered, however long the service is away.
+  virtual void Settle(v1::Settle settle) = 0;
+  virtual void ForceCharge(v1::ForceCharge charge) = 0;
+  virtual bool Connected() const = 0;
+  // Waits until every Settle and ForceCharge is answered; false when `timeout_ms` passed first.
+  virtual bool Flush(int timeout_ms) = 0;
+};
+
+}  // namespace signalbox

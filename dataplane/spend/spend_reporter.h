@@ -1,0 +1,22 @@
+// Takes spend records off the request path: append to the spool on disk, stream to the control plane, delete when
+// acked. Thread-safe; a record handed over is reported at least once, across kill -9 of the proxy too.
+#pragma once
+
+#include "absl/status/status.h"
+#include "signalbox/v1/spend.pb.h"
+
+namespace signalbox {
+
+class SpendReporter {
+ public:
+  virtual ~SpendReporter() = default;
+  // Appends (a write to the page cache, no fsync). RESOURCE_EXHAUSTED when the spool is full, UNAVAILABLE on I/O
+  // errors; the record is then lost to the ledger and the error is logged and counted by the caller.
+  virtual absl::Status Record(const v1::SpendRecord& record) = 0;
+  // False when a request must be refused with 503: the spool is full.
+  virtual bool CanAccept() const = 0;
+  // Sends what is left; false when `timeout_ms` passed with records unacked (they stay in the spool).
+  virtual bool Flush(int timeout_ms) = 0;
+};
+
+}  // namespace signalbox
