@@ -1,0 +1,48 @@
+// The quota service as something a process can host: signalbox-quota does, and the control plane's embedded mode.
+// Owns store, engine (one thread) and the gRPC service; answers are given only after their batch is committed.
+// Thread-safe. Order of an orderly end: Shutdown(), then the gRPC server's Shutdown, then destroy the host.
+#pragma once
+
+#include <grpcpp/impl/codegen/service_type.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/clock.h"
+#include "common/rpc/rpc.h"
+#include "controlplane/quota/quota_store.h"
+
+namespace signalbox {
+
+struct QuotaHostOptions {
+  std::string data_dir;  // made when missing; quota.db lives there
+  Durability durability = Durability::kProcess;
+  const Clock* clock = &Clock::System();  // outlives the host
+};
+
+// Counted since the process started.
+struct QuotaHostMetrics {
+  int64_t decisions = 0;       // acquires and extends decided
+  int64_t batches = 0;         // transactions committed
+  int64_t sessions = 0;        // open now
+  int64_t counters = 0;        // in memory now
+  int64_t holds = 0;           // requests with something held or charged now
+  int64_t store_failures = 0;  // batches that could not be committed; their sessions were closed, nothing answered
+  int64_t clock_jumps = 0;     // steps of the wall clock that were not believed
+};
+
+class QuotaHost {
+ public:
+  // Opens and recovers the store. FAILED_PRECONDITION when another process has it open, DATA_LOSS when it is damaged,
+  // UNAVAILABLE when the directory cannot be used. `authority` outlives the host.
+  static absl::StatusOr<std::unique_ptr<QuotaHost>> Open(QuotaHostOptions options, const TokenAuthority& authority);
+  virtual ~QuotaHost() = default;
+  virtual grpc::Service* service() = 0;  // register before the server starts; owned by the host
+  virtual QuotaHostMetrics metrics() const = 0;
+  // Answers what was received, ends every session with UNAVAILABLE, stops the engine. Later calls are UNAVAILABLE.
+  virtual void Shutdown() = 0;
+};
+
+}  // namespace signalbox
