@@ -41,6 +41,11 @@ class QuotaHost {
   virtual ~QuotaHost() = default;
   virtual grpc::Service* service() = 0;  // register before the server starts; owned by the host
   virtual QuotaHostMetrics metrics() const = 0;
+  // An online copy of quota.db through the store's own connection (a second one may not open it). FAILED_PRECONDITION
+  // when `path` exists, UNIMPLEMENTED by a store that has no file.
+  virtual absl::Status BackupTo(const std::string& path) {
+    return absl::UnimplementedError("this quota store has no file to copy");
+  }
   // Answers what was received, ends every session with UNAVAILABLE, stops the engine. Later calls are UNAVAILABLE.
   virtual void Shutdown() = 0;
 };
