@@ -30,30 +30,38 @@ struct BodyFault {
 class ChatBody {
  public:
   // `json` is kept by view and outlives the object. nullopt and `fault` filled when the body is refused: not a JSON
-  // object, an owned key twice (compared unescaped), an owned key of a wrong type (model must be a string,
-  // stream a boolean, n and the caps positive integers, metadata an object, stream_options an object).
+  // object, an owned key twice (compared unescaped), an owned key of a wrong type (model must be a string and there,
+  // stream a boolean, n 1 to 128, the caps positive integers, metadata a flat object, stream_options an object).
+  // null for any of them but model means absent.
   static std::unique_ptr<ChatBody> Parse(std::string_view json, BodyFault& fault);
+  // The same without a copy, when at least 64 bytes past `json` may be read: `readable_bytes` counts from json.data().
+  static std::unique_ptr<ChatBody> Parse(std::string_view json, size_t readable_bytes, BodyFault& fault);
   virtual ~ChatBody() = default;
 
   virtual std::string_view model() const = 0;
   virtual bool stream() const = 0;
-  virtual bool client_wants_usage() const = 0;  // stream_options.include_usage is true
-  virtual int64_t choices() const = 0;          // n, or 1
+  virtual bool client_wants_usage() const = 0;            // stream_options.include_usage is true
+  virtual int64_t choices() const = 0;                    // n, or 1
   virtual std::optional<int64_t> output_cap() const = 0;  // the smaller of max_tokens and max_completion_tokens
   virtual size_t body_bytes() const = 0;
-  struct Parts { int64_t images = 0, audio = 0, files = 0; };
+  struct Parts {
+    int64_t images = 0, audio = 0, files = 0;
+  };
   virtual Parts parts() const = 0;  // content parts that may cost more tokens than they have bytes
-  // The value at body.<path>; kMissing when absent.
+  // The value at body.<path>; kMissing when absent. A number steps into an array. Views live as long as this object.
   virtual FieldValue Get(const std::vector<std::string>& path) const = 0;
   // Flat `metadata` entries of the body, in order; values are scalars. Non-scalar ones are a fault at Parse.
   virtual std::vector<std::pair<std::string, v1::Scalar>> metadata() const = 0;
 
   struct Rewrite {
     std::string model;
-    std::optional<int64_t> output_cap;  // written when set: over the client's field or added as `cap_field`
+    // Written when set: over the client's fields where it is less, or added as `cap_field`. Never raises a cap.
+    std::optional<int64_t> output_cap;
     std::string cap_field = "max_completion_tokens";
-    bool request_usage = true;    // on streams: stream_options.include_usage true
-    std::string parameters_json;  // object merged over the body's top level; owned keys in it win over the client's
+    bool request_usage = true;  // on streams: stream_options.include_usage true
+    // Object whose members replace the body's of that name, or are added. Of the owned keys, `model` and `stream` in it
+    // are ignored, the caps and `n` only lower, and `stream_options` counts on streams only.
+    std::string parameters_json;
   };
   // The provider's body. Only the named values change; key order, spacing, unknown fields and escapes stay.
   virtual std::string Splice(const Rewrite& rewrite) const = 0;
@@ -78,7 +86,11 @@ class ChatStream {
   ChatStream(ChatStream&&) noexcept;
   // Takes bytes from the provider; returns what to send to the client now: whole events only, byte for byte, minus
   // what is stripped. RESOURCE_EXHAUSTED when one event passes kSseEventBytesMax.
+  // What follows [DONE] is not relayed.
   absl::StatusOr<std::string> Feed(std::string_view bytes);
+  // The provider closed the response. A last event without its blank line is dropped, as in browsers, but for
+  // [DONE]: that one is returned completed, and done() turns true.
+  std::string Finish();
   bool done() const;  // data: [DONE] was seen
   std::optional<v1::TokenUsage> usage() const;
   size_t content_bytes() const;  // of text, reasoning and tool-call arguments seen: the base of an estimate

@@ -1,0 +1,234 @@
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/limits.h"
+#include "dataplane/provider/json_dom.h"
+#include "dataplane/provider/openai_wire.h"
+#include "dataplane/provider/usage.h"
+
+namespace signalbox {
+namespace {
+
+namespace dom = simdjson::dom;
+
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr std::string_view kDone = "[DONE]";
+
+size_t StringBytes(dom::object object, std::string_view key) {
+  const std::optional<dom::element> found = FindLast(object, key);
+  std::string_view text;
+  return found && found->get_string().get(text) == simdjson::SUCCESS ? text.size() : 0;
+}
+
+size_t FunctionBytes(dom::object object) { return StringBytes(object, "name") + StringBytes(object, "arguments"); }
+
+std::optional<dom::object> FindObject(dom::object object, std::string_view key) {
+  const std::optional<dom::element> found = FindLast(object, key);
+  dom::object inner;
+  if (!found || found->get_object().get(inner) != simdjson::SUCCESS) return std::nullopt;
+  return inner;
+}
+
+std::optional<dom::array> FindArray(dom::object object, std::string_view key) {
+  const std::optional<dom::element> found = FindLast(object, key);
+  dom::array inner;
+  if (!found || found->get_array().get(inner) != simdjson::SUCCESS) return std::nullopt;
+  return inner;
+}
+
+// What one choice of a chunk makes the client pay for.
+size_t ContentBytes(dom::element choice) {
+  dom::object object;
+  if (choice.get_object().get(object) != simdjson::SUCCESS) return 0;
+  const std::optional<dom::object> delta = FindObject(object, "delta");
+  if (!delta) return 0;
+  // Some providers send the same reasoning under both names.
+  size_t bytes = StringBytes(*delta, "content") + StringBytes(*delta, "refusal") +
+                 std::max(StringBytes(*delta, "reasoning_content"), StringBytes(*delta, "reasoning"));
+  if (const std::optional<dom::object> call = FindObject(*delta, "function_call")) bytes += FunctionBytes(*call);
+  const std::optional<dom::array> calls = FindArray(*delta, "tool_calls");
+  if (!calls) return bytes;
+  for (const dom::element call : *calls) {
+    dom::object fields;
+    if (call.get_object().get(fields) != simdjson::SUCCESS) continue;
+    if (const std::optional<dom::object> function = FindObject(fields, "function")) bytes += FunctionBytes(*function);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+struct ChatStream::State {
+  explicit State(bool client_wants_usage) : client_wants_usage(client_wants_usage) {}
+
+  // Takes in one whole event; true when the client gets it.
+  bool TakeEvent(std::string_view event);
+  bool TakeJson(std::string_view data);
+  // The event's data lines joined; false when it has none.
+  bool ReadData(std::string_view event, bool& is_error_event);
+
+  const bool client_wants_usage;
+  std::string pending;        // of the event that is not whole yet
+  std::string data;           // scratch: the last event's data
+  bool line_empty = true;     // nothing of the current line came yet
+  bool first_line = true;     // of the stream: may be a byte order mark only
+  bool skip_lf = false;       // the last byte was a CR that ended a line; a LF belongs to it
+  bool last_relayed = false;  // whether the event that CR ended went to the client
+  bool at_start = true;       // no event was whole yet
+  bool too_long = false;
+  bool done = false;
+  bool error_event = false;
+  size_t content_bytes = 0;
+  std::optional<v1::TokenUsage> usage;
+};
+
+bool ChatStream::State::ReadData(std::string_view event, bool& is_error_event) {
+  data.clear();
+  bool found = false;
+  if (at_start && event.substr(0, kByteOrderMark.size()) == kByteOrderMark) event.remove_prefix(kByteOrderMark.size());
+  while (!event.empty()) {
+    const size_t end = std::min(event.find_first_of("\r\n"), event.size());
+    const std::string_view line = event.substr(0, end);
+    event.remove_prefix(
+        std::min(end + 1, event.size()));  // the LF of a CRLF then makes an empty line, which is ignored
+    const size_t colon = line.find(':');
+    const std::string_view field = line.substr(0, colon);
+    std::string_view value = colon == std::string_view::npos ? std::string_view() : line.substr(colon + 1);
+    if (!value.empty() && value[0] == ' ') value.remove_prefix(1);
+    if (field == "event") is_error_event = value == "error";
+    if (field != "data") continue;
+    if (found) data += '\n';
+    data.append(value);
+    found = true;
+  }
+  return found;
+}
+
+bool ChatStream::State::TakeJson(std::string_view json) {
+  thread_local dom::document document;  // no larger than kSseEventBytesMax makes it
+  if (ParseDom(json, data.capacity(), document) != simdjson::SUCCESS) return true;
+  dom::object chunk;
+  if (document.root().get_object().get(chunk) != simdjson::SUCCESS) return true;
+  bool has_usage = false;
+  bool has_error = false;
+  bool no_choices = false;
+  for (const dom::key_value_pair field : chunk) {
+    if (field.key == "usage" && field.value.type() == dom::element_type::OBJECT) {
+      has_usage = true;
+      if (std::optional<v1::TokenUsage> read = ReadUsage(field.value)) usage = std::move(read);
+    } else if (field.key == "error" && !field.value.is_null()) {
+      has_error = true;
+    } else if (field.key == "choices") {
+      dom::array choices;
+      if (field.value.get_array().get(choices) != simdjson::SUCCESS) continue;
+      no_choices = choices.begin() == choices.end();
+      for (const dom::element choice : choices) content_bytes += ContentBytes(choice);
+    }
+  }
+  error_event |= has_error;
+  return client_wants_usage || !has_usage || !no_choices || has_error;
+}
+
+bool ChatStream::State::TakeEvent(std::string_view event) {
+  bool is_error_event = false;
+  const bool has_data = ReadData(event, is_error_event);
+  const bool was_done = done;
+  at_start = false;
+  bool relay = true;
+  if (has_data) {
+    if (data == kDone) {
+      done = true;
+    } else {
+      error_event |= is_error_event;
+      relay = TakeJson(data);
+    }
+  }
+  return relay && !was_done;
+}
+
+ChatStream::ChatStream(bool client_wants_usage) : state_(std::make_unique<State>(client_wants_usage)) {}
+ChatStream::~ChatStream() = default;
+ChatStream::ChatStream(ChatStream&&) noexcept = default;
+
+absl::StatusOr<std::string> ChatStream::Feed(std::string_view bytes) {
+  State& s = *state_;
+  std::string out;
+  size_t begin = 0;  // of the event in `bytes`, behind what is pending
+  size_t at = 0;
+  if (s.skip_lf && !bytes.empty()) {
+    s.skip_lf = false;
+    if (bytes[0] == '\n') {
+      at = 1;
+      // Behind a blank line the LF belongs to an event already given out; else to a line of the pending one.
+      if (s.pending.empty()) {
+        begin = 1;
+        if (s.last_relayed) out += '\n';
+      }
+    }
+  }
+  while (at < bytes.size() && !s.too_long) {
+    const size_t end = bytes.find_first_of("\r\n", at);
+    if (end == std::string_view::npos) {
+      s.line_empty = false;
+      break;
+    }
+    size_t next = end + 1;
+    bool cut_cr = false;
+    if (bytes[end] == '\r') {
+      if (next == bytes.size()) {
+        cut_cr = true;
+      } else if (bytes[next] == '\n') {
+        ++next;
+      }
+    }
+    bool blank = s.line_empty && end == at;
+    if (s.first_line && !blank) {
+      const std::string line = absl::StrCat(s.pending, std::string(bytes.substr(begin, end - begin)));
+      blank = line == kByteOrderMark;
+    }
+    s.first_line = false;
+    s.line_empty = true;
+    s.skip_lf = cut_cr;
+    at = next;
+    if (!blank) continue;
+    const std::string_view part = bytes.substr(begin, next - begin);
+    s.too_long = s.pending.size() + part.size() > kSseEventBytesMax;
+    if (s.too_long) break;
+    if (s.pending.empty()) {
+      s.last_relayed = s.TakeEvent(part);
+      if (s.last_relayed) out.append(part);
+    } else {
+      s.pending.append(part);
+      s.last_relayed = s.TakeEvent(s.pending);
+      if (s.last_relayed) out.append(s.pending);
+      s.pending = std::string();
+    }
+    begin = next;
+  }
+  const std::string_view rest = bytes.substr(begin);
+  s.too_long |= s.pending.size() + rest.size() > kSseEventBytesMax;
+  if (s.too_long) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the provider sent a stream event of more than ", kSseEventBytesMax, " bytes"));
+  }
+  s.pending.append(rest);
+  return out;
+}
+
+std::string ChatStream::Finish() {
+  State& s = *state_;
+  bool is_error_event = false;
+  std::string rest = std::exchange(s.pending, std::string());
+  if (s.done || s.too_long || !s.ReadData(rest, is_error_event) || s.data != kDone) return "";
+  s.done = true;
+  // At least the blank line is missing; a second newline when the data line has none either.
+  if (rest.back() != '\n' && rest.back() != '\r') rest += "\n";
+  return rest += "\n";
+}
+
+bool ChatStream::done() const { return state_->done; }
+std::optional<v1::TokenUsage> ChatStream::usage() const { return state_->usage; }
+size_t ChatStream::content_bytes() const { return state_->content_bytes; }
+bool ChatStream::error_event() const { return state_->error_event; }
+
+}  // namespace signalbox

@@ -1,0 +1,23 @@
+// The one validating pass: simdjson's DOM with buffers reused by each thread. Included by this folder's sources only
+// (simdjson's header is large). Results live in the caller's document.
+#pragma once
+
+#include <simdjson.h>
+
+#include <optional>
+#include <string_view>
+
+namespace signalbox {
+
+// Validates `json` whole and fills `document`, whose root() is then the value; it holds copies of all strings, so
+// `json` may go. `readable_bytes`: how much may be read from json.data(); with SIMDJSON_PADDING bytes past the end the
+// text is parsed where it stands, else from a copy.
+simdjson::error_code ParseDom(std::string_view json, size_t readable_bytes, simdjson::dom::document& document);
+
+// The last member of that name (as JavaScript and Python read duplicates); nullopt when there is none.
+std::optional<simdjson::dom::element> FindLast(simdjson::dom::object object, std::string_view key);
+
+// The offset at which `json` stops being JSON, found by a slower parser; nullopt when that one sees no fault either.
+std::optional<size_t> FaultOffset(std::string_view json);
+
+}  // namespace signalbox
