@@ -1,8 +1,8 @@
-// Publisher over gRPC: serves signalbox.v1.Snapshots (proxy token) and signalbox.v1.Fleet (admin token). One thread reads
-// the source and publishes; streams run on gRPC's threads. Thread-safe; source, authority and clock outlive it.
+// Publisher over gRPC: serves signalbox.v1.Snapshots (proxy token) and signalbox.v1.Fleet (admin token). One thread
+// reads the source and publishes; streams run on gRPC's threads. Thread-safe; source, authority and clock outlive it.
 //
-// Lifetime: register services(), start the server, Start(); to stop: Shutdown(), then the server's Shutdown, destroy the
-// server, destroy the publisher.
+// Lifetime: register services(), start the server, Start(); to stop: Shutdown(), then the server's Shutdown, destroy
+// the server, destroy the publisher.
 #pragma once
 
 #include <memory>

@@ -11,8 +11,8 @@
 namespace signalbox {
 
 struct PublishedSnapshot {
-  v1::SnapshotId id;  // sequence 0: nothing was deployed yet, nothing is offered
-  int schema = 1;     // needed to read it
+  v1::SnapshotId id;                        // sequence 0: nothing was deployed yet, nothing is offered
+  int schema = 1;                           // needed to read it
   std::vector<v1::ManifestEntry> manifest;  // ordered by name
 };
 

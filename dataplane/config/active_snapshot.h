@@ -14,11 +14,11 @@ namespace signalbox {
 
 struct ActiveSnapshot {
   struct Gateway {
-    absl::flat_hash_map<std::string, std::shared_ptr<const v1::CompiledRoute>> routes;  // by name; checked
+    absl::flat_hash_map<std::string, std::shared_ptr<const v1::CompiledRoute>> routes;        // by name; checked
     absl::flat_hash_map<std::string, std::shared_ptr<const v1::SnapshotProvider>> providers;  // by name
   };
   v1::SnapshotId id;
-  absl::flat_hash_map<std::string, Gateway> gateways;  // by name
+  absl::flat_hash_map<std::string, Gateway> gateways;                             // by name
   absl::flat_hash_map<std::string, std::shared_ptr<const v1::SnapshotKey>> keys;  // by hex sha256 of the key's text
 };
 

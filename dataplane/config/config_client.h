@@ -1,6 +1,6 @@
-// The proxy's side of the snapshot stream: receives offers, builds beside the live snapshot, swaps whole, keeps the last
-// known good on disk, then acks. Invariant: what `holder()` gives never gets worse: a bad offer, a lost control plane or
-// a full disk leave it serving what it served. Thread-safe; owned by the proxy, which stops it before it goes.
+// The proxy's side of the snapshot stream: receives offers, builds beside the live snapshot, swaps whole, keeps the
+// last known good on disk, then acks. Invariant: what `holder()` gives never gets worse: a bad offer, a lost control
+// plane or a full disk leave it serving what it served. Thread-safe; owned by the proxy, which stops it before it goes.
 #pragma once
 
 #include <cstdint>

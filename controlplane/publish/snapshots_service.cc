@@ -1,0 +1,184 @@
+#include "controlplane/publish/snapshots_service.h"
+
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "controlplane/publish/published_content.h"
+
+namespace signalbox {
+
+// Ends itself: gRPC calls OnDone once, after Finish and after every started operation has come back. All state is
+// guarded by the service's mutex.
+class SnapshotsService::Reactor final : public grpc::ServerBidiReactor<v1::ProxyMessage, v1::ControlMessage> {
+ public:
+  Reactor(SnapshotsService& service, PublishCore::StreamId id, grpc::CallbackServerContext& context)
+      : service_(service), id_(id), context_(context) {}
+
+  // So that the proxy knows it is connected although there may be nothing to offer for hours.
+  void Open() SB_REQUIRES(service_.mutex_) {
+    StartSendInitialMetadata();
+    StartRead(&incoming_);
+  }
+
+  void Offer(OfferChunks chunks) SB_REQUIRES(service_.mutex_) {
+    if (finished_) return;
+    chunks_.emplace(std::move(chunks));
+    // The answer to the offer before can overtake the news that its last chunk is written.
+    if (!writing_) WriteNext();
+  }
+
+  void Close(const absl::Status& status) SB_REQUIRES(service_.mutex_) {
+    if (finished_) return;
+    finished_ = true;
+    chunks_.reset();
+    Finish(ToGrpcStatus(status));
+    // A silent peer may never take the status: do not leave the call to its mercy.
+    if (absl::IsDeadlineExceeded(status)) context_.TryCancel();
+  }
+
+  void OnReadDone(bool ok) override {
+    MutexLock lock(service_.mutex_);
+    if (!ok) {  // the proxy ended the stream, or the connection broke
+      service_.core_.OnClosed(id_, service_.clock_.MonotonicMicros());
+      Close(absl::OkStatus());
+      service_.changed_.NotifyAll();
+      return;
+    }
+    if (finished_) return;
+    const bool answer = incoming_.has_ack() || incoming_.has_nack();
+    if (answer && chunks_.has_value()) {
+      service_.core_.OnClosed(id_, service_.clock_.MonotonicMicros());
+      Close(absl::InvalidArgumentError("snapshot stream: an answer before the offer's last chunk"));
+    } else {
+      service_.Run(
+          service_.core_.OnMessage(id_, incoming_, service_.clock_.MonotonicMicros(), service_.clock_.UnixMicros()));
+    }
+    service_.changed_.NotifyAll();
+    if (!finished_) StartRead(&incoming_);
+  }
+
+  void OnWriteDone(bool ok) override {
+    MutexLock lock(service_.mutex_);
+    writing_ = false;
+    if (ok && chunks_.has_value()) WriteNext();  // a failed write ends the read too, which closes the stream
+  }
+
+  void OnCancel() override {
+    MutexLock lock(service_.mutex_);
+    service_.core_.OnClosed(id_, service_.clock_.MonotonicMicros());
+    Close(absl::CancelledError("the stream was cancelled"));
+    service_.changed_.NotifyAll();
+  }
+
+  void OnDone() override {
+    {
+      MutexLock lock(service_.mutex_);
+      service_.core_.OnClosed(id_, service_.clock_.MonotonicMicros());
+      service_.reactors_.erase(id_);
+      service_.changed_.NotifyAll();
+    }
+    delete this;
+  }
+
+ private:
+  // The offer counts as under way until its last chunk is handed to gRPC: an answer can come right after.
+  void WriteNext() SB_REQUIRES(service_.mutex_) {
+    *outgoing_.mutable_offer() = chunks_->Next();
+    if (chunks_->done()) chunks_.reset();
+    writing_ = true;
+    StartWrite(&outgoing_);
+  }
+
+  SnapshotsService& service_;
+  const PublishCore::StreamId id_;
+  grpc::CallbackServerContext& context_;
+  v1::ProxyMessage incoming_;
+  v1::ControlMessage outgoing_;
+  std::optional<OfferChunks> chunks_;  // what is left to write of the offer under way
+  bool writing_ = false;
+  bool finished_ = false;
+};
+
+namespace {
+
+// Refuses a call before it became a stream.
+class RefusingReactor final : public grpc::ServerBidiReactor<v1::ProxyMessage, v1::ControlMessage> {
+ public:
+  explicit RefusingReactor(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
+  void OnDone() override { delete this; }
+};
+
+}  // namespace
+
+SnapshotsService::~SnapshotsService() {
+  MutexLock lock(mutex_);
+  while (!reactors_.empty()) changed_.Wait(mutex_);
+}
+
+grpc::ServerBidiReactor<v1::ProxyMessage, v1::ControlMessage>* SnapshotsService::Stream(
+    grpc::CallbackServerContext* context) {
+  const absl::StatusOr<Caller> caller = Authorize(*context, tokens_, Role::kProxy);
+  if (!caller.ok()) return new RefusingReactor(caller.status());
+  MutexLock lock(mutex_);
+  if (shut_down_) return new RefusingReactor(absl::UnavailableError("the control plane is stopping"));
+  const PublishCore::StreamId id = ++last_stream_;
+  auto* reactor = new Reactor(*this, id, *context);
+  reactors_[id] = reactor;
+  core_.OnOpened(id, clock_.MonotonicMicros());
+  reactor->Open();
+  return reactor;
+}
+
+void SnapshotsService::Run(PublishCore::Actions actions) {
+  for (PublishCore::Action& action : actions) {
+    const auto reactor = reactors_.find(action.stream);
+    if (reactor == reactors_.end()) continue;
+    if (action.content == nullptr) {
+      reactor->second->Close(action.close);
+    } else {
+      reactor->second->Offer(OfferChunks(action.nonce, std::move(action.content), std::move(action.blobs)));
+    }
+  }
+}
+
+void SnapshotsService::Publish(std::shared_ptr<const PublishedContent> content) {
+  MutexLock lock(mutex_);
+  if (shut_down_) return;
+  Run(core_.OnPublished(std::move(content), clock_.MonotonicMicros()));
+  changed_.NotifyAll();
+}
+
+void SnapshotsService::Tick() {
+  MutexLock lock(mutex_);
+  Run(core_.OnTick(clock_.MonotonicMicros()));
+}
+
+void SnapshotsService::Shutdown() {
+  MutexLock lock(mutex_);
+  shut_down_ = true;
+  for (const auto& [id, reactor] : reactors_) reactor->Close(absl::UnavailableError("the control plane is stopping"));
+  changed_.NotifyAll();
+}
+
+std::vector<v1::ProxyStatus> SnapshotsService::Fleet() const {
+  MutexLock lock(mutex_);
+  return core_.Fleet();
+}
+
+v1::SnapshotId SnapshotsService::Published() const {
+  MutexLock lock(mutex_);
+  return core_.published() == nullptr ? v1::SnapshotId() : core_.published()->snapshot.id;
+}
+
+std::vector<v1::ProxyResult> SnapshotsService::WaitForFleet(int64_t sequence, int wait_ms) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(wait_ms);
+  MutexLock lock(mutex_);
+  for (bool in_time = true;;) {
+    PublishCore::Progress progress = core_.ProgressOf(sequence, clock_.MonotonicMicros());
+    if (progress.complete || !in_time || shut_down_) return std::move(progress.results);
+    in_time = changed_.WaitUntil(mutex_, deadline);
+  }
+}
+
+}  // namespace signalbox
