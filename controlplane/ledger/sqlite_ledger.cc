@@ -1,0 +1,355 @@
+#include "controlplane/ledger/sqlite_ledger.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/limits.h"
+#include "common/status_macros.h"
+#include "controlplane/ledger/usage_query.h"
+
+namespace signalbox {
+namespace {
+
+constexpr size_t kRequestIdBytesMax = 256;
+constexpr int64_t kTokensMax = 1'000'000'000'000;
+constexpr int kAttemptsMax = 1'000;
+constexpr int kBackupPages = 256;
+
+const std::vector<std::string>& Migrations() {
+  static const auto* const steps = new std::vector<std::string>{
+      // `record` is the whole record; the columns beside it are what queries filter and group by.
+      R"(CREATE TABLE requests (
+           id INTEGER PRIMARY KEY AUTOINCREMENT,
+           request_id TEXT NOT NULL UNIQUE,
+           gateway TEXT NOT NULL,
+           route_id TEXT NOT NULL,
+           route TEXT NOT NULL,
+           version INTEGER NOT NULL,
+           key_id TEXT NOT NULL,
+           identifier TEXT NOT NULL,
+           outcome INTEGER NOT NULL,
+           start_time_us INTEGER NOT NULL,
+           cost_nanos INTEGER NOT NULL,
+           record BLOB NOT NULL
+         );
+         CREATE INDEX requests_by_time ON requests (gateway, start_time_us, id);
+         CREATE INDEX requests_by_identifier ON requests (gateway, identifier, start_time_us);
+         CREATE TABLE charges (
+           request INTEGER NOT NULL REFERENCES requests (id) ON DELETE CASCADE,
+           ordinal INTEGER NOT NULL,
+           provider TEXT NOT NULL,
+           model TEXT NOT NULL,
+           input INTEGER NOT NULL,
+           cached_input INTEGER NOT NULL,
+           cache_write INTEGER NOT NULL,
+           output INTEGER NOT NULL,
+           reasoning INTEGER NOT NULL,
+           cost_nanos INTEGER NOT NULL,
+           estimated INTEGER NOT NULL,
+           PRIMARY KEY (request, ordinal)
+         ) WITHOUT ROWID;)",
+  };
+  return *steps;
+}
+
+absl::Status Malformed(const std::string& field, const std::string& rule) {
+  return absl::InvalidArgumentError(absl::StrCat(field, ": ", rule));
+}
+
+absl::Status CheckUsage(const v1::TokenUsage& usage, const std::string& field) {
+  for (const auto& [name, tokens] : {std::pair<const char*, int64_t>{"input", usage.input()},
+                                     {"cached_input", usage.cached_input()},
+                                     {"cache_write", usage.cache_write()},
+                                     {"output", usage.output()},
+                                     {"reasoning", usage.reasoning()}}) {
+    if (tokens < 0 || tokens > kTokensMax) {
+      return Malformed(absl::StrCat(field, ".", name), absl::StrCat("must be from 0 to ", kTokensMax));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCost(int64_t nanos, const std::string& field) {
+  if (nanos >= 0 && nanos <= kLimitNanosMax) return absl::OkStatus();
+  return Malformed(field, absl::StrCat("must be from 0 to ", kLimitNanosMax));
+}
+
+int64_t DollarsAndNanos(int64_t dollars, int64_t nanos) {
+  int64_t total = 0;
+  if (__builtin_mul_overflow(dollars, kNanosPerDollar, &total) || __builtin_add_overflow(total, nanos, &total)) {
+    return std::numeric_limits<int64_t>::max();
+  }
+  return total;
+}
+
+std::string IdentifierText(const v1::Scalar& identifier) {
+  switch (identifier.kind_case()) {
+    case v1::Scalar::kStringValue:
+      return identifier.string_value();
+    case v1::Scalar::kBoolValue:
+      return identifier.bool_value() ? "true" : "false";
+    case v1::Scalar::kNumberValue:
+      return absl::StrCat(identifier.number_value());
+    default:
+      return "";
+  }
+}
+
+v1::SpendRecord SuspendedRecord(const v1::SuspendedHold& hold) {
+  v1::SpendRecord record;
+  record.set_request_id(hold.request_id());
+  record.set_gateway(hold.counter().gateway());
+  record.set_identifier(IdentifierText(hold.counter().identifier()));
+  record.set_outcome(v1::SUSPENDED);
+  record.set_error_code("suspended");
+  record.set_estimated(true);
+  record.set_start_time_us(hold.suspend_time_us());
+  record.set_proxy_id(hold.proxy_id());
+  record.set_boot_id(hold.boot_id());
+  return record;
+}
+
+// Adds the hold to the record of its request; false when that changes nothing.
+bool AddHold(const v1::SuspendedHold& hold, v1::SpendRecord& record) {
+  const std::string before = record.SerializeAsString();
+  const std::string identifier = IdentifierText(hold.counter().identifier());
+  bool known = false;
+  for (const v1::LimitPassed& limit : record.limits()) {
+    known = known || (limit.pool() == hold.counter().pool() && limit.identifier() == identifier);
+  }
+  if (!known) {
+    v1::LimitPassed& limit = *record.add_limits();
+    limit.set_pool(hold.counter().pool());
+    limit.set_identifier(identifier);
+  }
+  // Settled money is what it cost; held money is the most it can have cost.
+  record.set_cost_nanos(hold.resolved() ? hold.settled_nanos() : std::max(record.cost_nanos(), hold.amount_nanos()));
+  return record.SerializeAsString() != before;
+}
+
+void BindValues(SqliteStatement& statement, const std::vector<SqlValue>& values) {
+  int index = 0;
+  for (const SqlValue& value : values) {
+    ++index;
+    std::visit([&](const auto& bound) { statement.Bind(index, bound); }, value);
+  }
+}
+
+}  // namespace
+
+absl::Status CheckSpendRecord(const v1::SpendRecord& record) {
+  if (record.request_id().empty() || record.request_id().size() > kRequestIdBytesMax) {
+    return Malformed("request_id", absl::StrCat("must have 1 to ", kRequestIdBytesMax, " bytes"));
+  }
+  if (record.gateway().empty()) return Malformed("gateway", "must be given");
+  if (!v1::Outcome_IsValid(record.outcome()) || record.outcome() == v1::OUTCOME_UNSPECIFIED) {
+    return Malformed("outcome", absl::StrCat("unknown outcome ", static_cast<int>(record.outcome())));
+  }
+  if (record.start_time_us() <= 0) return Malformed("start_time_us", "must be a Unix time in microseconds");
+  RETURN_IF_ERROR(CheckCost(record.cost_nanos(), "cost_nanos"));
+  RETURN_IF_ERROR(CheckUsage(record.usage(), "usage"));
+  if (record.attempts_size() > kAttemptsMax) {
+    return Malformed("attempts", absl::StrCat("must be at most ", kAttemptsMax));
+  }
+  for (int i = 0; i < record.attempts_size(); ++i) {
+    const std::string field = absl::StrCat("attempts[", i, "]");
+    RETURN_IF_ERROR(CheckCost(record.attempts(i).cost_nanos(), field + ".cost_nanos"));
+    RETURN_IF_ERROR(CheckUsage(record.attempts(i).usage(), field + ".usage"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<SqliteLedger>> SqliteLedger::Open(const SqliteOptions& options) {
+  ASSIGN_OR_RETURN(std::unique_ptr<SqliteDb> db, SqliteDb::Open(options));
+  RETURN_IF_ERROR(db->Migrate(Migrations()));
+  return std::unique_ptr<SqliteLedger>(new SqliteLedger(std::move(db)));
+}
+
+absl::Status SqliteLedger::Append(const google::protobuf::RepeatedPtrField<v1::SpendRecord>& records) {
+  for (int i = 0; i < records.size(); ++i) {
+    const absl::Status status = CheckSpendRecord(records[i]);
+    if (!status.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("records[", i, "] (", records[i].request_id(), "): ", std::string(status.message())));
+    }
+  }
+  MutexLock lock(mutex_);
+  ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*db_));
+  for (const v1::SpendRecord& record : records) {
+    ASSIGN_OR_RETURN(SqliteStatement known,
+                     db_->Query("SELECT id, outcome FROM requests WHERE request_id = ?", record.request_id()));
+    ASSIGN_OR_RETURN(const bool found, known.Step());
+    if (found) {
+      if (known.Int(1) != v1::SUSPENDED || record.outcome() == v1::SUSPENDED) continue;
+      RETURN_IF_ERROR(db_->Run("DELETE FROM requests WHERE id = ?", known.Int(0)));
+    }
+    RETURN_IF_ERROR(Insert(record));
+  }
+  return transaction.Commit();
+}
+
+absl::Status SqliteLedger::AppendSuspended(const std::vector<v1::SuspendedHold>& holds) {
+  MutexLock lock(mutex_);
+  ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*db_));
+  for (const v1::SuspendedHold& hold : holds) {
+    v1::SpendRecord record = SuspendedRecord(hold);
+    const absl::StatusOr<v1::SpendRecord> known = Find(hold.request_id());
+    if (known.ok()) {
+      if (known->outcome() != v1::SUSPENDED) continue;
+      record = *known;
+    } else if (!absl::IsNotFound(known.status())) {
+      return known.status();
+    }
+    if (!AddHold(hold, record) && known.ok()) continue;
+    const absl::Status status = CheckSpendRecord(record);
+    if (!status.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("suspended hold ", hold.sequence(), " of request \"",
+                                                     hold.request_id(), "\": ", std::string(status.message())));
+    }
+    RETURN_IF_ERROR(db_->Run("DELETE FROM requests WHERE request_id = ?", hold.request_id()));
+    RETURN_IF_ERROR(Insert(record));
+  }
+  return transaction.Commit();
+}
+
+absl::Status SqliteLedger::Insert(const v1::SpendRecord& record) {
+  RETURN_IF_ERROR(
+      db_->Run("INSERT INTO requests (request_id, gateway, route_id, route, version, key_id, identifier, outcome, "
+               "start_time_us, cost_nanos, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               record.request_id(), record.gateway(), record.route_id(), record.route(), record.version(),
+               record.key_id(), record.identifier(), record.outcome(), record.start_time_us(), record.cost_nanos(),
+               SqlBlob{record.SerializeAsString()}));
+  const int64_t id = db_->LastInsertRowId();
+  ASSIGN_OR_RETURN(SqliteStatement charge,
+                   db_->Prepare("INSERT INTO charges (request, ordinal, provider, model, input, cached_input, "
+                                "cache_write, output, reasoning, cost_nanos, estimated) "
+                                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  v1::TokenUsage rest = record.usage();
+  int64_t rest_nanos = record.cost_nanos();
+  int ordinal = 0;
+  for (const v1::Attempt& attempt : record.attempts()) {
+    const v1::TokenUsage& usage = attempt.usage();
+    RETURN_IF_ERROR(charge
+                        .BindAll(id, ordinal++, attempt.provider(), attempt.model(), usage.input(),
+                                 usage.cached_input(), usage.cache_write(), usage.output(), usage.reasoning(),
+                                 attempt.cost_nanos(), attempt.estimated())
+                        .Run());
+    rest_nanos -= attempt.cost_nanos();
+    rest.set_input(rest.input() - usage.input());
+    rest.set_cached_input(rest.cached_input() - usage.cached_input());
+    rest.set_cache_write(rest.cache_write() - usage.cache_write());
+    rest.set_output(rest.output() - usage.output());
+    rest.set_reasoning(rest.reasoning() - usage.reasoning());
+  }
+  // What no attempt accounts for: a refused request's nothing, a suspended hold, a record that disagrees with its
+  // attempts. It keeps totals equal whichever way usage is grouped.
+  const bool accounted = rest_nanos == 0 && rest.input() == 0 && rest.cached_input() == 0 && rest.cache_write() == 0 &&
+                         rest.output() == 0 && rest.reasoning() == 0;
+  if (ordinal > 0 && accounted) return absl::OkStatus();
+  return charge
+      .BindAll(id, ordinal, record.provider(), record.model(), rest.input(), rest.cached_input(), rest.cache_write(),
+               rest.output(), rest.reasoning(), rest_nanos, record.estimated())
+      .Run();
+}
+
+absl::StatusOr<v1::SpendRecord> SqliteLedger::Find(const std::string& request_id) const {
+  ASSIGN_OR_RETURN(SqliteStatement query, db_->Query("SELECT record FROM requests WHERE request_id = ?", request_id));
+  ASSIGN_OR_RETURN(const bool found, query.Step());
+  if (!found) return absl::NotFoundError(absl::StrCat("no request \"", request_id, "\" in the ledger"));
+  v1::SpendRecord record;
+  if (!record.ParseFromString(query.Text(0))) {
+    return absl::DataLossError(absl::StrCat("the ledger's record of request \"", request_id, "\" is unreadable"));
+  }
+  return record;
+}
+
+absl::StatusOr<v1::QueryUsageResponse> SqliteLedger::QueryUsage(const v1::QueryUsageRequest& request) const {
+  ASSIGN_OR_RETURN(const UsageQuery query, BuildUsageQuery(request));
+  MutexLock lock(mutex_);
+  ASSIGN_OR_RETURN(SqliteStatement statement, db_->Prepare(query.sql));
+  BindValues(statement, query.values);
+  v1::QueryUsageResponse response;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool found, statement.Step());
+    if (!found) break;
+    if (response.rows_size() == query.page_size) {
+      response.set_next_page_token(absl::StrCat(query.offset + query.page_size));
+      break;
+    }
+    v1::UsageRow& row = *response.add_rows();
+    int column = 0;
+    for (const std::string& group : query.groups) {
+      std::string value = statement.Text(column++);
+      if (group == "outcome") value = v1::Outcome_Name(static_cast<v1::Outcome>(statement.Int(column - 1)));
+      (*row.mutable_group())[group] = value;
+    }
+    row.set_requests(statement.Int(column++));
+    row.set_refused(statement.Int(column++));
+    row.set_errors(statement.Int(column++));
+    row.mutable_usage()->set_input(statement.Int(column++));
+    row.mutable_usage()->set_cached_input(statement.Int(column++));
+    row.mutable_usage()->set_cache_write(statement.Int(column++));
+    row.mutable_usage()->set_output(statement.Int(column++));
+    row.mutable_usage()->set_reasoning(statement.Int(column++));
+    row.set_cost_nanos(DollarsAndNanos(statement.Int(column), statement.Int(column + 1)));
+    row.set_estimated_nanos(DollarsAndNanos(statement.Int(column + 2), statement.Int(column + 3)));
+  }
+  return response;
+}
+
+absl::StatusOr<v1::ListRequestsResponse> SqliteLedger::ListRequests(const v1::ListRequestsRequest& request) const {
+  ASSIGN_OR_RETURN(const RequestsQuery query, BuildRequestsQuery(request));
+  MutexLock lock(mutex_);
+  ASSIGN_OR_RETURN(SqliteStatement statement, db_->Prepare(query.sql));
+  BindValues(statement, query.values);
+  v1::ListRequestsResponse response;
+  std::string next;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool found, statement.Step());
+    if (!found) break;
+    if (response.records_size() == query.page_size) {
+      response.set_next_page_token(next);
+      break;
+    }
+    if (!response.add_records()->ParseFromString(statement.Text(0))) {
+      return absl::DataLossError(absl::StrCat("the ledger's record ", statement.Int(2), " is unreadable"));
+    }
+    next = RequestsPageToken(statement.Int(1), statement.Int(2));
+  }
+  return response;
+}
+
+absl::StatusOr<v1::SpendRecord> SqliteLedger::GetRequest(const v1::GetRequestRequest& request) const {
+  if (request.request_id().empty()) return absl::InvalidArgumentError("request_id: must be given");
+  MutexLock lock(mutex_);
+  ASSIGN_OR_RETURN(v1::SpendRecord record, Find(request.request_id()));
+  if (!request.gateway().empty() && record.gateway() != request.gateway()) {
+    return absl::NotFoundError(absl::StrCat("gateway \"", request.gateway(), "\" has no request \"",
+                                            request.request_id(), "\" in the ledger"));
+  }
+  return record;
+}
+
+absl::StatusOr<int64_t> SqliteLedger::CountRecords() const {
+  MutexLock lock(mutex_);
+  ASSIGN_OR_RETURN(SqliteStatement query, db_->Query("SELECT count(*) FROM requests"));
+  RETURN_IF_ERROR(query.Step().status());
+  return query.Int(0);
+}
+
+absl::Status SqliteLedger::BackupTo(const std::string& path) {
+  absl::StatusOr<SqliteBackup> backup = [&] {
+    MutexLock lock(mutex_);
+    return SqliteBackup::Start(*db_, path);
+  }();
+  RETURN_IF_ERROR(backup.status());
+  while (true) {
+    MutexLock lock(mutex_);
+    ASSIGN_OR_RETURN(const bool complete, backup->Step(kBackupPages));
+    if (complete) return absl::OkStatus();
+  }
+}
+
+}  // namespace signalbox

@@ -1,0 +1,175 @@
+#include "controlplane/ledger/usage_query.h"
+
+#include <algorithm>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "common/limits.h"
+#include "common/status_macros.h"
+
+namespace signalbox {
+namespace {
+
+struct Column {
+  const char* group;   // key in UsageRow.group
+  const char* select;  // what is shown
+  const char* by;      // what rows are grouped by; empty: shown only
+};
+
+struct Dimension {
+  const char* name;
+  std::vector<Column> columns;
+  bool time = false;
+};
+
+// A route is its id; the name shown is the newest one in the group (SQLite takes bare columns from the row that holds
+// max()). Versions count within a route, so they bring the route along.
+const std::vector<Dimension>& Dimensions() {
+  static const auto* const dimensions = new std::vector<Dimension>{
+      {"route", {{"route", "r.route", ""}, {"route_id", "r.route_id", "r.route_id"}}},
+      {"version",
+       {{"route", "r.route", ""}, {"route_id", "r.route_id", "r.route_id"}, {"version", "r.version", "r.version"}}},
+      {"identifier", {{"identifier", "r.identifier", "r.identifier"}}},
+      {"model", {{"model", "c.model", "c.model"}}},
+      {"provider", {{"provider", "c.provider", "c.provider"}}},
+      {"key", {{"key", "r.key_id", "r.key_id"}}},
+      {"hour",
+       {{"hour", "strftime('%Y-%m-%dT%H:00:00Z', r.start_time_us / 1000000, 'unixepoch')",
+         "r.start_time_us / 3600000000"}},
+       true},
+      {"day",
+       {{"day", "strftime('%Y-%m-%d', r.start_time_us / 1000000, 'unixepoch')", "r.start_time_us / 86400000000"}},
+       true},
+      {"outcome", {{"outcome", "r.outcome", "r.outcome"}}},
+  };
+  return *dimensions;
+}
+
+std::string DimensionNames() {
+  return absl::StrJoin(Dimensions(), ", ",
+                       [](std::string* out, const Dimension& dimension) { absl::StrAppend(out, dimension.name); });
+}
+
+class Where {
+ public:
+  void Add(const std::string& condition, std::vector<SqlValue> values) {
+    absl::StrAppend(&sql_, sql_.empty() ? " WHERE " : " AND ", condition);
+    for (SqlValue& value : values) values_.push_back(std::move(value));
+  }
+  void Equals(const char* column, const std::string& value) {
+    if (!value.empty()) Add(absl::StrCat(column, " = ?"), {value});
+  }
+  // Wherever a request names a route, its name or its id will do.
+  void Route(const std::string& route) {
+    if (!route.empty()) Add("(r.route = ? OR r.route_id = ?)", {route, route});
+  }
+  const std::string& sql() const { return sql_; }
+  std::vector<SqlValue>& values() { return values_; }
+
+ private:
+  std::string sql_;
+  std::vector<SqlValue> values_;
+};
+
+absl::Status BadPageToken() {
+  return absl::InvalidArgumentError("page_token: not a token of this list; start again without one");
+}
+
+}  // namespace
+
+absl::StatusOr<int> PageSize(int32_t asked) {
+  if (asked < 0) return absl::InvalidArgumentError("page_size: must not be negative");
+  return asked == 0 ? kPageSizeDefault : std::min<int>(asked, kPageSizeMax);
+}
+
+absl::StatusOr<UsageQuery> BuildUsageQuery(const v1::QueryUsageRequest& request) {
+  UsageQuery query;
+  ASSIGN_OR_RETURN(query.page_size, PageSize(request.page_size()));
+  if (!request.page_token().empty() && (!absl::SimpleAtoi(request.page_token(), &query.offset) || query.offset < 0)) {
+    return BadPageToken();
+  }
+  if (request.end_time_us() != 0 && request.end_time_us() < request.start_time_us()) {
+    return absl::InvalidArgumentError("end_time_us: must not be before start_time_us");
+  }
+
+  std::vector<std::string> selects, group_by, time_order;
+  for (const std::string& by : request.by()) {
+    const auto dimension = std::find_if(Dimensions().begin(), Dimensions().end(),
+                                        [&](const Dimension& candidate) { return by == candidate.name; });
+    if (dimension == Dimensions().end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("by: unknown dimension \"", by, "\" (known: ", DimensionNames(), ")"));
+    }
+    for (const Column& column : dimension->columns) {
+      if (std::find(query.groups.begin(), query.groups.end(), column.group) != query.groups.end()) continue;
+      query.groups.push_back(column.group);
+      selects.push_back(column.select);
+      if (*column.by != '\0') group_by.push_back(column.by);
+      if (dimension->time) time_order.push_back(column.by);
+    }
+  }
+
+  Where where;
+  where.Equals("r.gateway", request.gateway());
+  where.Route(request.route());
+  where.Equals("r.identifier", request.identifier());
+  where.Equals("c.model", request.model());
+  if (request.start_time_us() != 0) where.Add("r.start_time_us >= ?", {request.start_time_us()});
+  if (request.end_time_us() != 0) where.Add("r.start_time_us < ?", {request.end_time_us()});
+  query.values = std::move(where.values());
+
+  // Cost is summed as whole dollars and the rest, as one sum of many large amounts could overflow.
+  for (const char* sum :
+       {"count(DISTINCT r.id)", "count(DISTINCT CASE WHEN r.outcome = 2 THEN r.id END)",
+        "count(DISTINCT CASE WHEN r.outcome IN (3, 5, 6) THEN r.id END)", "sum(c.input)", "sum(c.cached_input)",
+        "sum(c.cache_write)", "sum(c.output)", "sum(c.reasoning)", "sum(c.cost_nanos / 1000000000)",
+        "sum(c.cost_nanos % 1000000000)", "sum(c.estimated * (c.cost_nanos / 1000000000))",
+        "sum(c.estimated * (c.cost_nanos % 1000000000))", "max(r.start_time_us)"}) {
+    selects.push_back(sum);
+  }
+  std::vector<std::string> order = time_order;
+  order.push_back("sum(c.cost_nanos / 1000000000) DESC, sum(c.cost_nanos % 1000000000) DESC");
+  order.insert(order.end(), group_by.begin(), group_by.end());
+  query.sql = absl::StrCat("SELECT ", absl::StrJoin(selects, ", "),
+                           " FROM charges c JOIN requests r ON r.id = c.request", where.sql());
+  if (group_by.empty()) {
+    absl::StrAppend(&query.sql, " HAVING count(*) > 0");
+  } else {
+    absl::StrAppend(&query.sql, " GROUP BY ", absl::StrJoin(group_by, ", "));
+  }
+  absl::StrAppend(&query.sql, " ORDER BY ", absl::StrJoin(order, ", "), " LIMIT ? OFFSET ?");
+  query.values.push_back(static_cast<int64_t>(query.page_size) + 1);
+  query.values.push_back(query.offset);
+  return query;
+}
+
+absl::StatusOr<RequestsQuery> BuildRequestsQuery(const v1::ListRequestsRequest& request) {
+  RequestsQuery query;
+  ASSIGN_OR_RETURN(query.page_size, PageSize(request.page_size()));
+  Where where;
+  where.Equals("r.gateway", request.gateway());
+  where.Route(request.route());
+  where.Equals("r.identifier", request.identifier());
+  if (request.outcome() != v1::OUTCOME_UNSPECIFIED) {
+    where.Add("r.outcome = ?", {static_cast<int64_t>(request.outcome())});
+  }
+  if (!request.page_token().empty()) {
+    const std::vector<std::string> parts = absl::StrSplit(request.page_token(), '.');
+    int64_t start_time_us = 0, id = 0;
+    if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &start_time_us) || !absl::SimpleAtoi(parts[1], &id)) {
+      return BadPageToken();
+    }
+    where.Add("(r.start_time_us, r.id) < (?, ?)", {start_time_us, id});
+  }
+  query.values = std::move(where.values());
+  query.sql = absl::StrCat("SELECT r.record, r.start_time_us, r.id FROM requests r", where.sql(),
+                           " ORDER BY r.start_time_us DESC, r.id DESC LIMIT ?");
+  query.values.push_back(static_cast<int64_t>(query.page_size) + 1);
+  return query;
+}
+
+std::string RequestsPageToken(int64_t start_time_us, int64_t id) { return absl::StrCat(start_time_us, ".", id); }
+
+}  // namespace signalbox

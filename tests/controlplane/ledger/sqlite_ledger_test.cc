@@ -1,0 +1,353 @@
+#include "controlplane/ledger/sqlite_ledger.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/controlplane/ledger/temp_dir.h"
+
+namespace signalbox {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr int64_t kHourUs = 3'600'000'000;
+constexpr int64_t kMidnightUs = 1'750'032'000'000'000;  // 2025-06-16T00:00:00Z
+
+google::protobuf::RepeatedPtrField<v1::SpendRecord> Batch(const std::vector<v1::SpendRecord>& records) {
+  return {records.begin(), records.end()};
+}
+
+v1::SpendRecord Record(const std::string& id, int64_t cost_nanos, v1::Outcome outcome = v1::SUCCESS) {
+  v1::SpendRecord record;
+  record.set_request_id(id);
+  record.set_gateway("default");
+  record.set_route_id("r-1");
+  record.set_route("my-saas");
+  record.set_version(1);
+  record.set_key_id("k-1");
+  record.set_identifier("ada@example.com");
+  record.set_path("start/mini/end");
+  record.set_outcome(outcome);
+  record.set_status(outcome == v1::REFUSED ? 429 : 200);
+  record.set_start_time_us(kMidnightUs);
+  record.set_cost_nanos(cost_nanos);
+  if (outcome != v1::REFUSED) {
+    v1::Attempt& attempt = *record.add_attempts();
+    attempt.set_provider("openai");
+    attempt.set_model("gpt-4o-mini");
+    attempt.set_cost_nanos(cost_nanos);
+    attempt.mutable_usage()->set_input(100);
+    attempt.mutable_usage()->set_output(10);
+    *record.mutable_usage() = attempt.usage();
+    record.set_provider("openai");
+    record.set_model("gpt-4o-mini");
+  }
+  return record;
+}
+
+v1::QueryUsageRequest By(const std::vector<std::string>& by) {
+  v1::QueryUsageRequest request;
+  request.set_gateway("default");
+  request.mutable_by()->Assign(by.begin(), by.end());
+  return request;
+}
+
+std::string Line(const v1::UsageRow& row, const std::string& group) {
+  return row.group().at(group) + " requests=" + std::to_string(row.requests()) +
+         " cost=" + std::to_string(row.cost_nanos());
+}
+
+class SqliteLedgerTest : public ::testing::Test {
+ protected:
+  SqliteLedgerTest() { Reopen(); }
+  void Reopen() {
+    ledger_.reset();
+    auto opened = SqliteLedger::Open({.path = dir_.File("ledger.db")});
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    ledger_ = *std::move(opened);
+  }
+  void Append(const std::vector<v1::SpendRecord>& records) {
+    const absl::Status status = ledger_->Append(Batch(records));
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  std::vector<std::string> Usage(const v1::QueryUsageRequest& request, const std::string& group) {
+    const auto response = ledger_->QueryUsage(request);
+    EXPECT_TRUE(response.ok()) << response.status();
+    std::vector<std::string> lines;
+    if (!response.ok()) return lines;
+    for (const v1::UsageRow& row : response->rows()) lines.push_back(Line(row, group));
+    return lines;
+  }
+  std::vector<std::string> Requests(v1::ListRequestsRequest request) {
+    request.set_gateway("default");
+    const auto response = ledger_->ListRequests(request);
+    EXPECT_TRUE(response.ok()) << response.status();
+    std::vector<std::string> ids;
+    if (!response.ok()) return ids;
+    for (const v1::SpendRecord& record : response->records()) ids.push_back(record.request_id());
+    return ids;
+  }
+  v1::SpendRecord Get(const std::string& id) {
+    v1::GetRequestRequest request;
+    request.set_gateway("default");
+    request.set_request_id(id);
+    const auto record = ledger_->GetRequest(request);
+    EXPECT_TRUE(record.ok()) << record.status();
+    return record.ok() ? *record : v1::SpendRecord();
+  }
+
+  TempDir dir_;
+  std::unique_ptr<SqliteLedger> ledger_;
+};
+
+TEST_F(SqliteLedgerTest, ARecordComesBackAsItWas) {
+  const v1::SpendRecord record = Record("a", 5);
+  Append({record});
+  EXPECT_EQ(Get("a").SerializeAsString(), record.SerializeAsString());
+}
+
+TEST_F(SqliteLedgerTest, ARepeatChangesNothing) {
+  Append({Record("a", 5)});
+  Append({Record("a", 7), Record("b", 1), Record("b", 2)});
+  EXPECT_EQ(*ledger_->CountRecords(), 2);
+  EXPECT_EQ(Get("a").cost_nanos(), 5);
+  EXPECT_THAT(Usage(By({"route"}), "route"), ElementsAre("my-saas requests=2 cost=6"));
+}
+
+TEST_F(SqliteLedgerTest, WhatWasAcknowledgedIsThereAfterAReopen) {
+  Append({Record("a", 5)});
+  Reopen();
+  EXPECT_EQ(*ledger_->CountRecords(), 1);
+}
+
+TEST_F(SqliteLedgerTest, ABadRecordRefusesItsWholeBatchAndNamesTheField) {
+  v1::SpendRecord bad = Record("bad", 1);
+  bad.mutable_attempts(0)->set_cost_nanos(-1);
+  const absl::Status status = ledger_->Append(Batch({Record("good", 1), bad}));
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("records[1] (bad): attempts[0].cost_nanos: must be from 0"));
+  EXPECT_EQ(*ledger_->CountRecords(), 0);
+}
+
+TEST(CheckSpendRecord, NamesTheFieldAtFault) {
+  const auto fault = [](auto change) {
+    v1::SpendRecord record = Record("a", 1);
+    change(record);
+    const absl::Status status = CheckSpendRecord(record);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  EXPECT_TRUE(CheckSpendRecord(Record("a", 1)).ok());
+  EXPECT_THAT(fault([](v1::SpendRecord& r) { r.clear_request_id(); }), HasSubstr("request_id:"));
+  EXPECT_THAT(fault([](v1::SpendRecord& r) { r.set_request_id(std::string(300, 'x')); }), HasSubstr("request_id:"));
+  EXPECT_THAT(fault([](v1::SpendRecord& r) { r.clear_gateway(); }), HasSubstr("gateway:"));
+  EXPECT_THAT(fault([](v1::SpendRecord& r) { r.clear_outcome(); }), HasSubstr("outcome:"));
+  EXPECT_THAT(fault([](v1::SpendRecord& r) { r.set_outcome(static_cast<v1::Outcome>(99)); }), HasSubstr("99"));
+  EXPECT_THAT(fault([](v1::SpendRecord& r) { r.clear_start_time_us(); }), HasSubstr("start_time_us:"));
+  EXPECT_THAT(fault([](v1::SpendRecord& r) { r.set_cost_nanos(INT64_MIN); }), HasSubstr("cost_nanos:"));
+  EXPECT_THAT(fault([](v1::SpendRecord& r) { r.mutable_usage()->set_input(-1); }), HasSubstr("usage.input:"));
+}
+
+TEST_F(SqliteLedgerTest, UsageByModelGivesEachAttemptsCostToItsOwnModel) {
+  v1::SpendRecord fallback = Record("a", 7);
+  fallback.mutable_attempts(0)->set_cost_nanos(3);
+  fallback.mutable_attempts(0)->set_estimated(true);
+  *fallback.add_attempts() = fallback.attempts(0);
+  fallback.mutable_attempts(1)->set_provider("anthropic");
+  fallback.mutable_attempts(1)->set_model("claude-sonnet-4-5");
+  fallback.mutable_attempts(1)->set_cost_nanos(4);
+  fallback.mutable_attempts(1)->set_estimated(false);
+  fallback.mutable_usage()->set_input(200);
+  fallback.mutable_usage()->set_output(20);
+  fallback.set_provider("anthropic");
+  fallback.set_model("claude-sonnet-4-5");
+  Append({fallback});
+  EXPECT_THAT(Usage(By({"model"}), "model"),
+              ElementsAre("claude-sonnet-4-5 requests=1 cost=4", "gpt-4o-mini requests=1 cost=3"));
+  const auto total = ledger_->QueryUsage(By({}));
+  ASSERT_EQ(total->rows_size(), 1);
+  EXPECT_EQ(total->rows(0).requests(), 1);
+  EXPECT_EQ(total->rows(0).cost_nanos(), 7);
+  EXPECT_EQ(total->rows(0).estimated_nanos(), 3);
+  EXPECT_EQ(total->rows(0).usage().input(), 200);
+}
+
+TEST_F(SqliteLedgerTest, EveryGroupingHasTheSameTotalEvenWhenARecordDisagreesWithItsAttempts) {
+  v1::SpendRecord odd = Record("odd", 10);
+  odd.mutable_attempts(0)->set_cost_nanos(4);
+  Append({odd, Record("refused", 0, v1::REFUSED), Record("plain", 100)});
+  for (const char* by : {"route", "version", "identifier", "model", "provider", "key", "hour", "day", "outcome"}) {
+    const auto response = ledger_->QueryUsage(By({by}));
+    ASSERT_TRUE(response.ok()) << by << response.status();
+    int64_t total = 0;
+    for (const v1::UsageRow& row : response->rows()) {
+      total += row.cost_nanos();
+      EXPECT_TRUE(row.group().contains(by)) << by;
+    }
+    EXPECT_EQ(total, 110) << by;
+  }
+}
+
+TEST_F(SqliteLedgerTest, UsageCountsRefusedAndFailedRequests) {
+  Append({Record("a", 1), Record("b", 0, v1::REFUSED), Record("c", 0, v1::ERROR), Record("d", 0, v1::TIMEOUT)});
+  const auto response = ledger_->QueryUsage(By({"identifier"}));
+  ASSERT_EQ(response->rows_size(), 1);
+  EXPECT_EQ(response->rows(0).requests(), 4);
+  EXPECT_EQ(response->rows(0).refused(), 1);
+  EXPECT_EQ(response->rows(0).errors(), 2);
+  EXPECT_THAT(Usage(By({"outcome"}), "outcome"), ElementsAre("SUCCESS requests=1 cost=1", "REFUSED requests=1 cost=0",
+                                                             "ERROR requests=1 cost=0", "TIMEOUT requests=1 cost=0"));
+}
+
+TEST_F(SqliteLedgerTest, ARenamedRouteIsOneRouteUnderItsNewestName) {
+  v1::SpendRecord renamed = Record("b", 2);
+  renamed.set_route("my-saas-2");
+  renamed.set_start_time_us(kMidnightUs + 1);
+  v1::SpendRecord reused = Record("c", 1);
+  reused.set_route_id("r-2");
+  Append({Record("a", 1), renamed, reused});
+  EXPECT_THAT(Usage(By({"route"}), "route"), ElementsAre("my-saas-2 requests=2 cost=3", "my-saas requests=1 cost=1"));
+}
+
+TEST_F(SqliteLedgerTest, VersionsCountWithinTheirRoute) {
+  v1::SpendRecord other = Record("b", 2);
+  other.set_route_id("r-2");
+  other.set_route("other");
+  Append({Record("a", 1), other});
+  const auto response = ledger_->QueryUsage(By({"version"}));
+  ASSERT_EQ(response->rows_size(), 2);
+  EXPECT_EQ(response->rows(0).group().at("route"), "other");
+  EXPECT_EQ(response->rows(0).group().at("version"), "1");
+}
+
+TEST_F(SqliteLedgerTest, TimeRowsComeOldestFirst) {
+  v1::SpendRecord later = Record("b", 1);
+  later.set_start_time_us(kMidnightUs + kHourUs);
+  v1::SpendRecord before = Record("c", 9);
+  before.set_start_time_us(kMidnightUs - 1);
+  Append({later, Record("a", 1), before});
+  EXPECT_THAT(Usage(By({"hour"}), "hour"),
+              ElementsAre("2025-06-15T23:00:00Z requests=1 cost=9", "2025-06-16T00:00:00Z requests=1 cost=1",
+                          "2025-06-16T01:00:00Z requests=1 cost=1"));
+  EXPECT_THAT(Usage(By({"day"}), "day"), ElementsAre("2025-06-15 requests=1 cost=9", "2025-06-16 requests=2 cost=2"));
+}
+
+TEST_F(SqliteLedgerTest, UsageFiltersByEverythingItsRequestNames) {
+  v1::SpendRecord other = Record("b", 2);
+  other.set_route_id("r-2");
+  other.set_route("other");
+  other.set_identifier("bob@example.com");
+  other.set_start_time_us(kMidnightUs + kHourUs);
+  other.mutable_attempts(0)->set_model("gpt-5.1");
+  v1::SpendRecord elsewhere = Record("c", 4);
+  elsewhere.set_gateway("staging");
+  Append({Record("a", 1), other, elsewhere});
+  const auto total = [&](auto change) -> int64_t {
+    v1::QueryUsageRequest request = By({});
+    change(request);
+    const auto response = ledger_->QueryUsage(request);
+    return response.ok() && response->rows_size() == 1 ? response->rows(0).cost_nanos() : -1;
+  };
+  EXPECT_EQ(total([](auto& r) {}), 3);
+  EXPECT_EQ(total([](auto& r) { r.clear_gateway(); }), 7);
+  EXPECT_EQ(total([](auto& r) { r.set_route("other"); }), 2);
+  EXPECT_EQ(total([](auto& r) { r.set_route("r-2"); }), 2);
+  EXPECT_EQ(total([](auto& r) { r.set_identifier("bob@example.com"); }), 2);
+  EXPECT_EQ(total([](auto& r) { r.set_model("gpt-5.1"); }), 2);
+  EXPECT_EQ(total([](auto& r) { r.set_start_time_us(kMidnightUs + 1); }), 2);
+  EXPECT_EQ(total([](auto& r) { r.set_end_time_us(kMidnightUs + kHourUs); }), 1);
+  EXPECT_EQ(total([](auto& r) { r.set_route("' OR 1=1 --"); }), -1) << "no row";
+}
+
+TEST_F(SqliteLedgerTest, UsageComesInPages) {
+  for (int i = 0; i < 5; ++i) {
+    v1::SpendRecord record = Record("a" + std::to_string(i), 5 - i);
+    record.set_identifier("user" + std::to_string(i));
+    Append({record});
+  }
+  v1::QueryUsageRequest request = By({"identifier"});
+  request.set_page_size(2);
+  std::vector<std::string> seen;
+  int pages = 0;
+  do {
+    const auto response = ledger_->QueryUsage(request);
+    ASSERT_TRUE(response.ok()) << response.status();
+    for (const v1::UsageRow& row : response->rows()) seen.push_back(row.group().at("identifier"));
+    request.set_page_token(response->next_page_token());
+    ++pages;
+  } while (!request.page_token().empty());
+  EXPECT_EQ(pages, 3);
+  EXPECT_THAT(seen, ElementsAre("user0", "user1", "user2", "user3", "user4"));
+}
+
+TEST_F(SqliteLedgerTest, BadQueriesSayWhatWouldBeRight) {
+  const auto fault = [&](auto change) {
+    v1::QueryUsageRequest request;
+    change(request);
+    const absl::Status status = ledger_->QueryUsage(request).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  EXPECT_THAT(fault([](auto& r) { r.add_by("colour"); }),
+              HasSubstr("unknown dimension \"colour\" (known: route, version, identifier, model"));
+  EXPECT_THAT(fault([](auto& r) { r.set_page_token("x"); }), HasSubstr("page_token:"));
+  EXPECT_THAT(fault([](auto& r) { r.set_page_size(-1); }), HasSubstr("page_size:"));
+  EXPECT_THAT(fault([](auto& r) {
+                r.set_start_time_us(2);
+                r.set_end_time_us(1);
+              }),
+              HasSubstr("end_time_us:"));
+}
+
+TEST_F(SqliteLedgerTest, SumsBeyondAnInt64StopAtItsMaximum) {
+  std::vector<v1::SpendRecord> records;
+  for (int i = 0; i < 12; ++i) records.push_back(Record("a" + std::to_string(i), 1'000'000'000'000'000'000));
+  Append(records);
+  EXPECT_EQ(ledger_->QueryUsage(By({}))->rows(0).cost_nanos(), INT64_MAX);
+}
+
+TEST_F(SqliteLedgerTest, RequestsComeNewestFirstInPagesRefusedOnesToo) {
+  for (int i = 0; i < 5; ++i) {
+    v1::SpendRecord record = Record(std::string(1, static_cast<char>('a' + i)), 1, i == 2 ? v1::REFUSED : v1::SUCCESS);
+    record.set_start_time_us(kMidnightUs + (i < 3 ? 0 : 1));
+    Append({record});
+  }
+  v1::ListRequestsRequest request;
+  EXPECT_THAT(Requests(request), ElementsAre("e", "d", "c", "b", "a"));
+  request.set_outcome(v1::REFUSED);
+  EXPECT_THAT(Requests(request), ElementsAre("c"));
+  request.clear_outcome();
+  request.set_page_size(2);
+  std::vector<std::string> seen;
+  do {
+    const auto response = ledger_->ListRequests(request);
+    ASSERT_TRUE(response.ok()) << response.status();
+    for (const v1::SpendRecord& record : response->records()) seen.push_back(record.request_id());
+    request.set_page_token(response->next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_THAT(seen, ElementsAre("e", "d", "c", "b", "a"));
+}
+
+TEST_F(SqliteLedgerTest, ARequestOfAnotherGatewayIsNotFound) {
+  Append({Record("a", 1)});
+  v1::GetRequestRequest request;
+  request.set_gateway("staging");
+  request.set_request_id("a");
+  const absl::Status status = ledger_->GetRequest(request).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("gateway \"staging\" has no request \"a\""));
+}
+
+TEST_F(SqliteLedgerTest, ABackupIsAWholeLedger) {
+  Append({Record("a", 1), Record("b", 2)});
+  ASSERT_TRUE(ledger_->BackupTo(dir_.File("copy.db")).ok());
+  const absl::Status again = ledger_->BackupTo(dir_.File("copy.db"));
+  EXPECT_EQ(again.code(), absl::StatusCode::kFailedPrecondition) << "a backup never overwrites: " << again;
+  auto copy = SqliteLedger::Open({.path = dir_.File("copy.db")});
+  ASSERT_TRUE(copy.ok()) << copy.status();
+  EXPECT_EQ(*(*copy)->CountRecords(), 2);
+}
+
+}  // namespace
+}  // namespace signalbox

@@ -1,0 +1,137 @@
+#include "controlplane/ledger/suspense_reader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/controlplane/ledger/temp_dir.h"
+
+namespace signalbox {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A quota service's list of suspense, in pages of two.
+class FakeQuota {
+ public:
+  absl::StatusOr<v1::ListSuspenseResponse> List(const v1::ListSuspenseRequest& request) {
+    ++calls;
+    if (!failure.ok()) return failure;
+    v1::ListSuspenseResponse response;
+    for (const v1::SuspendedHold& hold : holds) {
+      if (hold.sequence() > request.after_sequence() && response.holds_size() < 2) *response.add_holds() = hold;
+    }
+    return response;
+  }
+  v1::SuspendedHold& Suspend(const std::string& request_id, int64_t amount_nanos, const std::string& pool = "r-1/usd") {
+    v1::SuspendedHold hold;
+    hold.set_sequence(static_cast<int64_t>(holds.size()) + 1);
+    hold.set_request_id(request_id);
+    hold.set_proxy_id("proxy-1");
+    hold.set_boot_id("boot-1");
+    hold.mutable_counter()->set_gateway("default");
+    hold.mutable_counter()->set_pool(pool);
+    hold.mutable_counter()->mutable_identifier()->set_string_value("ada@example.com");
+    hold.set_amount_nanos(amount_nanos);
+    hold.set_suspend_time_us(1'750'000'000'000'000);
+    holds.push_back(hold);
+    return holds.back();
+  }
+  std::vector<v1::SuspendedHold> holds;
+  absl::Status failure;
+  int calls = 0;
+};
+
+class SuspenseReaderTest : public ::testing::Test {
+ protected:
+  SuspenseReaderTest() : ledger_(*SqliteLedger::Open({.path = dir_.File("ledger.db")})) {}
+  v1::SpendRecord Get(const std::string& id) {
+    v1::GetRequestRequest request;
+    request.set_request_id(id);
+    const auto record = ledger_->GetRequest(request);
+    EXPECT_TRUE(record.ok()) << record.status();
+    return record.ok() ? *record : v1::SpendRecord();
+  }
+  void AppendReal(const std::string& id, int64_t cost_nanos) {
+    google::protobuf::RepeatedPtrField<v1::SpendRecord> records;
+    v1::SpendRecord& record = *records.Add();
+    record.set_request_id(id);
+    record.set_gateway("default");
+    record.set_outcome(v1::SUCCESS);
+    record.set_start_time_us(1'750'000'000'000'000);
+    record.set_cost_nanos(cost_nanos);
+    ASSERT_TRUE(ledger_->Append(records).ok());
+  }
+
+  TempDir dir_;
+  std::unique_ptr<SqliteLedger> ledger_;
+  FakeQuota quota_;
+  SuspenseReader reader_{[this](const v1::ListSuspenseRequest& request) { return quota_.List(request); }, *ledger_};
+};
+
+TEST_F(SuspenseReaderTest, AHoldIsChargedInFullByRequestIdOnce) {
+  quota_.Suspend("a", 500, "r-1/daily");
+  quota_.Suspend("a", 500, "r-1/monthly");  // the same money at the second limit of the chain
+  quota_.Suspend("b", 7);
+  ASSERT_TRUE(reader_.ReadOnce().ok());
+  ASSERT_TRUE(reader_.ReadOnce().ok());
+  EXPECT_EQ(*ledger_->CountRecords(), 2);
+  const v1::SpendRecord record = Get("a");
+  EXPECT_EQ(record.outcome(), v1::SUSPENDED);
+  EXPECT_EQ(record.cost_nanos(), 500);
+  EXPECT_TRUE(record.estimated());
+  EXPECT_EQ(record.identifier(), "ada@example.com");
+  EXPECT_EQ(record.limits_size(), 2);
+}
+
+TEST_F(SuspenseReaderTest, TheRealRecordReplacesItAndStays) {
+  quota_.Suspend("a", 500);
+  ASSERT_TRUE(reader_.ReadOnce().ok());
+  AppendReal("a", 3);
+  ASSERT_TRUE(reader_.ReadOnce().ok());
+  EXPECT_EQ(*ledger_->CountRecords(), 1);
+  EXPECT_EQ(Get("a").outcome(), v1::SUCCESS);
+  EXPECT_EQ(Get("a").cost_nanos(), 3);
+}
+
+TEST_F(SuspenseReaderTest, ASettlementThatCameLateCorrectsTheCharge) {
+  quota_.Suspend("a", 500);
+  ASSERT_TRUE(reader_.ReadOnce().ok());
+  quota_.holds[0].set_resolved(true);
+  quota_.holds[0].set_settled_nanos(20);
+  ASSERT_TRUE(reader_.ReadOnce().ok());
+  EXPECT_EQ(Get("a").outcome(), v1::SUSPENDED);
+  EXPECT_EQ(Get("a").cost_nanos(), 20);
+}
+
+TEST_F(SuspenseReaderTest, WhatIsResolvedIsNotReadAgain) {
+  for (int i = 0; i < 4; ++i) quota_.Suspend("a" + std::to_string(i), 1).set_resolved(true);
+  ASSERT_TRUE(reader_.ReadOnce().ok());
+  EXPECT_EQ(quota_.calls, 3);
+  ASSERT_TRUE(reader_.ReadOnce().ok());
+  EXPECT_EQ(quota_.calls, 4);
+}
+
+TEST_F(SuspenseReaderTest, AnAbsentQuotaServiceIsAnErrorAndTheNextReadCatchesUp) {
+  quota_.Suspend("a", 1);
+  quota_.failure = absl::UnavailableError("no quota service");
+  EXPECT_EQ(reader_.ReadOnce(), quota_.failure);
+  quota_.failure = absl::OkStatus();
+  EXPECT_TRUE(reader_.ReadOnce().ok());
+  EXPECT_EQ(*ledger_->CountRecords(), 1);
+}
+
+TEST_F(SuspenseReaderTest, AListOutOfOrderIsAnErrorNotALoop) {
+  quota_.Suspend("a", 1);
+  quota_.Suspend("b", 1).set_sequence(1);
+  const absl::Status status = reader_.ReadOnce();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("not in order"));
+}
+
+TEST_F(SuspenseReaderTest, StopEndsTheThreadAtOnce) {
+  reader_.Start(/*interval_ms=*/3'600'000);
+  reader_.Stop();
+}
+
+}  // namespace
+}  // namespace signalbox
