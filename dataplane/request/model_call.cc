@@ -1,0 +1,252 @@
+#include "dataplane/request/model_call.h"
+
+#include <algorithm>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/limits.h"
+#include "common/money.h"
+#include "dataplane/request/relay.h"
+
+namespace signalbox {
+namespace {
+
+enum class Verdict { kAnswered, kRetry, kFallback, kClientGone };
+
+struct AttemptResult {
+  Verdict verdict = Verdict::kRetry;
+  ModelAnswer answer;    // kAnswered
+  ModelFailure failure;  // otherwise
+};
+
+// Cancels whatever the request waits for when its client leaves; clears the callback on every way out.
+class CancelOnClientGone {
+ public:
+  CancelOnClientGone(HttpExchange& exchange, std::function<void()> cancel) : exchange_(exchange) {
+    exchange_.OnClientGone(std::move(cancel));
+  }
+  ~CancelOnClientGone() { exchange_.OnClientGone({}); }
+  CancelOnClientGone(const CancelOnClientGone&) = delete;
+  CancelOnClientGone& operator=(const CancelOnClientGone&) = delete;
+
+ private:
+  HttpExchange& exchange_;
+};
+
+bool IsEventStream(const UpstreamHead& head) {
+  const auto type = head.headers[boost::beast::http::field::content_type];
+  return absl::StartsWithIgnoreCase(absl::string_view(type.data(), type.size()), "text/event-stream");
+}
+
+int64_t RetryDelayMs(const v1::CompiledElement::Model& model, int retry, std::mt19937_64& random) {
+  int64_t delay_ms = kRetryDelayMs;
+  if (model.backoff() == "linear") {
+    delay_ms = int64_t{kRetryDelayMs} * (retry + 1);
+  } else if (model.backoff() != "constant") {
+    delay_ms = int64_t{kRetryDelayMs} << std::min(retry, 10);
+  }
+  delay_ms = std::min<int64_t>(delay_ms, kRetryDelayMsMax);
+  // Full jitter on the upper half keeps proxies from retrying in step.
+  return delay_ms / 2 + static_cast<int64_t>(random() % static_cast<uint64_t>(delay_ms / 2 + 1));
+}
+
+// False when the client left meanwhile.
+asio::awaitable<bool> WaitBeforeRetry(ChatRequest& request, int64_t delay_ms) {
+  asio::steady_timer timer(request.worker.io, std::chrono::milliseconds(delay_ms));
+  CancelOnClientGone cancel(request.exchange, [&timer] { timer.cancel(); });
+  if (request.exchange.client_gone()) co_return false;
+  boost::system::error_code ignored;  // cancelled: the client left, which is asked below
+  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  co_return !request.exchange.client_gone();
+}
+
+// The outcome of a call that broke off is unknown once bytes of its request left: charged its bound, and marked.
+void ChargeUnknownOutcome(v1::Attempt& attempt) {
+  attempt.set_cost_nanos(attempt.bound_nanos());
+  attempt.set_estimated(true);
+}
+
+AttemptResult Broken(const ChatRequest& request, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
+                     const UpstreamCall& call, const absl::Status& status, size_t content_bytes) {
+  AttemptResult result;
+  if (request.exchange.client_gone()) {
+    attempt.set_error("cancelled");
+    result.verdict = Verdict::kClientGone;
+    if (call.request_sent()) SettleAttempt(request, model, attempt, std::nullopt, content_bytes);
+    return result;
+  }
+  result.verdict = Verdict::kRetry;
+  result.failure.timed_out = absl::IsDeadlineExceeded(status);
+  result.failure.message = std::string(status.message());
+  attempt.set_error(result.failure.timed_out ? "timeout" : call.request_sent() ? "cut" : "connect");
+  if (call.request_sent()) {
+    ChargeUnknownOutcome(attempt);
+  } else {
+    attempt.set_cost_nanos(0);
+    attempt.set_estimated(false);
+  }
+  return result;
+}
+
+UpstreamRequest BuildUpstreamRequest(const ChatRequest& request, const v1::SnapshotProvider& provider,
+                                     const UpstreamEndpoint& endpoint, std::string_view body) {
+  UpstreamRequest upstream;
+  upstream.target = absl::StrCat(endpoint.path_prefix, "/chat/completions");
+  upstream.headers = ForwardedRequestHeaders(request.exchange.request().headers, request.presented_key);
+  upstream.headers.emplace_back("content-type", "application/json");
+  upstream.headers.emplace_back("accept-encoding", "identity");  // usage is read from the response
+  upstream.headers.emplace_back("x-client-request-id", request.record.request_id());
+  if (!provider.secret().empty()) {
+    upstream.headers.emplace_back("authorization", absl::StrCat("Bearer ", provider.secret()));
+  }
+  for (const auto& [name, value] : provider.headers()) upstream.headers.emplace_back(name, value);
+  upstream.body = body;
+  return upstream;
+}
+
+asio::awaitable<AttemptResult> AttemptOnce(ChatRequest& request, const v1::CompiledElement& element,
+                                           const v1::SnapshotProvider& provider, v1::Attempt& attempt, int index) {
+  const v1::CompiledElement::Model& model = element.model();
+  const Clock& clock = request.worker.clock;
+  const absl::StatusOr<UpstreamEndpoint> endpoint = ParseEndpoint(provider.base_url());
+  if (!endpoint.ok()) {
+    attempt.set_error("connect");
+    co_return AttemptResult{Verdict::kFallback, {}, {false, std::string(endpoint.status().message())}};
+  }
+  ChatBody::Rewrite rewrite;
+  rewrite.model = model.model();
+  rewrite.output_cap = LoweredCap(request, model);
+  if (!model.price().cap_field().empty()) rewrite.cap_field = model.price().cap_field();
+  rewrite.parameters_json = model.parameters_json();
+  const std::string body = request.body.Splice(rewrite);
+
+  std::unique_ptr<UpstreamCall> call = request.worker.upstreams->NewCall(*endpoint);
+  CancelOnClientGone cancel(request.exchange, [&call] { call->Cancel(); });
+  if (request.exchange.client_gone()) co_return AttemptResult{Verdict::kClientGone, {}, {}};
+  const int64_t first_byte_deadline_us =
+      model.timeout_ms() > 0 ? clock.MonotonicMicros() + int64_t{model.timeout_ms()} * 1000 : 0;
+  ChargeUnknownOutcome(attempt);  // until something better is known
+  absl::StatusOr<UpstreamHead> head =
+      co_await call->Start(BuildUpstreamRequest(request, provider, *endpoint, body), first_byte_deadline_us);
+  if (!head.ok()) co_return Broken(request, model, attempt, *call, head.status(), 0);
+  attempt.set_status(head->status);
+  attempt.set_first_byte_us(request.record.ElapsedUs() - attempt.start_us());
+
+  const AttemptVerdict judged = JudgeStatus(head->status);
+  AttemptResult result;
+  result.answer.attempt = index;
+  if (judged == AttemptVerdict::kAnswered && IsEventStream(*head)) {
+    auto stream = std::make_unique<ChatStream>(request.body.client_wants_usage());
+    while (result.answer.body.empty() && !stream->done()) {
+      const absl::StatusOr<std::string_view> bytes = co_await call->ReadSome(
+          first_byte_deadline_us != 0 ? first_byte_deadline_us
+                                      : clock.MonotonicMicros() + int64_t{kStreamIdleTimeoutMs} * 1000);
+      if (!bytes.ok()) co_return Broken(request, model, attempt, *call, bytes.status(), stream->content_bytes());
+      if (bytes->empty()) {
+        co_return Broken(request, model, attempt, *call,
+                         absl::DataLossError("the provider ended the stream before its first event"),
+                         stream->content_bytes());
+      }
+      const absl::StatusOr<std::string> events = stream->Feed(*bytes);
+      if (!events.ok()) co_return Broken(request, model, attempt, *call, events.status(), 0);
+      result.answer.body += *events;
+    }
+    if (stream->error_event() && stream->content_bytes() == 0) {
+      // A definite error of the provider, only told inside a 200.
+      attempt.set_error("provider_error");
+      attempt.set_cost_nanos(0);
+      attempt.set_estimated(false);
+      co_return AttemptResult{Verdict::kRetry, {}, {false, "the provider answered with an error event"}};
+    }
+    result.verdict = Verdict::kAnswered;
+    result.answer.head = *std::move(head);
+    result.answer.stream = std::move(stream);
+    result.answer.call = std::move(call);
+    co_return result;
+  }
+
+  const bool answered = judged == AttemptVerdict::kAnswered;
+  absl::StatusOr<std::string> whole = co_await call->ReadAll(
+      answered ? kUnaryResponseBytesMax : kErrorBodyBytesMax,
+      clock.MonotonicMicros() + int64_t{answered ? kStreamIdleTimeoutMs : kErrorBodyTimeoutMs} * 1000);
+  if (answered) {
+    if (!whole.ok()) co_return Broken(request, model, attempt, *call, whole.status(), 0);
+    SettleAttempt(request, model, attempt, ParseUsage(*whole), whole->size());
+  } else {
+    attempt.set_cost_nanos(0);
+    attempt.set_estimated(false);
+    attempt.set_error(absl::StrCat("status_", head->status));
+    if (request.exchange.client_gone()) co_return AttemptResult{Verdict::kClientGone, {}, {}};
+  }
+  if (answered || (judged == AttemptVerdict::kClientFault && whole.ok())) {
+    result.verdict = Verdict::kAnswered;
+    result.answer.head = *std::move(head);
+    result.answer.body = *std::move(whole);
+    co_return result;
+  }
+  result.verdict = judged == AttemptVerdict::kRetry ? Verdict::kRetry : Verdict::kFallback;
+  result.failure.message = absl::StrCat("the provider answered ", attempt.status());
+  co_return result;
+}
+
+}  // namespace
+
+std::optional<int64_t> LoweredCap(const ChatRequest& request, const v1::CompiledElement::Model& model) {
+  std::optional<int64_t> granted = request.gate.output_cap();
+  if (!granted.has_value()) return std::nullopt;
+  if (model.price().max_output_tokens() > 0) granted = std::min(*granted, model.price().max_output_tokens());
+  const std::optional<int64_t> asked = request.body.output_cap();
+  if (asked.has_value() && *asked <= *granted) return std::nullopt;
+  return granted;
+}
+
+void SettleAttempt(const ChatRequest& request, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
+                   const std::optional<v1::TokenUsage>& usage, size_t content_bytes) {
+  if (usage.has_value()) {
+    *attempt.mutable_usage() = *usage;
+    attempt.set_cost_nanos(CostNanos(*usage, model.price()));
+    attempt.set_estimated(false);
+    return;
+  }
+  *attempt.mutable_usage() = EstimateUsage(request.body.body_bytes(), content_bytes);
+  attempt.set_cost_nanos(std::min(CostNanos(attempt.usage(), model.price()), attempt.bound_nanos()));
+  attempt.set_estimated(true);
+}
+
+asio::awaitable<ModelResult> TryModel(ChatRequest& request, const v1::CompiledElement& element) {
+  const v1::CompiledElement::Model& model = element.model();
+  const ActiveSnapshot::Gateway& gateway = request.snapshot.gateways.at(request.route.gateway());
+  const auto provider = gateway.providers.find(model.provider());
+  if (provider == gateway.providers.end()) {
+    co_return ModelFailure{false, absl::StrCat("provider \"", model.provider(), "\" is not configured")};
+  }
+  const int64_t bound_nanos = request.gate.AttemptBoundNanos(model);
+  for (int retry = 0;; ++retry) {
+    // What earlier attempts may have cost stays charged; the next one needs room of its own.
+    if (const int64_t charged = request.record.CostNanos(); charged > 0) {
+      int64_t required = 0;
+      if (__builtin_add_overflow(charged, bound_nanos, &required)) required = INT64_MAX;
+      std::optional<Refusal> refusal = co_await request.gate.Extend(required);
+      if (refusal.has_value()) co_return *std::move(refusal);
+    }
+    const int index = request.record.record().attempts_size();
+    v1::Attempt& attempt = request.record.AddAttempt();
+    attempt.set_element_id(element.id());
+    attempt.set_provider(model.provider());
+    attempt.set_model(model.model());
+    attempt.set_bound_nanos(bound_nanos);
+    AttemptResult result = co_await AttemptOnce(request, element, *provider->second, attempt, index);
+    attempt.set_duration_us(request.record.ElapsedUs() - attempt.start_us());
+    request.worker.metrics.CountAttempt(model.provider(), model.model(),
+                                        attempt.error().empty() ? "ok" : attempt.error());
+    if (result.verdict == Verdict::kClientGone) co_return ClientGone{};
+    if (result.verdict == Verdict::kAnswered) co_return std::move(result.answer);
+    if (result.verdict == Verdict::kFallback || retry >= model.retries()) co_return std::move(result.failure);
+    if (!co_await WaitBeforeRetry(request, RetryDelayMs(model, retry, request.worker.random))) co_return ClientGone{};
+  }
+}
+
+}  // namespace signalbox

@@ -1,0 +1,59 @@
+#include "dataplane/request/proxy_metrics.h"
+
+#include <prometheus/text_serializer.h>
+
+#include "absl/strings/ascii.h"
+
+namespace signalbox {
+namespace {
+
+prometheus::Gauge& AddGauge(prometheus::Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+}
+
+}  // namespace
+
+ProxyMetrics::ProxyMetrics()
+    : requests_(prometheus::BuildCounter()
+                    .Name("signalbox_requests_total")
+                    .Help("Requests ended, by outcome of their spend record")
+                    .Register(*registry_)),
+      refusals_(prometheus::BuildCounter()
+                    .Name("signalbox_unauthenticated_refusals_total")
+                    .Help("Requests refused before a spend record existed, by error code")
+                    .Register(*registry_)),
+      attempts_(prometheus::BuildCounter()
+                    .Name("signalbox_attempts_total")
+                    .Help("Calls of models, by provider, model and result")
+                    .Register(*registry_)),
+      lost_records_(prometheus::BuildCounter()
+                        .Name("signalbox_spend_records_lost_total")
+                        .Help("Spend records that could not be written to the spool")
+                        .Register(*registry_)
+                        .Add({})),
+      snapshot_sequence_(AddGauge(*registry_, "signalbox_snapshot_sequence", "Sequence of the snapshot being served")),
+      snapshot_staleness_seconds_(
+          AddGauge(*registry_, "signalbox_snapshot_staleness_seconds", "Time since the control plane was last heard")),
+      in_flight_requests_(AddGauge(*registry_, "signalbox_in_flight_requests", "Requests being answered")),
+      quota_connected_(AddGauge(*registry_, "signalbox_quota_connected", "1 while the quota service answers")),
+      duration_seconds_(
+          prometheus::BuildHistogram()
+              .Name("signalbox_request_duration_seconds")
+              .Help("From a request's head to its answer's end")
+              .Register(*registry_)
+              .Add({}, prometheus::Histogram::BucketBoundaries{0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300})) {}
+
+void ProxyMetrics::CountRequest(v1::Outcome outcome, int64_t duration_us) {
+  requests_.Add({{"outcome", absl::AsciiStrToLower(v1::Outcome_Name(outcome))}}).Increment();
+  duration_seconds_.Observe(static_cast<double>(duration_us) / 1e6);
+}
+
+void ProxyMetrics::CountRefusal(const std::string& code) { refusals_.Add({{"code", code}}).Increment(); }
+
+void ProxyMetrics::CountAttempt(const std::string& provider, const std::string& model, const std::string& result) {
+  attempts_.Add({{"provider", provider}, {"model", model}, {"result", result}}).Increment();
+}
+
+std::string ProxyMetrics::Serialize() const { return prometheus::TextSerializer().Serialize(registry_->Collect()); }
+
+}  // namespace signalbox

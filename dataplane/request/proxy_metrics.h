@@ -1,0 +1,43 @@
+// What a proxy counts. Owned by the dataplane, shared by its workers; thread-safe (prometheus-cpp's atomics).
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <memory>
+#include <string>
+
+#include "signalbox/v1/spend.pb.h"
+
+namespace signalbox {
+
+class ProxyMetrics {
+ public:
+  ProxyMetrics();
+  void CountRequest(v1::Outcome outcome, int64_t duration_us);
+  void CountRefusal(const std::string& code);  // refused before a record existed: bad key, unknown path
+  void CountAttempt(const std::string& provider, const std::string& model, const std::string& result);
+  void CountLostRecord() { lost_records_.Increment(); }
+  void SetSnapshot(int64_t sequence) { snapshot_sequence_.Set(static_cast<double>(sequence)); }
+  void SetStaleness(double seconds) { snapshot_staleness_seconds_.Set(seconds); }
+  void SetInFlight(double requests) { in_flight_requests_.Set(requests); }
+  void SetQuotaConnected(bool connected) { quota_connected_.Set(connected ? 1 : 0); }
+  std::string Serialize() const;  // Prometheus text format
+
+ private:
+  std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
+  prometheus::Family<prometheus::Counter>& requests_;
+  prometheus::Family<prometheus::Counter>& refusals_;
+  prometheus::Family<prometheus::Counter>& attempts_;
+  prometheus::Counter& lost_records_;
+  prometheus::Gauge& snapshot_sequence_;
+  prometheus::Gauge& snapshot_staleness_seconds_;
+  prometheus::Gauge& in_flight_requests_;
+  prometheus::Gauge& quota_connected_;
+  prometheus::Histogram& duration_seconds_;
+};
+
+}  // namespace signalbox

@@ -1,0 +1,146 @@
+#include "dataplane/request/relay.h"
+
+#include <algorithm>
+#include <array>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/limits.h"
+
+namespace signalbox {
+namespace {
+
+constexpr std::array<std::string_view, 9> kHopByHop = {"connection",          "keep-alive", "proxy-authenticate",
+                                                       "proxy-authorization", "te",         "trailer",
+                                                       "transfer-encoding",   "upgrade",    "proxy-connection"};
+// Set anew by the gateway, or not the provider's business.
+constexpr std::array<std::string_view, 12> kNotForwarded = {
+    "host",   "content-length", "content-type",        "authorization",   "accept-encoding", "expect",
+    "cookie", "x-api-key",      "x-client-request-id", "x-forwarded-for", "forwarded",       "api-key"};
+constexpr std::array<std::string_view, 5> kNotReturned = {"content-length", "content-type", "set-cookie", "server",
+                                                          "date"};
+
+template <size_t N>
+bool Contains(const std::array<std::string_view, N>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+bool IsOurs(std::string_view name) { return name.starts_with("cf-aig-") || name.starts_with("signalbox-"); }
+
+template <typename Fields>
+bool NamedByConnection(const Fields& headers, std::string_view name) {
+  const auto connection = headers[boost::beast::http::field::connection];
+  return !connection.empty() &&
+         absl::StrContains(absl::AsciiStrToLower(absl::string_view(connection.data(), connection.size())),
+                           absl::string_view(name.data(), name.size()));
+}
+
+template <typename Fields, typename Drop>
+HttpHeaders Filter(const Fields& headers, Drop drop) {
+  HttpHeaders kept;
+  for (const auto& header : headers) {
+    const std::string name =
+        absl::AsciiStrToLower(absl::string_view(header.name_string().data(), header.name_string().size()));
+    const std::string_view value(header.value().data(), header.value().size());
+    if (Contains(kHopByHop, name) || IsOurs(name) || NamedByConnection(headers, name) || drop(name, value)) continue;
+    kept.emplace_back(name, std::string(value));
+  }
+  return kept;
+}
+
+std::string ContentType(const UpstreamHead& head) {
+  const auto type = head.headers[boost::beast::http::field::content_type];
+  return type.empty() ? "application/json" : std::string(type.data(), type.size());
+}
+
+std::string ErrorEvent(std::string_view code, std::string_view message) {
+  return absl::StrCat("data: ", ErrorReply(502, code, message).body, "\n\n");
+}
+
+}  // namespace
+
+HttpHeaders ForwardedRequestHeaders(const boost::beast::http::fields& headers, std::string_view presented_key) {
+  return Filter(headers, [presented_key](std::string_view name, std::string_view value) {
+    return Contains(kNotForwarded, name) ||
+           (!presented_key.empty() && value.find(presented_key) != std::string_view::npos);
+  });
+}
+
+HttpHeaders ForwardedResponseHeaders(const boost::beast::http::fields& headers) {
+  return Filter(headers, [](std::string_view name, std::string_view) { return Contains(kNotReturned, name); });
+}
+
+asio::awaitable<void> RelayUnary(ChatRequest& request, ModelAnswer answer, HttpHeaders headers) {
+  HttpReply reply;
+  reply.status = answer.head.status;
+  reply.content_type = ContentType(answer.head);
+  reply.headers = ForwardedResponseHeaders(answer.head.headers);
+  reply.headers.insert(reply.headers.end(), headers.begin(), headers.end());
+  reply.body = std::move(answer.body);
+  const bool success = answer.head.status < 300;
+  const int status = reply.status;
+  request.record.MarkFirstByte();
+  if (!co_await request.exchange.Reply(std::move(reply))) co_return;  // the record says cancelled
+  request.record.End(success ? v1::SUCCESS : v1::ERROR, status, success ? "" : "provider_rejected");
+}
+
+asio::awaitable<void> RelayStream(ChatRequest& request, const v1::CompiledElement::Model& model, ModelAnswer answer,
+                                  HttpHeaders headers) {
+  HttpHeaders all = ForwardedResponseHeaders(answer.head.headers);
+  all.insert(all.end(), headers.begin(), headers.end());
+  ChatStream& stream = *answer.stream;
+  UpstreamCall& call = *answer.call;
+  v1::Attempt& attempt = *request.record.record().mutable_attempts(answer.attempt);
+  request.exchange.OnClientGone([&call] { call.Cancel(); });
+
+  bool open = co_await request.exchange.BeginStream(answer.head.status, ContentType(answer.head), std::move(all));
+  request.record.MarkFirstByte();
+  if (open && !answer.body.empty()) open = co_await request.exchange.WriteChunk(answer.body);
+  std::string fault;  // why the stream broke off
+  while (open && !stream.done() && fault.empty()) {
+    const int64_t idle_deadline_us = request.worker.clock.MonotonicMicros() + int64_t{kStreamIdleTimeoutMs} * 1000;
+    const absl::StatusOr<std::string_view> bytes = co_await call.ReadSome(idle_deadline_us);
+    if (request.exchange.client_gone()) break;
+    if (!bytes.ok()) {
+      fault = std::string(bytes.status().message());
+    } else if (bytes->empty()) {
+      fault = "the provider ended the stream without [DONE]";
+    } else {
+      const absl::StatusOr<std::string> events = stream.Feed(*bytes);
+      if (!events.ok()) {
+        fault = std::string(events.status().message());
+      } else if (!events->empty()) {
+        open = co_await request.exchange.WriteChunk(*events);
+      }
+    }
+  }
+  request.exchange.OnClientGone({});
+  SettleAttempt(request, model, attempt, stream.usage(), stream.content_bytes());
+  attempt.set_duration_us(request.record.ElapsedUs() - attempt.start_us());
+  if (!open || request.exchange.client_gone()) {
+    attempt.set_error("cancelled");
+    call.Cancel();
+    co_return;  // the record says cancelled
+  }
+  if (!fault.empty()) {
+    attempt.set_error("cut");
+    call.Cancel();
+    request.record.End(v1::ERROR, answer.head.status, "stream_cut");
+    if (co_await request.exchange.WriteChunk(ErrorEvent("stream_cut", fault))) co_await request.exchange.EndStream();
+    co_return;
+  }
+  if (stream.error_event()) {
+    attempt.set_error("provider_error");
+    request.record.End(v1::ERROR, answer.head.status, "provider_error");
+  } else {
+    request.record.End(v1::SUCCESS, answer.head.status, "");
+  }
+  co_await request.exchange.EndStream();
+  // Read to the response's end, so that the connection can serve again.
+  const absl::StatusOr<std::string_view> rest =
+      co_await call.ReadSome(request.worker.clock.MonotonicMicros() + int64_t{kConnectTimeoutMs} * 1000);
+  if (!rest.ok() || !rest->empty()) call.Cancel();
+}
+
+}  // namespace signalbox

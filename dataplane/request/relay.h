@@ -1,0 +1,25 @@
+// Shows the client what a model answered: headers, a whole body, or a stream event by event without buffering.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <string>
+
+#include "dataplane/request/chat_request.h"
+#include "dataplane/request/model_call.h"
+
+namespace signalbox {
+
+// A client's headers that may travel to the provider: no hop-by-hop ones, none of the gateway's own, no credentials,
+// and none that holds the gateway key wherever it stands.
+HttpHeaders ForwardedRequestHeaders(const boost::beast::http::fields& headers, std::string_view presented_key);
+// A provider's headers that may travel to the client.
+HttpHeaders ForwardedResponseHeaders(const boost::beast::http::fields& headers);
+
+// Answers with a whole body and ends the record.
+asio::awaitable<void> RelayUnary(ChatRequest& request, ModelAnswer answer, HttpHeaders headers);
+
+// Relays the stream to its end and ends the record: success only after `[DONE]`; else the client gets an `error` event.
+asio::awaitable<void> RelayStream(ChatRequest& request, const v1::CompiledElement::Model& model, ModelAnswer answer,
+                                  HttpHeaders headers);
+
+}  // namespace signalbox

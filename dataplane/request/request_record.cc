@@ -1,0 +1,88 @@
+#include "dataplane/request/request_record.h"
+
+#include <glog/logging.h>
+
+namespace signalbox {
+
+std::string NewRequestId(Worker& worker) {
+  static constexpr char kCrockford[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+  std::string id(26, '0');
+  uint64_t time_ms = static_cast<uint64_t>(worker.clock.UnixMicros() / 1000);
+  for (int i = 9; i >= 0; --i, time_ms >>= 5) id[i] = kCrockford[time_ms & 31];
+  uint64_t bits = 0;
+  for (int i = 10; i < 26; ++i, bits >>= 5) {
+    if ((i - 10) % 12 == 0) bits = worker.random();
+    id[i] = kCrockford[bits & 31];
+  }
+  return id;
+}
+
+RequestRecord::RequestRecord(Worker& worker, const std::string& gateway)
+    : worker_(worker), start_us_(worker.clock.MonotonicMicros()) {
+  record_.set_request_id(NewRequestId(worker));
+  record_.set_gateway(gateway);
+  record_.set_start_time_us(worker.clock.UnixMicros());
+  record_.set_proxy_id(worker.proxy_id);
+  record_.set_boot_id(worker.boot_id);
+}
+
+RequestRecord::~RequestRecord() {
+  if (record_.outcome() == v1::OUTCOME_UNSPECIFIED) {
+    End(worker_.stopping ? v1::SHUTDOWN : v1::CANCELLED, 0, worker_.stopping ? "shutdown" : "client_gone");
+  }
+  record_.set_duration_us(ElapsedUs());
+  v1::TokenUsage& usage = *record_.mutable_usage();
+  for (const v1::Attempt& attempt : record_.attempts()) {
+    usage.set_input(usage.input() + attempt.usage().input());
+    usage.set_cached_input(usage.cached_input() + attempt.usage().cached_input());
+    usage.set_cache_write(usage.cache_write() + attempt.usage().cache_write());
+    usage.set_output(usage.output() + attempt.usage().output());
+    usage.set_reasoning(usage.reasoning() + attempt.usage().reasoning());
+    if (attempt.estimated()) record_.set_estimated(true);
+  }
+  record_.set_cost_nanos(CostNanos());
+  if (const absl::Status status = worker_.reporter.Record(record_); !status.ok()) {
+    worker_.metrics.CountLostRecord();
+    LOG(ERROR) << "request " << request_id() << ": spend record lost: " << status.message();
+  }
+  if (must_settle_) {
+    v1::Settle settle;
+    settle.set_request_id(request_id());
+    settle.set_cost_nanos(record_.cost_nanos());
+    worker_.quota.Settle(std::move(settle));
+  }
+  for (v1::CounterKey& counter : charge_later_) {
+    v1::ForceCharge charge;
+    charge.set_request_id(request_id());
+    charge.set_amount(counter.unit() == v1::REQUESTS ? 1 : record_.cost_nanos());
+    *charge.mutable_counter() = std::move(counter);
+    if (charge.amount() > 0) worker_.quota.ForceCharge(std::move(charge));
+  }
+  worker_.metrics.CountRequest(record_.outcome(), record_.duration_us());
+}
+
+v1::Attempt& RequestRecord::AddAttempt() {
+  v1::Attempt& attempt = *record_.add_attempts();
+  attempt.set_start_us(ElapsedUs());
+  return attempt;
+}
+
+int64_t RequestRecord::CostNanos() const {
+  int64_t cost = 0;
+  for (const v1::Attempt& attempt : record_.attempts()) {
+    if (__builtin_add_overflow(cost, attempt.cost_nanos(), &cost)) return INT64_MAX;
+  }
+  return cost;
+}
+
+void RequestRecord::MarkFirstByte() {
+  if (record_.first_byte_us() == 0) record_.set_first_byte_us(ElapsedUs());
+}
+
+void RequestRecord::End(v1::Outcome outcome, int status, const std::string& error_code) {
+  record_.set_outcome(outcome);
+  record_.set_status(status);
+  record_.set_error_code(error_code);
+}
+
+}  // namespace signalbox

@@ -1,0 +1,49 @@
+// The account of one request. Whatever way the request ends, also by its coroutine being destroyed, the destructor
+// settles what was held and reports one spend record: exactly once, record first, so that a crash between the two
+// replays the record and settles again (settling is idempotent). Worker's thread only.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dataplane/request/worker.h"
+#include "signalbox/v1/quota.pb.h"
+#include "signalbox/v1/spend.pb.h"
+
+namespace signalbox {
+
+class RequestRecord {
+ public:
+  RequestRecord(Worker& worker, const std::string& gateway);
+  ~RequestRecord();
+  RequestRecord(const RequestRecord&) = delete;
+  RequestRecord& operator=(const RequestRecord&) = delete;
+
+  v1::SpendRecord& record() { return record_; }
+  const std::string& request_id() const { return record_.request_id(); }
+  int64_t ElapsedUs() const { return worker_.clock.MonotonicMicros() - start_us_; }
+
+  // The quota service may hold something for this request: settle at the end.
+  void MustSettle() { must_settle_ = true; }
+  // Let through while the service was away (onError: allow): charged when it is back.
+  void ChargeLater(v1::CounterKey counter) { charge_later_.push_back(std::move(counter)); }
+
+  // An attempt begins; the reference stays good until the next call. Its cost counts when the record is closed.
+  v1::Attempt& AddAttempt();
+  int64_t CostNanos() const;  // of the attempts so far
+
+  void MarkFirstByte();
+  // How it ended; the last call wins. Without one the request counts as cancelled, or as shutdown when the process
+  // ends.
+  void End(v1::Outcome outcome, int status, const std::string& error_code);
+
+ private:
+  Worker& worker_;
+  const int64_t start_us_;
+  v1::SpendRecord record_;
+  bool must_settle_ = false;
+  std::vector<v1::CounterKey> charge_later_;
+};
+
+}  // namespace signalbox

@@ -1,0 +1,37 @@
+// What a request finds on its worker: one per core, everything on its one thread; what it shares with other workers is
+// thread-safe. Owned by the dataplane; outlives every request.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <random>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/clock.h"
+#include "dataplane/config/active_snapshot.h"
+#include "dataplane/http/upstream.h"
+#include "dataplane/quota/quota_client.h"
+#include "dataplane/request/proxy_metrics.h"
+#include "dataplane/spend/spend_reporter.h"
+
+namespace signalbox {
+
+struct Worker {
+  asio::io_context& io;
+  const Clock& clock;
+  QuotaClient& quota;
+  SpendReporter& reporter;
+  ProxyMetrics& metrics;
+  std::string proxy_id;
+  std::string boot_id;
+  std::unique_ptr<UpstreamPool> upstreams;
+  std::shared_ptr<const ActiveSnapshot> snapshot;  // the worker's own pointer; null before the first
+  std::mt19937_64 random{std::random_device{}()};
+  bool stopping = false;  // the process is ending: cut requests end as SHUTDOWN
+};
+
+// A ULID: 26 characters, ordered by time.
+std::string NewRequestId(Worker& worker);
+
+}  // namespace signalbox
