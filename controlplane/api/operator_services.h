@@ -1,0 +1,45 @@
+// The operators' gRPC API: Gateways, Providers, Keys, Prices, Routes and Admin over the store. Built by the
+// composition root, registered on its server. Every call needs an admin token. Thread-safe; what the deps point to
+// outlives it, and it outlives the server.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/clock.h"
+#include "controlplane/publish/publisher.h"
+#include "controlplane/store/sqlite_store.h"
+
+namespace grpc {
+class ServerBuilder;
+}
+
+namespace signalbox {
+
+class StoredTokenAuthority;
+
+struct OperatorDeps {
+  SqliteStore* store = nullptr;
+  Publisher* publisher = nullptr;
+  StoredTokenAuthority* authority = nullptr;  // controlplane/api/token_authority.h
+  const Clock* clock = nullptr;
+  std::string build;  // version and build of the binary
+  // Writes online copies of every database into `directory`, which exists and is empty, and returns their paths.
+  std::function<absl::StatusOr<std::vector<std::string>>(const std::string& directory)> backup;
+};
+
+class OperatorServices {
+ public:
+  explicit OperatorServices(const OperatorDeps& deps);
+  ~OperatorServices();
+  void Register(grpc::ServerBuilder& builder);
+
+ private:
+  struct Services;
+  std::unique_ptr<Services> services_;
+};
+
+}  // namespace signalbox

@@ -1,0 +1,79 @@
+#include "controlplane/store/price_store.h"
+
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/manifest.h"
+#include "controlplane/store/publication.h"
+
+namespace signalbox {
+
+absl::StatusOr<v1::ModelPrice> PriceStore::Get(const std::string& gateway, const std::string& provider,
+                                               const std::string& model) const {
+  MutexLock lock(core_.mutex);
+  RETURN_IF_ERROR(RequireGateway(core_, gateway));
+  ASSIGN_OR_RETURN(std::optional<v1::ModelPrice> price, PriceInForce(core_, gateway, provider, model));
+  if (price.has_value()) return *std::move(price);
+  ASSIGN_OR_RETURN(const ValidationContext context, ContextOf(core_, gateway));
+  std::vector<std::string> models;
+  for (const auto& [known_provider, known_model] : context.priced_models) {
+    if (known_provider == provider) models.push_back(known_model);
+  }
+  return absl::NotFoundError(absl::StrCat("gateway \"", gateway, "\": no price for ", provider, "/", model,
+                                          NearNames(model, models, "no model of that provider has one")));
+}
+
+absl::StatusOr<std::vector<v1::ModelPrice>> PriceStore::List(const std::string& gateway) const {
+  MutexLock lock(core_.mutex);
+  RETURN_IF_ERROR(RequireGateway(core_, gateway));
+  std::map<std::pair<std::string, std::string>, v1::ModelPrice> prices;
+  for (const v1::ModelPrice& price : core_.bundled_prices) prices[{price.provider(), price.model()}] = price;
+  ASSIGN_OR_RETURN(SqliteStatement query,
+                   core_.db->Query("SELECT provider, model, price FROM prices WHERE gateway=?", gateway));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, query.Step());
+    if (!row) break;
+    if (!prices[{query.Text(0), query.Text(1)}].ParseFromString(query.Text(2))) {
+      return absl::DataLossError(
+          absl::StrCat("the stored price of ", query.Text(0), "/", query.Text(1), " is unreadable"));
+    }
+  }
+  std::vector<v1::ModelPrice> list;
+  list.reserve(prices.size());
+  for (auto& [key, price] : prices) list.push_back(std::move(price));
+  return list;
+}
+
+absl::StatusOr<v1::ModelPrice> PriceStore::Set(const std::string& gateway, const v1::ModelPrice& price) {
+  MutexLock lock(core_.mutex);
+  RETURN_IF_ERROR(RequireGateway(core_, gateway));
+  ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*core_.db));
+  RETURN_IF_ERROR(core_.db->Run(
+      "INSERT OR REPLACE INTO prices(gateway, provider, model, price, update_us) VALUES(?,?,?,?,?)", gateway,
+      price.provider(), price.model(), SqlBlob{SerializeDeterministic(price)}, core_.clock->UnixMicros()));
+  std::vector<std::string> route_ids;
+  {
+    ASSIGN_OR_RETURN(SqliteStatement query,
+                     core_.db->Query("SELECT r.id FROM routes r JOIN version_models m ON m.route_id=r.id AND"
+                                     " m.version=r.deployed_version WHERE r.gateway=? AND r.tombstone_us IS NULL"
+                                     " AND m.provider=? AND m.model=?",
+                                     gateway, price.provider(), price.model()));
+    while (true) {
+      ASSIGN_OR_RETURN(const bool row, query.Step());
+      if (!row) break;
+      route_ids.push_back(query.Text(0));
+    }
+  }
+  for (const std::string& id : route_ids) {
+    ASSIGN_OR_RETURN(const RouteRow row, FindRoute(core_, gateway, id));
+    ASSIGN_OR_RETURN(const std::string sha256, RecompileVersion(core_, row.route, row.route.deployed_version()));
+    RETURN_IF_ERROR(SetResource(core_, RouteResource(gateway, id), sha256));
+  }
+  RETURN_IF_ERROR(
+      PublishNext(core_, absl::StrCat("price ", price.provider(), "/", price.model()), First::kNo, false).status());
+  RETURN_IF_ERROR(transaction.Commit());
+  return price;
+}
+
+}  // namespace signalbox

@@ -1,0 +1,57 @@
+// Where a change becomes content that proxies get: blobs, the manifest (`resources`) and the snapshot sequence. Every
+// function runs with the store's mutex held and inside the caller's transaction, so that the change, the manifest and
+// the sequence are committed together or not at all.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "controlplane/store/store_core.h"
+#include "signalbox/v1/compiled.pb.h"
+#include "signalbox/v1/snapshot.pb.h"
+
+namespace signalbox {
+
+// Stores the bytes of `resource` unless they are there; sealed at rest with `sealed`. Returns their sha256 (32 bytes).
+absl::StatusOr<std::string> PutBlob(StoreCore& core, const v1::Resource& resource, bool sealed);
+// Points `name` at a blob, and collects the one it pointed at before if nothing else does.
+absl::Status SetResource(StoreCore& core, const std::string& name, const std::string& sha256);
+absl::Status RemoveResource(StoreCore& core, const std::string& name);
+absl::Status CollectBlob(StoreCore& core, const std::string& sha256);
+
+// Compiles a version of a route and makes the result the version's blob; notes which models it uses. Returns its
+// sha256. The graph must be free of errors.
+absl::StatusOr<std::string> CompileVersion(StoreCore& core, const v1::Route& route, int64_t version,
+                                           const v1::RouteSpec& spec);
+// The same from the stored JSON, checked against the gateway as it is now: FAILED_PRECONDITION with faults when it
+// does not compile (any more).
+absl::StatusOr<std::string> RecompileVersion(StoreCore& core, const v1::Route& route, int64_t version);
+
+enum class First { kNo, kYes };  // whether this change may be the first ever published: deployments only
+
+// The snapshot of the manifest as it now is: a new sequence when the content differs from the last one, else the last
+// one. Sequence 0 before the first deployment. FAILED_PRECONDITION without `force` when over half the routes of the
+// one before (of kShrinkGuardRoutesMin or more) would go.
+absl::StatusOr<v1::SnapshotId> PublishNext(StoreCore& core, const std::string& cause, First first, bool force);
+
+// The last snapshot; sequence 0 when there is none.
+absl::StatusOr<v1::SnapshotId> LastSnapshot(const StoreCore& core);
+
+struct DeployOrder {
+  int64_t version = 0;  // a number, not 0
+  std::string author;
+  std::string comment;
+  bool force = false;
+};
+// Deployment record, pointer and next sequence. `route` is updated.
+absl::StatusOr<v1::Deployment> DeployVersion(StoreCore& core, v1::Route& route, const DeployOrder& order,
+                                             v1::SnapshotId& snapshot);
+
+// What a gateway key's blob says now.
+absl::Status PublishKey(StoreCore& core, const std::string& key_id);
+// Of every key that names the route among its allowed ones: after a rename or a deletion.
+absl::Status PublishKeysOfRoute(StoreCore& core, const std::string& route_id);
+
+}  // namespace signalbox

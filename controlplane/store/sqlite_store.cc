@@ -1,0 +1,97 @@
+#include "controlplane/store/sqlite_store.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/limits.h"
+#include "common/sha256.h"
+#include "controlplane/store/publication.h"
+#include "controlplane/store/schema.h"
+
+namespace signalbox {
+
+SqliteStore::SqliteStore(std::unique_ptr<StoreCore> core)
+    : core_(std::move(core)), routes_(*core_), gateways_(*core_), keys_(*core_), prices_(*core_), tokens_(*core_) {}
+
+absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const StoreOptions& options, const Clock& clock) {
+  auto core = std::make_unique<StoreCore>();
+  core->clock = &clock;
+  core->bundled_prices = options.bundled_prices;
+  ASSIGN_OR_RETURN(core->sealer,
+                   Sealer::FromKeyFile(options.master_key_path.empty() ? absl::StrCat(options.data_dir, "/master.key")
+                                                                       : options.master_key_path));
+  SqliteOptions sqlite;
+  sqlite.path = absl::StrCat(options.data_dir, "/routes.db");
+  sqlite.vfs = options.vfs;
+  ASSIGN_OR_RETURN(core->db, SqliteDb::Open(sqlite));
+  RETURN_IF_ERROR(core->db->Migrate(StoreMigrations()));
+  std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(core)));
+  RETURN_IF_ERROR(store->Prepare());
+  return store;
+}
+
+// Lineage first, gateway second: a crash in between is made good by the next start.
+absl::Status SqliteStore::Prepare() {
+  {
+    MutexLock lock(core_->mutex);
+    RETURN_IF_ERROR(
+        core_->db->Run("INSERT INTO meta(key, value) VALUES('lineage',?) ON CONFLICT DO NOTHING", NewUuid()));
+    ASSIGN_OR_RETURN(SqliteStatement query, core_->db->Query("SELECT value FROM meta WHERE key='lineage'"));
+    RETURN_IF_ERROR(query.Step().status());
+    core_->lineage = query.Text(0);
+    ASSIGN_OR_RETURN(SqliteStatement gateway, core_->db->Query("SELECT 1 FROM gateways WHERE name='default'"));
+    ASSIGN_OR_RETURN(const bool found, gateway.Step());
+    if (found) return absl::OkStatus();
+  }
+  return gateways_.Create("default").status();
+}
+
+absl::StatusOr<PublishedSnapshot> SqliteStore::ReadSnapshot() const {
+  MutexLock lock(core_->mutex);
+  PublishedSnapshot snapshot;
+  snapshot.schema = kSchema;
+  ASSIGN_OR_RETURN(snapshot.id, LastSnapshot(*core_));
+  if (snapshot.id.sequence() == 0) return snapshot;
+  ASSIGN_OR_RETURN(SqliteStatement query, core_->db->Query("SELECT name, sha256 FROM resources ORDER BY name"));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, query.Step());
+    if (!row) return snapshot;
+    v1::ManifestEntry& entry = snapshot.manifest.emplace_back();
+    entry.set_name(query.Text(0));
+    entry.set_sha256(query.Text(1));
+  }
+}
+
+absl::StatusOr<std::string> SqliteStore::ReadBlob(const std::string& sha256) const {
+  MutexLock lock(core_->mutex);
+  ASSIGN_OR_RETURN(SqliteStatement query,
+                   core_->db->Query("SELECT content, sealed FROM blobs WHERE sha256=?", SqlBlob{sha256}));
+  ASSIGN_OR_RETURN(const bool found, query.Step());
+  if (!found) return absl::NotFoundError(absl::StrCat("blob ", Hex(sha256), " is no longer published"));
+  if (query.Int(1) == 0) return query.Text(0);
+  absl::StatusOr<std::string> clear = core_->sealer->Open(query.Text(0));
+  if (clear.ok()) return clear;
+  return absl::Status(clear.status().code(),
+                      absl::StrCat("blob ", Hex(sha256), ": ", std::string(clear.status().message()),
+                                   "; restore the master key file that belongs to ", core_->db->path()));
+}
+
+absl::Status SqliteStore::Backup(const std::string& target_path) const {
+  constexpr int kPagesAStep = 256;  // a megabyte at a time, so that nobody waits long for the mutex
+  std::optional<SqliteBackup> backup;
+  {
+    MutexLock lock(core_->mutex);
+    ASSIGN_OR_RETURN(SqliteBackup started, SqliteBackup::Start(*core_->db, target_path));
+    backup.emplace(std::move(started));
+  }
+  while (true) {
+    MutexLock lock(core_->mutex);
+    absl::StatusOr<bool> complete = backup->Step(kPagesAStep);
+    if (complete.ok() && !*complete) continue;
+    backup.reset();  // under the mutex: it lets go of the connection
+    return complete.status();
+  }
+}
+
+}  // namespace signalbox

@@ -1,0 +1,81 @@
+// What the areas of the store share: the one connection and the mutex that guards it, the clock, the sealer and the
+// bundled prices. Owned by SqliteStore. Functions here that touch the database need the mutex held.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/clock.h"
+#include "common/mutex.h"
+#include "common/route/validator.h"
+#include "common/seal/seal.h"
+#include "controlplane/compiler/compiler.h"
+#include "controlplane/store/sqlite_db.h"
+#include "signalbox/v1/route.pb.h"
+
+namespace signalbox {
+
+struct StoreCore {
+  mutable Mutex mutex;
+  std::unique_ptr<SqliteDb> db;  // used with the mutex held
+  const Clock* clock = nullptr;
+  std::optional<Sealer> sealer;
+  std::vector<v1::ModelPrice> bundled_prices;  // ordered by provider and model
+  std::string lineage;
+};
+
+// One page of a listing; `more` says whether another one follows.
+template <typename T>
+struct Page {
+  std::vector<T> items;
+  bool more = false;
+};
+
+// A row of `routes`, for use inside the store.
+struct RouteRow {
+  v1::Route route;
+  bool deleted = false;
+};
+
+// NOT_FOUND naming the gateways there are.
+absl::Status RequireGateway(const StoreCore& core, const std::string& gateway);
+
+// By name (live ones only) or by id. NOT_FOUND names near ones. A deleted route is found by its id when
+// `with_deleted`, for its history.
+absl::StatusOr<RouteRow> FindRoute(const StoreCore& core, const std::string& gateway, const std::string& route,
+                                   bool with_deleted = false);
+
+// `number` 0: the latest. NOT_FOUND names the versions there are.
+absl::StatusOr<v1::Version> FindVersion(const StoreCore& core, const v1::Route& route, int64_t number);
+
+// Providers and prices of the gateway, to check a graph against.
+absl::StatusOr<ValidationContext> ContextOf(const StoreCore& core, const std::string& gateway);
+
+// The price in force: the gateway's own, else the bundled one.
+absl::StatusOr<std::optional<v1::ModelPrice>> PriceInForce(const StoreCore& core, const std::string& gateway,
+                                                           const std::string& provider, const std::string& model);
+
+// Compiles with the gateway's prices. Errors start with `route "<name>" v<version>: `.
+absl::StatusOr<v1::CompiledRoute> CompileInGateway(const StoreCore& core, const RouteIdentity& identity,
+                                                   const v1::RouteSpec& spec);
+
+// `<context>: element "mini": unknown provider ...`, all faults as details; counts those not told in the text.
+absl::Status FaultsStatus(absl::StatusCode code, const std::string& context, const std::vector<v1::Fault>& faults);
+
+// `route "my-saas"` and `route "my-saas" v7`.
+std::string Describe(const v1::Route& route);
+std::string Describe(const v1::Route& route, int64_t version);
+
+// Up to five of `known` that look most like `name`: ` (did you mean a, b?)`, or all when few: ` (known: a, b)`.
+std::string NearNames(std::string_view name, const std::vector<std::string>& known, std::string_view none);
+
+google::protobuf::Timestamp ToTimestamp(int64_t unix_us);
+int64_t FromTimestamp(const google::protobuf::Timestamp& time);
+
+}  // namespace signalbox
