@@ -1,6 +1,7 @@
 // The proxy's HTTP/1.1 front: one per worker, on the worker's own io_context and listener (SO_REUSEPORT), Beast inside.
 // Reads head and body within limits, refuses ambiguous framing (400 and close), hands over one exchange at a time per
-// connection, watches the client's socket while the handler works. Everything runs on the worker's thread.
+// connection, watches the client's socket while the handler works. A client that shuts down its sending side counts as
+// gone, as one that closes: the two look alike until something is written. Everything runs on the worker's thread.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/limits.h"
 
 namespace signalbox {
 
@@ -50,28 +52,38 @@ class HttpExchange {
   virtual void AbortStream() = 0;  // closes without a clean end, so that the client sees a cut
   virtual bool client_gone() const = 0;
   // `callback` runs once, on the worker's thread, when the client goes while the exchange is open; empty clears it.
+  // Never from inside a call of this interface: when the client is gone already, soon after.
   virtual void OnClientGone(std::function<void()> callback) = 0;
 };
 
 using HttpHandler = std::function<asio::awaitable<void>(HttpExchange&)>;
 
 struct HttpServerOptions {
-  std::string address;                 // host:port; port 0: any
-  asio::ssl::context* tls = nullptr;   // null: plain text
-  bool reuse_port = false;
+  std::string address;                // host:port; port 0: any
+  asio::ssl::context* tls = nullptr;  // null: plain text
+  bool reuse_port = false;            // several workers listen on one port; a second process can then join unnoticed,
+  bool refuse_taken_port = false;     // so the first worker sets this: UNAVAILABLE if anybody listens there already
+  int connections_max = kConnectionsMaxPerWorker;  // one more gets 503 `overloaded` and is closed
+  size_t body_bytes_max = kRequestBodyBytesMax;
+  int header_timeout_ms = kRequestHeaderTimeoutMs;  // from the first byte (or the connect) to the head's end
+  int body_timeout_ms = kRequestBodyTimeoutMs;
+  int idle_timeout_ms = kIdleConnectionTimeoutMs;
+  int write_stall_timeout_ms = kWriteStallTimeoutMs;  // a client that takes no byte for so long is gone
+  int linger_timeout_ms = kLingerTimeoutMs;           // after the last answer: how long the client may take to read it
 };
 
 class HttpServer {
  public:
   virtual ~HttpServer() = default;
-  virtual void Start() = 0;  // begins to accept
+  virtual void Start() = 0;                 // begins to accept
   virtual std::string address() const = 0;  // host:port really bound
   // Stops accepting, lets exchanges in flight end (answers carry `connection: close`), closes idle connections at once.
   virtual void BeginDrain() = 0;
-  virtual size_t open_exchanges() const = 0;
-  virtual void CloseAll() = 0;  // what drain did not end in time; handlers see client_gone
+  virtual size_t open_exchanges() const = 0;  // from a request's first byte to its answer's last
+  virtual void CloseAll() = 0;                // what drain did not end in time; handlers see client_gone
 };
 
+// The server is destroyed before `io`; that is CloseAll. INVALID_ARGUMENT when the address is not host:port,
 // UNAVAILABLE when the address cannot be bound (in use, not ours); the message names it.
 absl::StatusOr<std::unique_ptr<HttpServer>> NewHttpServer(asio::io_context& io, HttpServerOptions options,
                                                           HttpHandler handler);

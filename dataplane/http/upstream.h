@@ -19,8 +19,8 @@ namespace signalbox {
 // Parsed from a base URL such as https://api.openai.com/v1 once per provider.
 struct UpstreamEndpoint {
   bool tls = true;
-  std::string host;  // without port
-  std::string port;  // "443"
+  std::string host;         // without port
+  std::string port;         // "443"
   std::string path_prefix;  // "/v1", no slash at the end
 };
 // INVALID_ARGUMENT for anything but http(s)://host[:port][/path].
@@ -29,7 +29,7 @@ absl::StatusOr<UpstreamEndpoint> ParseEndpoint(std::string_view base_url);
 struct UpstreamRequest {
   std::string method = "POST";
   std::string target;
-  HttpHeaders headers;  // host and content-length are added
+  HttpHeaders headers;    // host and content-length are added
   std::string_view body;  // outlives the call
 };
 

@@ -1,0 +1,716 @@
+#include "dataplane/http/upstream.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <chrono>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "common/clock.h"
+#include "common/limits.h"
+#include "dataplane/http/chunked_body.h"
+#include "dataplane/http/request_head.h"
+#include "dataplane/http/stream.h"
+
+namespace signalbox {
+namespace {
+
+namespace http = boost::beast::http;
+using asio::awaitable;
+using asio::ip::tcp;
+
+constexpr size_t kReadBytes = 16 << 10;
+constexpr size_t kBodyJoinedBytesMax = 16 << 10;  // a body up to here shares the head's buffer
+constexpr int kReapMs = 1'000;
+
+int64_t NowUs() { return Clock::System().MonotonicMicros(); }
+
+absl::string_view Abseil(std::string_view text) { return {text.data(), text.size()}; }
+
+struct SslSessionFree {
+  void operator()(SSL_SESSION* session) const { SSL_SESSION_free(session); }
+};
+using SslSession = std::unique_ptr<SSL_SESSION, SslSessionFree>;
+
+// One connection to a provider. `reused`: it served a call before, so the peer may have closed it meanwhile.
+struct Connection {
+  Connection(tcp::socket socket, asio::ssl::context* tls) : stream(std::move(socket), tls) {}
+  Stream stream;
+  bool reused = false;
+  int64_t idle_since_us = 0;
+};
+
+// Idle connections by place. Shared with the calls, which may outlive the pool.
+class Pool : public std::enable_shared_from_this<Pool> {
+ public:
+  Pool(asio::io_context& io, asio::ssl::context& tls) : io_(io), tls_(tls), reaper_(io) {}
+
+  asio::io_context& io() { return io_; }
+  asio::ssl::context& tls() { return tls_; }
+
+  // The one used last, which is the least likely to be closed; null when there is none that is open.
+  std::unique_ptr<Connection> Take(const std::string& place) {
+    const auto found = idle_.find(place);
+    if (found == idle_.end()) return nullptr;
+    while (!found->second.empty()) {
+      std::unique_ptr<Connection> connection = std::move(found->second.back());
+      found->second.pop_back();
+      if (connection->stream.Quiet()) return connection;
+    }
+    return nullptr;
+  }
+
+  void Put(const std::string& place, std::unique_ptr<Connection> connection) {
+    if (closed_) return;
+    if (SSL* ssl = connection->stream.ssl(); ssl != nullptr) {
+      SslSession session(SSL_get1_session(ssl));
+      if (session && SSL_SESSION_is_resumable(session.get())) tls_sessions_[place] = std::move(session);
+    }
+    connection->reused = true;
+    connection->idle_since_us = NowUs();
+    auto& idle = idle_[place];
+    if (idle.size() >= kUpstreamIdlePerHostMax) idle.erase(idle.begin());
+    idle.push_back(std::move(connection));
+    if (!reaping_) ScheduleReap();
+  }
+
+  SSL_SESSION* TlsSession(const std::string& place) {
+    const auto found = tls_sessions_.find(place);
+    return found == tls_sessions_.end() ? nullptr : found->second.get();
+  }
+
+  void Close() {
+    closed_ = true;
+    idle_.clear();
+    reaper_.cancel();
+  }
+
+ private:
+  void ScheduleReap() {
+    reaping_ = true;
+    reaper_.expires_after(std::chrono::milliseconds(kReapMs));
+    reaper_.async_wait([self = shared_from_this()](const error_code&) { self->Reap(); });
+  }
+
+  void Reap() {
+    reaping_ = false;
+    const int64_t oldest_us = NowUs() - int64_t{kUpstreamIdleTimeoutMs} * 1000;
+    size_t left = 0;
+    for (auto& [place, idle] : idle_) {
+      std::erase_if(idle, [&](const auto& connection) { return connection->idle_since_us < oldest_us; });
+      left += idle.size();
+    }
+    if (left > 0 && !closed_) ScheduleReap();
+  }
+
+  asio::io_context& io_;
+  asio::ssl::context& tls_;
+  asio::steady_timer reaper_;
+  bool reaping_ = false;
+  bool closed_ = false;
+  absl::flat_hash_map<std::string, std::vector<std::unique_ptr<Connection>>> idle_;
+  absl::flat_hash_map<std::string, SslSession> tls_sessions_;
+};
+
+// How the end of a response's body is found.
+enum class Framing { kNone, kLength, kChunked, kUntilClose };
+
+// The state of one call; shared by the caller's handle and the coroutine at work, so that either may go first.
+class Call : public std::enable_shared_from_this<Call> {
+ public:
+  Call(std::shared_ptr<Pool> pool, UpstreamEndpoint endpoint)
+      : pool_(std::move(pool)), endpoint_(std::move(endpoint)), timer_(pool_->io()), wake_(pool_->io()) {
+    const bool default_port = endpoint_.port == (endpoint_.tls ? "443" : "80");
+    const bool v6 = endpoint_.host.find(':') != std::string::npos;
+    authority_ = v6 ? absl::StrCat("[", endpoint_.host, "]") : endpoint_.host;
+    if (!default_port) absl::StrAppend(&authority_, ":", endpoint_.port);
+    place_ = absl::StrCat(endpoint_.tls ? "https " : "http ", endpoint_.host, " ", endpoint_.port);
+  }
+
+  // The request as written on the wire but for a long body.
+  struct Message {
+    std::string method;
+    std::string head;
+    std::string_view body;  // not in `head` yet
+  };
+  absl::StatusOr<Message> Serialize(const UpstreamRequest& request) const;
+
+  static awaitable<absl::StatusOr<UpstreamHead>> Start(std::shared_ptr<Call> self, absl::StatusOr<Message> message,
+                                                       int64_t deadline_us) {
+    if (!message.ok()) co_return message.status();
+    absl::StatusOr<UpstreamHead> head = co_await self->Begin(*message, deadline_us);
+    self->SetDeadline(0);
+    if (!head.ok()) self->Fail(head.status());
+    co_return head;
+  }
+  static awaitable<absl::StatusOr<std::string_view>> ReadSome(std::shared_ptr<Call> self, int64_t deadline_us) {
+    co_return co_await self->ReadBody(deadline_us);
+  }
+  static awaitable<absl::StatusOr<std::string>> ReadAll(std::shared_ptr<Call> self, size_t max_bytes,
+                                                        int64_t deadline_us) {
+    std::string all;
+    if (self->framing_ == Framing::kLength) all.reserve(std::min<uint64_t>(self->length_left_, max_bytes));
+    while (true) {
+      const absl::StatusOr<std::string_view> some = co_await self->ReadBody(deadline_us);
+      if (!some.ok()) co_return some.status();
+      if (some->empty()) co_return all;
+      if (all.size() + some->size() > max_bytes) {
+        const absl::Status too_long = absl::ResourceExhaustedError(
+            absl::StrCat("provider ", self->authority_, ": the response exceeds ", max_bytes, " bytes"));
+        self->Fail(too_long);
+        co_return too_long;
+      }
+      all.append(*some);
+    }
+  }
+
+  void Cancel() {
+    if (cancelled_) return;
+    cancelled_ = true;
+    Fail(absl::CancelledError(absl::StrCat("the call to provider ", authority_, " was cancelled")));
+    timer_.cancel();
+  }
+  bool request_sent() const { return request_sent_; }
+
+ private:
+  // One address being tried.
+  struct Dial {
+    explicit Dial(asio::io_context& io) : socket(io) {}
+    void GiveUp() {
+      given_up = true;
+      error_code ignored;
+      socket.close(ignored);
+    }
+    tcp::socket socket;
+    bool given_up = false;
+  };
+  // What an attempt on one connection came to. `stale`: the peer had closed a pooled connection before.
+  struct Attempt {
+    absl::Status status;
+    bool stale = false;
+  };
+
+  awaitable<absl::StatusOr<UpstreamHead>> Begin(const Message& message, int64_t deadline_us);
+  awaitable<Attempt> SendAndAwait(const Message& message, UpstreamHead& response);
+  awaitable<absl::Status> Connect();
+  awaitable<absl::StatusOr<std::vector<tcp::endpoint>>> Resolve();
+  awaitable<absl::Status> ConnectTls();
+  awaitable<error_code> Write(std::string_view data);
+  awaitable<error_code> FillBuffer();
+  absl::Status ParseHead(size_t head_bytes, const std::string& method, UpstreamHead& response);
+  awaitable<absl::StatusOr<std::string_view>> ReadBody(int64_t deadline_us);
+  void Finish();
+
+  absl::Status Explain(std::string_view what, const error_code& error) const {
+    if (cancelled_) return failure_;
+    if (timed_out_) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("provider ", authority_, ": no answer in time (", Abseil(what), ")"));
+    }
+    return absl::UnavailableError(absl::StrCat("provider ", authority_, ": ", Abseil(what), ": ", error.message()));
+  }
+
+  // Every later operation ends with `status`; the connection, in whatever state, closes at once.
+  void Fail(absl::Status status) {
+    if (failure_.ok()) failure_ = std::move(status);
+    if (connection_) connection_->stream.Close();
+    if (dial_) dial_->GiveUp();
+    wake_.cancel();
+  }
+
+  // One timer for all operations: it is set anew only when it would fire too late.
+  void SetDeadline(int64_t deadline_us) {
+    deadline_us_ = deadline_us;
+    if (deadline_us != 0 && (timer_at_us_ == 0 || deadline_us < timer_at_us_)) ArmTimer();
+  }
+  void ArmTimer() {
+    timer_at_us_ = deadline_us_;
+    timer_.expires_after(std::chrono::microseconds(std::max<int64_t>(deadline_us_ - NowUs(), 0)));
+    timer_.async_wait([self = shared_from_this()](const error_code& error) {
+      if (!error) self->OnTimer();
+    });
+  }
+  void OnTimer() {
+    timer_at_us_ = 0;
+    if (deadline_us_ == 0 || finished_ || cancelled_) return;
+    if (NowUs() < deadline_us_) return ArmTimer();
+    timed_out_ = true;
+    Fail(absl::DeadlineExceededError(absl::StrCat("provider ", authority_, ": no answer in time")));
+  }
+
+  const std::shared_ptr<Pool> pool_;
+  const UpstreamEndpoint endpoint_;
+  std::string authority_;  // as in the Host header
+  std::string place_;      // the pool's key
+
+  std::unique_ptr<Connection> connection_;
+  std::shared_ptr<Dial> dial_;  // while connecting
+  asio::steady_timer timer_;
+  asio::steady_timer wake_;  // never expires; cancelled to wake Resolve
+  int64_t deadline_us_ = 0;  // 0: none
+  int64_t timer_at_us_ = 0;  // 0: not armed
+  bool timed_out_ = false;
+  bool cancelled_ = false;
+  bool request_sent_ = false;
+  absl::Status failure_;
+
+  ReadBuffer in_;
+  bool any_byte_ = false;
+  Framing framing_ = Framing::kNone;
+  uint64_t length_left_ = 0;
+  ChunkedBody chunked_{/*spaces_after_size=*/true};
+  bool keep_alive_ = false;
+  size_t delivered_bytes_ = 0;  // at the front of in_: what the last ReadBody returned
+  size_t delivered_span_ = 0;   // and what it took on the wire
+  bool finished_ = false;
+};
+
+// ---- Connecting.
+
+awaitable<absl::StatusOr<std::vector<tcp::endpoint>>> Call::Resolve() {
+  error_code not_literal;
+  const asio::ip::address literal = asio::ip::make_address(endpoint_.host, not_literal);
+  int port = 0;
+  for (const char c : endpoint_.port) port = port * 10 + (c - '0');
+  if (!not_literal) co_return std::vector<tcp::endpoint>{tcp::endpoint(literal, static_cast<uint16_t>(port))};
+
+  // A look-up cannot be interrupted: it is left alone when the call ends first.
+  struct Lookup {
+    explicit Lookup(asio::io_context& io) : resolver(io) {}
+    tcp::resolver resolver;
+    bool done = false;
+    error_code error;
+    std::vector<tcp::endpoint> endpoints;
+  };
+  const auto lookup = std::make_shared<Lookup>(pool_->io());
+  lookup->resolver.async_resolve(
+      endpoint_.host, endpoint_.port,
+      [lookup, self = shared_from_this()](const error_code& error, const tcp::resolver::results_type& results) {
+        lookup->done = true;
+        lookup->error = error;
+        for (const auto& result : results) lookup->endpoints.push_back(result.endpoint());
+        self->wake_.cancel();
+      });
+  wake_.expires_at(std::chrono::steady_clock::time_point::max());
+  while (!lookup->done && failure_.ok()) co_await wake_.async_wait(kNoThrow);
+  if (!failure_.ok()) co_return failure_;
+  if (lookup->error || lookup->endpoints.empty()) co_return Explain("looking up its address", lookup->error);
+  co_return std::move(lookup->endpoints);
+}
+
+awaitable<absl::Status> Call::Connect() {
+  const absl::StatusOr<std::vector<tcp::endpoint>> endpoints = co_await Resolve();
+  if (!endpoints.ok()) co_return endpoints.status();
+  absl::Status last;
+  for (size_t i = 0; i < endpoints->size(); ++i) {
+    const auto dial = std::make_shared<Dial>(pool_->io());
+    // Each address gets its share of the time left, so that a black hole does not hide the one that works.
+    asio::steady_timer share(pool_->io());
+    if (i + 1 < endpoints->size()) {
+      const int64_t left_us = std::max<int64_t>(deadline_us_ - NowUs(), 0);
+      share.expires_after(std::chrono::microseconds(left_us / static_cast<int64_t>(endpoints->size() - i)));
+      share.async_wait([dial](const error_code& error) {
+        if (!error) dial->GiveUp();
+      });
+    }
+    dial_ = dial;
+    const auto [error] = co_await dial->socket.async_connect((*endpoints)[i], kNoThrow);
+    dial_.reset();
+    share.cancel();
+    if (!failure_.ok()) co_return failure_;
+    if (!error && !dial->given_up) {
+      connection_ = std::make_unique<Connection>(std::move(dial->socket), endpoint_.tls ? &pool_->tls() : nullptr);
+      if (endpoint_.tls) co_return co_await ConnectTls();
+      co_return absl::OkStatus();
+    }
+    last = Explain("connecting", dial->given_up ? error_code(asio::error::timed_out) : error);
+  }
+  co_return last;
+}
+
+awaitable<absl::Status> Call::ConnectTls() {
+  SSL* ssl = connection_->stream.ssl();
+  error_code not_literal;
+  asio::ip::make_address(endpoint_.host, not_literal);
+  bool named = false;
+  if (!not_literal) {
+    named = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), endpoint_.host.c_str()) == 1;
+  } else {
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    named =
+        SSL_set1_host(ssl, endpoint_.host.c_str()) == 1 && SSL_set_tlsext_host_name(ssl, endpoint_.host.c_str()) == 1;
+  }
+  if (!named)
+    co_return absl::UnavailableError(absl::StrCat("provider ", authority_, ": not a host name TLS can verify"));
+  SSL_set_verify(ssl, SSL_VERIFY_PEER, nullptr);
+  if (SSL_SESSION* session = pool_->TlsSession(place_); session != nullptr) SSL_set_session(ssl, session);
+  const error_code error = co_await connection_->stream.Handshake(asio::ssl::stream_base::client);
+  if (!failure_.ok()) co_return failure_;
+  if (!error) co_return absl::OkStatus();
+  if (const long verdict = SSL_get_verify_result(ssl); verdict != X509_V_OK) {
+    co_return absl::UnavailableError(absl::StrCat(
+        "provider ", authority_, ": its TLS certificate is refused: ", X509_verify_cert_error_string(verdict)));
+  }
+  co_return Explain("TLS handshake", error);
+}
+
+// ---- Sending.
+
+absl::StatusOr<Call::Message> Call::Serialize(const UpstreamRequest& request) const {
+  const bool target_ok =
+      !request.target.empty() && std::all_of(request.target.begin(), request.target.end(),
+                                             [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f; });
+  if (!IsToken(request.method) || !target_ok) {
+    return absl::InvalidArgumentError(absl::StrCat("provider ", authority_, ": the request line is not valid HTTP"));
+  }
+  Message message{request.method, {}, request.body};
+  std::string& head = message.head;
+  head.reserve(512 + (request.body.size() <= kBodyJoinedBytesMax ? request.body.size() : 0));
+  absl::StrAppend(&head, request.method, " ", request.target, " HTTP/1.1\r\nhost: ", authority_, "\r\n");
+  for (const auto& [name, value] : request.headers) {
+    if (!IsToken(name) || !IsFieldValue(value)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("provider ", authority_, ": header \"", name, "\" is not valid HTTP"));
+    }
+    const bool ours = EqualsIgnoreCase(name, "host") || EqualsIgnoreCase(name, "content-length") ||
+                      EqualsIgnoreCase(name, "transfer-encoding") || EqualsIgnoreCase(name, "connection");
+    if (!ours) absl::StrAppend(&head, name, ": ", value, "\r\n");
+  }
+  const bool has_body =
+      !request.body.empty() || request.method == "POST" || request.method == "PUT" || request.method == "PATCH";
+  if (has_body) absl::StrAppend(&head, "content-length: ", request.body.size(), "\r\n");
+  head.append("\r\n");
+  if (message.body.size() <= kBodyJoinedBytesMax) {
+    head.append(message.body);
+    message.body = {};
+  }
+  return message;
+}
+
+awaitable<error_code> Call::Write(std::string_view data) {
+  Stream& stream = connection_->stream;
+  error_code error;
+  const size_t at_once = stream.TryWriteSome(asio::buffer(data.data(), data.size()), error);
+  if (at_once > 0) request_sent_ = true;
+  if (error) co_return error;
+  data.remove_prefix(at_once);
+  while (!data.empty()) {
+    // Under TLS nothing says how much of a record left before an error: counted as sent from here on.
+    if (stream.ssl() != nullptr) request_sent_ = true;
+    const auto [write_error, n] = co_await stream.WriteSome(asio::buffer(data.data(), data.size()));
+    if (n > 0) request_sent_ = true;
+    if (write_error) co_return write_error;
+    if (!failure_.ok()) co_return error_code(asio::error::operation_aborted);
+    data.remove_prefix(n);
+  }
+  co_return error_code();
+}
+
+awaitable<error_code> Call::FillBuffer() {
+  const auto [error, n] = co_await connection_->stream.ReadSome(in_.Prepare(kReadBytes));
+  in_.Commit(n);
+  if (n > 0) any_byte_ = true;
+  co_return error;
+}
+
+awaitable<absl::StatusOr<UpstreamHead>> Call::Begin(const Message& message, int64_t deadline_us) {
+  if (!failure_.ok()) co_return failure_;
+  UpstreamHead response;
+  SetDeadline(deadline_us);
+  connection_ = pool_->Take(place_);
+  if (connection_) {
+    const Attempt attempt = co_await SendAndAwait(message, response);
+    if (attempt.status.ok()) co_return response;
+    if (!attempt.stale) co_return attempt.status;
+    connection_.reset();
+    in_.Consume(in_.size());
+  }
+  const int64_t connect_by_us = NowUs() + int64_t{kConnectTimeoutMs} * 1000;
+  const bool connect_ends_first = deadline_us == 0 || connect_by_us < deadline_us;
+  SetDeadline(connect_ends_first ? connect_by_us : deadline_us);
+  const absl::Status connected = co_await Connect();
+  if (timed_out_ && connect_ends_first) {
+    co_return absl::UnavailableError(
+        absl::StrCat("provider ", authority_, ": no connection within ", kConnectTimeoutMs, " ms"));
+  }
+  if (!connected.ok()) co_return connected;
+  SetDeadline(deadline_us);
+  const Attempt attempt = co_await SendAndAwait(message, response);
+  if (!attempt.status.ok()) co_return attempt.status;
+  co_return response;
+}
+
+// ---- Receiving.
+
+awaitable<Call::Attempt> Call::SendAndAwait(const Message& message, UpstreamHead& response) {
+  const int64_t began_us = NowUs();
+  any_byte_ = false;
+  error_code write_error = co_await Write(message.head);
+  if (!write_error && !message.body.empty()) write_error = co_await Write(message.body);
+  if (!failure_.ok()) co_return Attempt{Explain("sending the request", asio::error::operation_aborted)};
+  // A refusal may have been sent before the request was read: look for one even when writing failed.
+  size_t interim_bytes = 0;
+  while (true) {
+    const size_t end = in_.bytes().find("\r\n\r\n");
+    if (end == std::string_view::npos) {
+      if (in_.size() + interim_bytes > kResponseHeaderBytesMax) {
+        co_return Attempt{absl::DataLossError(absl::StrCat("provider ", authority_, ": the response's head exceeds ",
+                                                           kResponseHeaderBytesMax, " bytes"))};
+      }
+      if (in_.size() >= 5 && in_.bytes().substr(0, 5) != "HTTP/") {
+        co_return Attempt{absl::DataLossError(absl::StrCat("provider ", authority_, ": the response is not HTTP"))};
+      }
+      const error_code error = co_await FillBuffer();
+      if (!failure_.ok()) co_return Attempt{Explain("waiting for the response", error)};
+      if (!error) continue;
+      if (any_byte_) {
+        co_return Attempt{absl::DataLossError(
+            absl::StrCat("provider ", authority_, ": the response's head broke off: ", error.message()))};
+      }
+      Attempt attempt{write_error ? Explain("sending the request", write_error)
+                                  : Explain("waiting for the response", error)};
+      attempt.stale = connection_->reused && NowUs() - began_us < int64_t{kUpstreamStaleWindowMs} * 1000;
+      co_return attempt;
+    }
+    const absl::Status parsed = ParseHead(end + 4, message.method, response);
+    if (!parsed.ok()) co_return Attempt{parsed};
+    in_.Consume(end + 4);
+    if (response.status >= 200) break;
+    interim_bytes += end + 4;
+  }
+  if (write_error) keep_alive_ = false;
+  if (framing_ == Framing::kNone || (framing_ == Framing::kLength && length_left_ == 0)) Finish();
+  co_return Attempt{absl::OkStatus()};
+}
+
+absl::Status Call::ParseHead(size_t head_bytes, const std::string& method, UpstreamHead& response) {
+  http::response_parser<http::empty_body> parser;
+  parser.header_limit(static_cast<uint32_t>(2 * kResponseHeaderBytesMax));  // ours was checked by the caller
+  parser.body_limit(boost::none);
+  parser.eager(false);
+  error_code error;
+  const size_t consumed = parser.put(asio::buffer(in_.data(), head_bytes), error);
+  if (error || !parser.is_header_done() || consumed != head_bytes) {
+    return absl::DataLossError(absl::StrCat("provider ", authority_, ": the response is not HTTP: ",
+                                            error ? error.message() : std::string("malformed head")));
+  }
+  response.status = static_cast<int>(parser.get().result_int());
+  if (response.status < 100 || response.status > 599 || response.status == 101) {
+    return absl::DataLossError(absl::StrCat("provider ", authority_, ": unexpected status ", response.status));
+  }
+  keep_alive_ = parser.keep_alive();
+  const auto length = parser.content_length();
+  const bool bodiless = response.status < 200 || response.status == 204 || response.status == 304 || method == "HEAD";
+  const bool encoded = parser.get().find(http::field::transfer_encoding) != parser.get().end();
+  if (bodiless) {
+    framing_ = Framing::kNone;
+    // To Beast a HEAD's answer without a length ends with the connection; it has no body, so it does not.
+    if (method == "HEAD" && !encoded && !length) {
+      keep_alive_ =
+          parser.get().version() >= 11 && !http::token_list(parser.get()[http::field::connection]).exists("close");
+    }
+  } else if (parser.chunked()) {
+    framing_ = Framing::kChunked;
+  } else if (encoded) {
+    return absl::DataLossError(absl::StrCat("provider ", authority_, ": unknown Transfer-Encoding"));
+  } else if (length) {
+    framing_ = Framing::kLength;
+    length_left_ = *length;
+  } else {
+    framing_ = Framing::kUntilClose;
+    keep_alive_ = false;
+  }
+  auto message = parser.release();
+  response.headers = std::move(static_cast<http::fields&>(message));
+  return absl::OkStatus();
+}
+
+awaitable<absl::StatusOr<std::string_view>> Call::ReadBody(int64_t deadline_us) {
+  in_.Consume(delivered_span_);
+  delivered_bytes_ = delivered_span_ = 0;
+  if (finished_) co_return std::string_view();
+  if (!failure_.ok()) co_return failure_;
+  if (!connection_) co_return absl::FailedPreconditionError("ReadSome before Start");
+  while (true) {
+    if (framing_ == Framing::kChunked) {
+      const ChunkedBody::Step step = chunked_.Decode(in_.data(), in_.size());
+      delivered_bytes_ = step.produced;
+      delivered_span_ = step.consumed;
+      if (chunked_.done()) {
+        Finish();
+      } else if (chunked_.fault() != nullptr) {
+        // What came before the fault is good; the fault is told next time.
+        Fail(absl::DataLossError(absl::StrCat("provider ", authority_, ": bad chunked body: ", chunked_.fault())));
+        if (delivered_bytes_ == 0) co_return failure_;
+      }
+    } else {
+      const uint64_t want = framing_ == Framing::kLength ? length_left_ : in_.size();
+      delivered_bytes_ = delivered_span_ = static_cast<size_t>(std::min<uint64_t>(want, in_.size()));
+      if (framing_ == Framing::kLength) {
+        length_left_ -= delivered_bytes_;
+        if (length_left_ == 0) Finish();
+      }
+    }
+    if (delivered_bytes_ > 0 || finished_) co_return std::string_view(in_.data(), delivered_bytes_);
+    in_.Consume(delivered_span_);
+    delivered_span_ = 0;
+
+    SetDeadline(deadline_us);
+    const error_code error = co_await FillBuffer();
+    SetDeadline(0);
+    if (!failure_.ok()) co_return failure_;
+    if (!error || !in_.empty()) continue;
+    // Under TLS only close_notify is an end; a bare end of the connection may be an attacker's cut.
+    if (framing_ == Framing::kUntilClose && error == asio::error::eof) {
+      Finish();
+      co_return std::string_view();
+    }
+    Fail(absl::DataLossError(absl::StrCat("provider ", authority_, ": the response broke off: ", error.message())));
+    co_return failure_;
+  }
+}
+
+// The response was read to its end.
+void Call::Finish() {
+  finished_ = true;
+  timer_.cancel();
+  const bool surplus = in_.size() > delivered_span_;
+  if (keep_alive_ && !surplus) {
+    pool_->Put(place_, std::move(connection_));
+  } else {
+    connection_->stream.Close();
+  }
+}
+
+class PooledCall final : public UpstreamCall {
+ public:
+  explicit PooledCall(std::shared_ptr<Call> call) : call_(std::move(call)) {}
+  ~PooledCall() override { call_->Cancel(); }
+  awaitable<absl::StatusOr<UpstreamHead>> Start(const UpstreamRequest& request, int64_t deadline_us) override {
+    return Call::Start(call_, call_->Serialize(request), deadline_us);
+  }
+  awaitable<absl::StatusOr<std::string_view>> ReadSome(int64_t deadline_us) override {
+    return Call::ReadSome(call_, deadline_us);
+  }
+  awaitable<absl::StatusOr<std::string>> ReadAll(size_t max_bytes, int64_t deadline_us) override {
+    return Call::ReadAll(call_, max_bytes, deadline_us);
+  }
+  void Cancel() override { call_->Cancel(); }
+  bool request_sent() const override { return call_->request_sent(); }
+
+ private:
+  const std::shared_ptr<Call> call_;
+};
+
+class KeepAlivePool final : public UpstreamPool {
+ public:
+  KeepAlivePool(asio::io_context& io, asio::ssl::context& tls) : pool_(std::make_shared<Pool>(io, tls)) {}
+  ~KeepAlivePool() override { pool_->Close(); }
+  std::unique_ptr<UpstreamCall> NewCall(const UpstreamEndpoint& endpoint) override {
+    return std::make_unique<PooledCall>(std::make_shared<Call>(pool_, endpoint));
+  }
+
+ private:
+  const std::shared_ptr<Pool> pool_;
+};
+
+absl::Status BadUrl(std::string_view url, std::string_view why) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("base URL \"", Abseil(url), "\" ", Abseil(why), "; write http(s)://host[:port][/path]"));
+}
+
+}  // namespace
+
+absl::StatusOr<UpstreamEndpoint> ParseEndpoint(std::string_view base_url) {
+  UpstreamEndpoint endpoint;
+  std::string_view rest = base_url;
+  if (EqualsIgnoreCase(rest.substr(0, 8), "https://")) {
+    rest.remove_prefix(8);
+  } else if (EqualsIgnoreCase(rest.substr(0, 7), "http://")) {
+    endpoint.tls = false;
+    rest.remove_prefix(7);
+  } else {
+    return BadUrl(base_url, "does not begin with http:// or https://");
+  }
+  endpoint.port = endpoint.tls ? "443" : "80";
+  const size_t slash = rest.find('/');
+  std::string_view authority = rest.substr(0, slash);
+  std::string_view path = slash == std::string_view::npos ? std::string_view() : rest.substr(slash);
+  while (!path.empty() && path.back() == '/') path.remove_suffix(1);
+  if (!std::all_of(path.begin(), path.end(), [](char c) {
+        return static_cast<unsigned char>(c) > 0x20 && static_cast<unsigned char>(c) < 0x7f && c != '?' && c != '#';
+      })) {
+    return BadUrl(base_url, "has a query, a fragment or a character that is not allowed in its path");
+  }
+  endpoint.path_prefix = std::string(path);
+
+  std::string_view port;
+  if (!authority.empty() && authority.front() == '[') {
+    const size_t end = authority.find(']');
+    if (end == std::string_view::npos) return BadUrl(base_url, "has no ] after its IPv6 address");
+    endpoint.host = std::string(authority.substr(1, end - 1));
+    error_code error;
+    asio::ip::make_address_v6(endpoint.host, error);
+    if (error) return BadUrl(base_url, "has no IPv6 address between [ and ]");
+    port = authority.substr(end + 1);
+  } else {
+    const size_t colon = authority.find(':');
+    endpoint.host = std::string(authority.substr(0, colon));
+    port = colon == std::string_view::npos ? std::string_view() : authority.substr(colon);
+    const bool host_ok = !endpoint.host.empty() && std::all_of(endpoint.host.begin(), endpoint.host.end(), [](char c) {
+      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' ||
+             c == '_';
+    });
+    if (!host_ok) return BadUrl(base_url, "has no valid host name");
+  }
+  if (!port.empty()) {
+    if (port.front() != ':') return BadUrl(base_url, "has no valid port");
+    port.remove_prefix(1);
+    const bool digits = !port.empty() && port.size() <= 5 &&
+                        std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+    int value = 0;
+    if (digits) {
+      for (const char c : port) value = value * 10 + (c - '0');
+    }
+    if (value < 1 || value > 65'535) return BadUrl(base_url, "has no valid port");
+    endpoint.port = std::to_string(value);
+  }
+  for (char& c : endpoint.host) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return endpoint;
+}
+
+std::unique_ptr<UpstreamPool> NewUpstreamPool(asio::io_context& io, asio::ssl::context& tls) {
+  return std::make_unique<KeepAlivePool>(io, tls);
+}
+
+absl::StatusOr<asio::ssl::context> NewUpstreamTlsContext(const std::string& ca_file) {
+  error_code error;
+  asio::ssl::context context(asio::ssl::context::tls_client);
+  if (SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION) != 1) {
+    return absl::InternalError("OpenSSL does not know TLS 1.2");
+  }
+  context.set_verify_mode(asio::ssl::verify_peer, error);
+  if (ca_file.empty()) {
+    context.set_default_verify_paths(error);
+    if (error) return absl::UnavailableError(absl::StrCat("the system's certificate store: ", error.message()));
+  } else {
+    context.load_verify_file(ca_file, error);
+    if (error) return absl::InvalidArgumentError(absl::StrCat("CA file ", ca_file, ": ", error.message()));
+  }
+  return context;
+}
+
+}  // namespace signalbox
