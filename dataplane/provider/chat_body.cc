@@ -82,7 +82,8 @@ FieldValue ToField(dom::element element, bool with_items) {
     case dom::element_type::ARRAY: {
       field.kind = FieldValue::Kind::kArray;
       if (!with_items) break;
-      for (const dom::element item : element.get_array().value_unsafe()) {
+      const dom::array items = element.get_array().value_unsafe();
+      for (const dom::element item : items) {
         if (field.items.size() == kFieldItemsMax) {
           field.items.clear();
           break;

@@ -13,6 +13,13 @@ namespace dom = simdjson::dom;
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr std::string_view kDone = "[DONE]";
+// Scratch memory larger than this is given back: a thread serves thousands of streams.
+constexpr size_t kKeptBytesMax = 64 << 10;
+
+// The offset of the first CR or LF from `at` on; bytes.size() when there is none.
+size_t LineEnd(std::string_view bytes, size_t at) {
+  return std::find_if(bytes.begin() + at, bytes.end(), [](char c) { return c == '\n' || c == '\r'; }) - bytes.begin();
+}
 
 size_t StringBytes(dom::object object, std::string_view key) {
   const std::optional<dom::element> found = FindLast(object, key);
@@ -83,14 +90,16 @@ struct ChatStream::State {
 };
 
 bool ChatStream::State::ReadData(std::string_view event, bool& is_error_event) {
+  if (data.capacity() > kKeptBytesMax) data = std::string();
   data.clear();
+  data.reserve(event.size() + simdjson::SIMDJSON_PADDING);  // so that it is parsed where it stands
   bool found = false;
   if (at_start && event.substr(0, kByteOrderMark.size()) == kByteOrderMark) event.remove_prefix(kByteOrderMark.size());
   while (!event.empty()) {
-    const size_t end = std::min(event.find_first_of("\r\n"), event.size());
+    const size_t end = LineEnd(event, 0);
     const std::string_view line = event.substr(0, end);
-    event.remove_prefix(
-        std::min(end + 1, event.size()));  // the LF of a CRLF then makes an empty line, which is ignored
+    // The LF of a CRLF then makes an empty line, which says nothing.
+    event.remove_prefix(std::min(end + 1, event.size()));
     const size_t colon = line.find(':');
     const std::string_view field = line.substr(0, colon);
     std::string_view value = colon == std::string_view::npos ? std::string_view() : line.substr(colon + 1);
@@ -105,7 +114,8 @@ bool ChatStream::State::ReadData(std::string_view event, bool& is_error_event) {
 }
 
 bool ChatStream::State::TakeJson(std::string_view json) {
-  thread_local dom::document document;  // no larger than kSseEventBytesMax makes it
+  thread_local dom::document document;
+  if (document.capacity() > kKeptBytesMax) document = dom::document();
   if (ParseDom(json, data.capacity(), document) != simdjson::SUCCESS) return true;
   dom::object chunk;
   if (document.root().get_object().get(chunk) != simdjson::SUCCESS) return true;
@@ -167,8 +177,8 @@ absl::StatusOr<std::string> ChatStream::Feed(std::string_view bytes) {
     }
   }
   while (at < bytes.size() && !s.too_long) {
-    const size_t end = bytes.find_first_of("\r\n", at);
-    if (end == std::string_view::npos) {
+    const size_t end = LineEnd(bytes, at);
+    if (end == bytes.size()) {
       s.line_empty = false;
       break;
     }
@@ -217,13 +227,10 @@ absl::StatusOr<std::string> ChatStream::Feed(std::string_view bytes) {
 
 std::string ChatStream::Finish() {
   State& s = *state_;
-  bool is_error_event = false;
   std::string rest = std::exchange(s.pending, std::string());
-  if (s.done || s.too_long || !s.ReadData(rest, is_error_event) || s.data != kDone) return "";
-  s.done = true;
-  // At least the blank line is missing; a second newline when the data line has none either.
-  if (rest.back() != '\n' && rest.back() != '\r') rest += "\n";
-  return rest += "\n";
+  if (rest.empty() || s.done || s.too_long) return "";
+  s.TakeEvent(rest);
+  return s.done ? rest + "\n\n" : "";
 }
 
 bool ChatStream::done() const { return state_->done; }

@@ -88,8 +88,8 @@ class ChatStream {
   // what is stripped. RESOURCE_EXHAUSTED when one event passes kSseEventBytesMax.
   // What follows [DONE] is not relayed.
   absl::StatusOr<std::string> Feed(std::string_view bytes);
-  // The provider closed the response. A last event without its blank line is dropped, as in browsers, but for
-  // [DONE]: that one is returned completed, and done() turns true.
+  // The provider closed the response. Of a last event without its blank line only the usage counts, as browsers drop it
+  // too, but for [DONE]: that one is returned completed, and done() turns true.
   std::string Finish();
   bool done() const;  // data: [DONE] was seen
   std::optional<v1::TokenUsage> usage() const;

@@ -1,0 +1,164 @@
+// Seeded mutations of real bodies and streams: whatever comes in, nothing crashes (the asan preset runs this too), and
+// what is accepted keeps its promises. A failure names its seed.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "dataplane/provider/openai_wire.h"
+
+namespace signalbox {
+namespace {
+
+const char* const kBodies[] = {
+    R"({"model":"dynamic/my-saas","messages":[{"role":"system","content":"Be \"brief\"."},{"role":"user","content":[{"type":"text","text":"é\u00e9"},{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}],"stream":true,"stream_options":{"include_usage":false,"x":[1,{}]},"n":2,"max_tokens":100,"max_completion_tokens":null,"metadata":{"email":"a@b.c","age":5,"paid":true,"none":null},"temperature":1e-1,"tools":[]})",
+    "  { \"model\" : \"m\" , \"a\\\\\\\"}\" : { \"b\" : [ [ ] , { } , \"]\" ] } , \"stream\" : null }  \n",
+};
+const char* const kStreams[] = {
+    "data: "
+    "{\"choices\":[{\"delta\":{\"content\":\"hi\",\"tool_calls\":[{\"function\":{\"arguments\":\"{}\"}}]}}]}\n\n: "
+    "ping\r\n\r\n"
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":4}}\r\rdata: [DONE]\n\n",
+    "\xEF\xBB\xBF"
+    "event: error\ndata: {\"error\":{\"message\":\"x\"}}\n\ndata: a\ndata: b\n\n",
+};
+const char kUnary[] =
+    R"({"id":"c","choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,"prompt_tokens_details":{"cached_tokens":40},"completion_tokens_details":{"reasoning_tokens":30}}})";
+
+class Mutator {
+ public:
+  explicit Mutator(uint32_t seed) : random_(seed) {}
+  size_t Below(size_t n) { return n == 0 ? 0 : random_() % n; }
+  std::string Mutate(std::string text) {
+    static const char* const kTokens[] = {"\"",
+                                          "\\",
+                                          "{",
+                                          "}",
+                                          "[",
+                                          "]",
+                                          ",",
+                                          ":",
+                                          "null",
+                                          "true",
+                                          "-1",
+                                          "0",
+                                          "1e999",
+                                          "9223372036854775808",
+                                          "\\u0000",
+                                          "\\ud800",
+                                          "\xff",
+                                          "\xC3",
+                                          "\xEF\xBB\xBF",
+                                          "\n",
+                                          "\r",
+                                          "\r\n\r\n",
+                                          "data: ",
+                                          "[DONE]",
+                                          "\"model\":",
+                                          "\"max_tokens\":5,",
+                                          "\"n\":1,",
+                                          "\"stream\":true,",
+                                          "\"usage\":{},"};
+    for (size_t rounds = 1 + Below(4); rounds > 0; --rounds) {
+      const size_t at = Below(text.size() + 1);
+      switch (Below(6)) {
+        case 0:
+          if (at < text.size()) text[at] = static_cast<char>(random_());
+          break;
+        case 1:
+          text.erase(at, Below(8));
+          break;
+        case 2:
+          text.insert(at, kTokens[Below(std::size(kTokens))]);
+          break;
+        case 3:
+          text.insert(at, text.substr(Below(text.size() + 1), Below(40)));
+          break;
+        case 4:
+          text.resize(at);
+          break;
+        default:
+          if (at < text.size()) text[at] ^= static_cast<char>(1 << Below(8));
+          break;
+      }
+    }
+    return text;
+  }
+
+ private:
+  std::mt19937 random_;
+};
+
+TEST(WireMutation, AnAcceptedBodySplicesIntoABodyThatSaysWhatWasAsked) {
+  int accepted = 0;
+  for (uint32_t seed = 1; seed <= 30'000; ++seed) {
+    SCOPED_TRACE(seed);
+    Mutator mutator(seed);
+    const std::string text = mutator.Mutate(kBodies[seed % std::size(kBodies)]);
+    BodyFault fault;
+    const auto body = ChatBody::Parse(text, fault);
+    if (body == nullptr) {
+      ASSERT_EQ(fault.status, 400);
+      ASSERT_FALSE(fault.message.empty());
+      continue;
+    }
+    ++accepted;
+    body->metadata();
+    body->Get({"messages", "1", "content", "0", "type"});
+    ChatBody::Rewrite rewrite;
+    rewrite.model = "gpt-4o";
+    rewrite.output_cap = 64;
+    rewrite.parameters_json = mutator.Below(2) == 0 ? R"({"temperature":0,"top_p":1,"max_tokens":50})"
+                                                    : mutator.Mutate(R"({"seed":1,"n":1})");
+    const std::string spliced = body->Splice(rewrite);
+    const auto again = ChatBody::Parse(spliced, fault);
+    ASSERT_NE(again, nullptr) << fault.message << "\n" << text << "\n" << spliced;
+    ASSERT_EQ(again->model(), "gpt-4o");
+    ASSERT_EQ(again->stream(), body->stream());
+    ASSERT_LE(again->output_cap().value_or(1000), 64) << spliced;
+    ASSERT_LE(again->choices(), body->choices());
+    ASSERT_TRUE(!again->stream() || again->client_wants_usage()) << spliced;
+    ASSERT_EQ(again->Splice(rewrite), spliced);
+  }
+  EXPECT_GT(accepted, 1'000);
+}
+
+TEST(WireMutation, AStreamGivesTheSameHoweverItIsSplit) {
+  for (uint32_t seed = 1; seed <= 20'000; ++seed) {
+    SCOPED_TRACE(seed);
+    Mutator mutator(seed);
+    const std::string text = mutator.Mutate(kStreams[seed % std::size(kStreams)]);
+    ChatStream whole(seed % 3 == 0);
+    ChatStream split(seed % 3 == 0);
+    std::string expected = whole.Feed(text).value();
+    std::string out;
+    for (size_t at = 0; at < text.size();) {
+      const size_t size = std::min(text.size() - at, 1 + mutator.Below(7));
+      // A copy of its own size, so that a read past the end is seen.
+      out += split.Feed(std::string(text.substr(at, size))).value();
+      at += size;
+    }
+    ASSERT_EQ(out, expected) << text;
+    ASSERT_EQ(split.Finish(), whole.Finish());
+    ASSERT_EQ(split.done(), whole.done());
+    ASSERT_EQ(split.error_event(), whole.error_event());
+    ASSERT_EQ(split.content_bytes(), whole.content_bytes());
+    ASSERT_EQ(split.usage().has_value(), whole.usage().has_value());
+  }
+}
+
+TEST(WireMutation, UsageIsNeverNegativeNorAPartLargerThanItsWhole) {
+  for (uint32_t seed = 1; seed <= 20'000; ++seed) {
+    SCOPED_TRACE(seed);
+    const auto usage = ParseUsage(Mutator(seed).Mutate(kUnary));
+    if (!usage) continue;
+    ASSERT_GE(usage->input(), 0);
+    ASSERT_GE(usage->output(), 0);
+    ASSERT_GE(usage->cached_input(), 0);
+    ASSERT_GE(usage->cache_write(), 0);
+    ASSERT_LE(usage->cached_input() + usage->cache_write(), usage->input());
+    ASSERT_LE(usage->reasoning(), usage->output());
+  }
+}
+
+}  // namespace
+}  // namespace signalbox
