@@ -1,0 +1,176 @@
+// Decides every limit: a pure state machine over the commands of all proxies. No clock, I/O or threads: the same
+// messages at the same times give the same state and the same answers, which is how the store recovers it.
+// Invariants: settled + held + suspense <= limit after every strict grant; every hold ends and its money counts once;
+// the same (boot, sequence) gets the same answer; counters fall only by cancel, settle or window turn.
+// Not thread-safe: the engine's thread owns it. Input of peers is validated here and never trusted.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
+#include "absl/container/node_hash_map.h"
+#include "absl/status/status.h"
+#include "signalbox/v1/quota.pb.h"
+#include "signalbox/v1/quota_log.pb.h"
+
+namespace signalbox {
+
+__extension__ typedef __int128 Int128;
+
+class QuotaCore {
+ public:
+  QuotaCore() = default;
+  QuotaCore(const QuotaCore&) = delete;
+  QuotaCore& operator=(const QuotaCore&) = delete;
+
+  // One message of a session; `answers` gets one answer a command, in order. A time before an earlier one counts as
+  // that one. `message` names proxy and boot.
+  void Apply(const v1::QuotaRequest& message, int64_t now_us, v1::QuotaResponse& answers);
+  // Suspends the holds of proxies silent for kSuspendAfterUs and forgets what is past its retention.
+  void Tick(int64_t now_us);
+  bool TickIsDue(int64_t now_us) const;  // a Tick would change something
+  // The service was away and starts anew: no proxy's silence began before now.
+  void Restarted(int64_t now_us);
+  // A batch of the log; answers are dropped. DATA_LOSS when it holds what this build does not know.
+  absl::Status Replay(const v1::QuotaLogBatch& batch);
+
+  struct CounterView {
+    int64_t settled = 0;
+    int64_t held = 0;      // by all requests in flight, whatever window granted them
+    int64_t suspense = 0;  // charged in full for proxies that fell silent, in this window
+    int64_t reset_us = 0;
+  };
+  // Zeros for a counter never used. INVALID_ARGUMENT for an impossible key.
+  absl::Status Read(const v1::CounterKey& key, int64_t now_us, CounterView& view) const;
+  // Ordered by sequence, those after `after_sequence`.
+  std::vector<v1::SuspendedHold> Suspense(int64_t after_sequence, int page_size) const;
+
+  // The state in slices of `part_records` records; loading them in order into a fresh core gives an equal one.
+  // DATA_LOSS when parts contradict each other.
+  std::vector<v1::QuotaStatePart> Save(int part_records = 10'000) const;
+  absl::Status Load(const v1::QuotaStatePart& part);
+  void LoadDone();  // after the last part
+  // The state as canonical text; equal states, equal text. For tests.
+  std::string Dump() const;
+  // Recomputes every sum and compares. INTERNAL names the first difference. For tests and the simulation.
+  absl::Status Check() const;
+
+  int64_t now_us() const { return now_us_; }
+  size_t counters() const { return counters_.size(); }
+  size_t requests() const { return requests_.size(); }
+  size_t boots() const { return boots_.size(); }
+  int64_t decisions() const { return decisions_; }  // acquires and extends evaluated by this process
+
+ private:
+  // Sums of holds are 128 bits wide: observed limits do not bound them.
+  struct Counter {
+    v1::CounterKey key;
+    const std::string* identity = nullptr;  // the map's
+    int64_t window_us = 0;
+    int64_t window_start_us = 0;
+    int64_t settled = 0;
+    Int128 suspense = 0;
+    Int128 held = 0;
+    int64_t references = 0;  // entries and effects that point here
+    int64_t reset_us() const { return window_start_us + window_us; }
+  };
+  struct Boot;
+  // What a request did at one counter: a request charged, or money held.
+  struct Entry {
+    Counter* counter = nullptr;
+    int64_t window_start_us = 0;
+    bool charge = false;
+    int64_t amount = 0;
+    int64_t strict_limit = 0;       // the least strict limit that granted it; 0: none did
+    int64_t suspense_sequence = 0;  // 0: held
+  };
+  struct Request {
+    Boot* boot = nullptr;
+    absl::InlinedVector<Entry, 2> entries;
+  };
+  struct Effect {
+    Counter* counter = nullptr;
+    int64_t window_start_us = 0;
+    bool charge = false;
+    bool created = false;  // the entry began with it
+    int64_t amount = 0;
+  };
+  using Effects = absl::InlinedVector<Effect, 2>;
+  struct Answered {
+    v1::QuotaAnswer answer;
+    bool cancellable = false;  // an acquire or extend not yet cancelled
+    bool cancelled = false;    // whatever comes with this sequence is not evaluated
+    std::string request_id;
+    Effects effects;
+  };
+  struct Boot {
+    std::string proxy_id;
+    std::string boot_id;
+    int64_t last_seen_us = 0;
+    uint64_t acked_through = 0;
+    bool suspended = false;
+    int64_t requests = 0;  // in flight or suspended
+    absl::btree_map<uint64_t, Answered> answered;
+  };
+  // One limit of an acquire being evaluated.
+  struct Candidate {
+    Counter* counter = nullptr;
+    const v1::LimitCheck* check = nullptr;
+    bool money = false;
+    absl::InlinedVector<const v1::AttemptBound*, 4> bounds;  // those of earlier checks at the same counter too
+    int64_t strict_limit = 0;                                // the least that must hold afterwards; 0: none
+  };
+  using Candidates = absl::InlinedVector<Candidate, 4>;
+  using RequestMap = absl::flat_hash_map<std::string, Request>;
+
+  void Answer(Boot& boot, const v1::QuotaCommand& command, v1::QuotaAnswer& answer);
+  void Evaluate(Boot& boot, const v1::QuotaCommand& command, Answered& record);
+  void DoAcquire(Boot& boot, const v1::Acquire& acquire, Answered& record);
+  bool Passes(const v1::Acquire& acquire, const Request* request, const Candidates& passed, Candidate& candidate,
+              int64_t& cap) const;
+  bool MoneyPasses(const v1::Acquire& acquire, const Entry* own, Candidate& candidate, int64_t& cap) const;
+  void Take(Request& request, const Candidate& candidate, int64_t cap, Effects& effects);
+  void DoExtend(Boot& boot, const v1::Extend& extend, Answered& record);
+  void DoSettle(const v1::Settle& settle, v1::QuotaAnswer& answer);
+  void DoForceCharge(const v1::ForceCharge& charge, v1::QuotaAnswer& answer);
+  void DoCancel(Boot& boot, uint64_t own_sequence, const v1::Cancel& cancel, v1::QuotaAnswer& answer);
+  void Undo(Answered& record);
+
+  Boot& BootOf(std::string_view proxy_id, std::string_view boot_id);
+  void AdvanceAcked(Boot& boot, uint64_t acked_through);
+  Counter& CounterOf(const v1::CounterKey& key);
+  void Turn(Counter& counter) const;  // into the window of now
+  void CollectCounters();             // a few of those whose window has turned
+  static const Entry* FindEntry(const Request& request, const Counter* counter, bool charge);
+  bool InWindow(const Entry& entry) const;     // of now; the counter turns first
+  void AddHeld(Entry& entry, int64_t amount);  // amount may be negative
+  void EndHold(Entry& entry, int64_t settled_nanos);
+  void EraseEntry(RequestMap::iterator request, size_t index);  // and the request with its last one
+  void DropEffects(Answered& record);
+  void Suspend(Boot& boot);
+  bool OldestSuspenseIsPast(int64_t now_us) const;
+  void ForgetOldestSuspense();
+  v1::LimitState StateOf(const Candidate& candidate, const Request* request) const;
+
+  int64_t now_us_ = 0;
+  int64_t last_suspense_sequence_ = 0;
+  int64_t decisions_ = 0;
+  absl::node_hash_map<std::string, Counter> counters_;  // by identity
+  std::map<int64_t, std::vector<Counter*>> turning_;    // by window end: to look at then; each counter once
+  RequestMap requests_;                                 // by id
+  absl::node_hash_map<std::string, Boot> boots_;        // by proxy and boot id
+  std::map<int64_t, v1::SuspendedHold> suspense_;       // by sequence
+  std::string scratch_;
+  // While loading: counters and boots in the order written.
+  std::vector<Counter*> loaded_counters_;
+  std::vector<Boot*> loaded_boots_;
+};
+
+}  // namespace signalbox
