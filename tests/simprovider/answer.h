@@ -1,0 +1,70 @@
+// What the simulated provider says: OpenAI chat completions as a pure function of the request, so that the same
+// request always gets the same words, tokens and bytes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "tests/simprovider/bill.h"
+
+namespace signalbox::sim {
+
+struct ToolCall {
+  std::string id;
+  std::string name;
+  std::string arguments;  // JSON
+};
+
+struct ChatRequest {
+  std::string model;
+  bool stream = false;
+  bool include_usage = false;
+  int64_t choices = 1;
+  int64_t output_cap = -1;  // -1: none
+  int64_t input_tokens = 0;
+  int64_t cached_tokens = 0;
+  int64_t reasoning_tokens = 0;
+  std::string prompt;                // the last user message's text
+  std::string tool_result;           // the last message's text when it answers a tool call
+  std::vector<ToolCall> tool_calls;  // what the answer calls; empty: it speaks
+};
+
+// INVALID_ARGUMENT with OpenAI's kind of sentence for a body that is not a chat completion.
+absl::StatusOr<ChatRequest> ParseChatRequest(std::string_view body);
+
+struct Choice {
+  std::string text;
+  std::vector<ToolCall> tool_calls;
+  std::string finish_reason;  // stop, length, tool_calls
+  int64_t tokens = 0;         // reasoning included
+};
+
+struct Answer {
+  std::string id;
+  int64_t created = 0;
+  std::string model;
+  std::vector<Choice> choices;
+  Usage usage;
+};
+
+Answer Compose(const ChatRequest& request);
+
+enum class UsageShown { kTrue, kAbsent, kZero };  // kTrue: as it was
+
+std::string RenderUnary(const Answer& answer, UsageShown usage);
+
+struct StreamEvent {
+  std::string data;           // what follows "data: "
+  int64_t output_tokens = 0;  // generated once this event is out, over all choices
+};
+// The whole stream, [DONE] included: role, `chunks` pieces of text (or the tool calls), finish reason for each choice,
+// then usage with empty choices when the request asked for it.
+std::vector<StreamEvent> RenderStream(const ChatRequest& request, const Answer& answer, int chunks, UsageShown usage);
+
+// {"error":{"message","type","param","code"}}
+std::string RenderError(std::string_view message, std::string_view type, std::string_view code);
+
+}  // namespace signalbox::sim

@@ -1,0 +1,151 @@
+#include "tests/simprovider/answer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace signalbox::sim {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+ChatRequest Parsed(std::string_view body) {
+  absl::StatusOr<ChatRequest> request = ParseChatRequest(body);
+  EXPECT_TRUE(request.ok()) << request.status();
+  return *std::move(request);
+}
+
+json Unary(std::string_view body) { return json::parse(RenderUnary(Compose(Parsed(body)), UsageShown::kTrue)); }
+
+std::vector<StreamEvent> Stream(std::string_view body, int chunks = 4) {
+  const ChatRequest request = Parsed(body);
+  return RenderStream(request, Compose(request), chunks, UsageShown::kTrue);
+}
+
+constexpr char kHello[] = R"({"model":"gpt-4o-mini","messages":[{"role":"user","content":"Write a website text"}]})";
+
+TEST(Answer, IsAFunctionOfTheRequest) {
+  EXPECT_EQ(Unary(kHello), Unary(kHello));
+  EXPECT_NE(Unary(kHello)["choices"],
+            Unary(R"({"model":"gpt-5.1","messages":[{"role":"user","content":"Write a website text"}]})")["choices"]);
+}
+
+TEST(Answer, EchoesTheModelAndCountsFourBytesAToken) {
+  const json answer = Unary(kHello);
+  EXPECT_EQ(answer["model"], "gpt-4o-mini");
+  EXPECT_EQ(answer["object"], "chat.completion");
+  EXPECT_EQ(answer["usage"]["prompt_tokens"], 5);
+  const std::string text = answer["choices"][0]["message"]["content"];
+  EXPECT_EQ(answer["usage"]["completion_tokens"], (text.size() + 3) / 4);
+  EXPECT_EQ(answer["choices"][0]["finish_reason"], "stop");
+}
+
+TEST(Answer, StopsAtTheSmallerCapWithFinishReasonLength) {
+  const json answer =
+      Unary(R"({"model":"m","max_tokens":7,"max_completion_tokens":9,"messages":[{"role":"user","content":"hello"}]})");
+  EXPECT_EQ(answer["usage"]["completion_tokens"], 7);
+  EXPECT_EQ(answer["choices"][0]["finish_reason"], "length");
+}
+
+TEST(Answer, GivesEachOfNChoicesItsOwnTextAndCountsThemAll) {
+  const json answer = Unary(R"({"model":"m","n":3,"messages":[{"role":"user","content":"hello"}]})");
+  ASSERT_EQ(answer["choices"].size(), 3u);
+  size_t tokens = 0;
+  for (const json& choice : answer["choices"]) {
+    tokens += (choice["message"]["content"].get<std::string>().size() + 3) / 4;
+  }
+  EXPECT_EQ(answer["usage"]["completion_tokens"], tokens);
+}
+
+TEST(Answer, ReportsCachedAndReasoningTokens) {
+  const json answer = Unary(
+      R"({"model":"gpt-5.1","reasoning_effort":"low","prompt_cache_key":"k","messages":[{"role":"user","content":"12345678"}]})");
+  EXPECT_EQ(answer["usage"]["prompt_tokens_details"]["cached_tokens"], 1);
+  EXPECT_EQ(answer["usage"]["completion_tokens_details"]["reasoning_tokens"], 64);
+  EXPECT_GT(answer["usage"]["completion_tokens"], 64);
+}
+
+TEST(Answer, CallsAToolWhenTheRequestDemandsOne) {
+  const json answer = Unary(R"({"model":"m","tool_choice":"required","messages":[{"role":"user","content":"?"}],
+    "tools":[{"type":"function","function":{"name":"get_weather","parameters":{"type":"object",
+      "properties":{"city":{"type":"string","enum":["Lisbon","Porto"]},"days":{"type":"integer"}}}}}]})");
+  const json& call = answer["choices"][0]["message"]["tool_calls"][0];
+  EXPECT_EQ(call["function"]["name"], "get_weather");
+  const json arguments = json::parse(call["function"]["arguments"].get<std::string>());
+  EXPECT_EQ(arguments["city"], "Lisbon");
+  EXPECT_TRUE(arguments["days"].is_number_integer());
+  EXPECT_EQ(answer["choices"][0]["finish_reason"], "tool_calls");
+  EXPECT_TRUE(answer["choices"][0]["message"]["content"].is_null());
+}
+
+TEST(Answer, CallsAToolThatTheUserNamesAndSpeaksOnceItHasTheResult) {
+  const json named = Unary(R"({"model":"m","messages":[{"role":"user","content":"please use get_weather"}],
+    "tools":[{"type":"function","function":{"name":"get_weather"}}]})");
+  EXPECT_EQ(named["choices"][0]["finish_reason"], "tool_calls");
+  const json answered = Unary(R"({"model":"m","messages":[{"role":"user","content":"please use get_weather"},
+    {"role":"tool","tool_call_id":"call_1","content":"sunny"}],
+    "tools":[{"type":"function","function":{"name":"get_weather"}}]})");
+  EXPECT_THAT(answered["choices"][0]["message"]["content"].get<std::string>(), HasSubstr("sunny"));
+}
+
+TEST(AnswerStream, SaysTheSameAsTheUnaryAnswerAndSendsUsageOnlyWhenAsked) {
+  const std::string asked =
+      R"({"model":"gpt-4o-mini","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Write a website text"}]})";
+  std::string text;
+  const std::vector<StreamEvent> events = Stream(asked);
+  for (size_t i = 0; i + 2 < events.size(); ++i) {
+    const json event = json::parse(events[i].data);
+    EXPECT_TRUE(event.contains("usage") && event["usage"].is_null());
+    if (event["choices"][0]["delta"].contains("content")) text += event["choices"][0]["delta"]["content"];
+  }
+  const json unary = Unary(kHello);
+  EXPECT_EQ(text, unary["choices"][0]["message"]["content"]);
+  const json last = json::parse(events[events.size() - 2].data);
+  EXPECT_EQ(last["choices"], json::array());
+  EXPECT_EQ(last["usage"], unary["usage"]);
+  EXPECT_EQ(events.back().data, "[DONE]");
+  EXPECT_EQ(events.back().output_tokens, unary["usage"]["completion_tokens"].get<int64_t>());
+
+  for (const StreamEvent& event :
+       Stream(R"({"model":"m","stream":true,"messages":[{"role":"user","content":"hello"}]})")) {
+    EXPECT_EQ(event.data.find("usage"), std::string::npos) << event.data;
+  }
+}
+
+TEST(AnswerStream, SendsToolArgumentsInPieces) {
+  std::string arguments;
+  std::string finish;
+  for (
+      const StreamEvent& event : Stream(
+          R"({"model":"m","stream":true,"tool_choice":{"type":"function","function":{"name":"f"}},"messages":[{"role":"user","content":"hi"}],
+             "tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"city":{"type":"string"}}}}}]})")) {
+    if (event.data == "[DONE]") continue;
+    const json choice = json::parse(event.data)["choices"][0];
+    if (choice["delta"].contains("tool_calls")) {
+      arguments += choice["delta"]["tool_calls"][0]["function"]["arguments"].get<std::string>();
+    }
+    if (choice["finish_reason"].is_string()) finish = choice["finish_reason"];
+  }
+  EXPECT_EQ(json::parse(arguments)["city"], "example city");
+  EXPECT_EQ(finish, "tool_calls");
+}
+
+TEST(ParseChatRequest, RefusesAsTheProviderDoes) {
+  const auto message = [](std::string_view body) {
+    const auto request = ParseChatRequest(body);
+    EXPECT_EQ(request.status().code(), absl::StatusCode::kInvalidArgument) << body;
+    return std::string(request.status().message());
+  };
+  EXPECT_THAT(message("{"), HasSubstr("could not parse the JSON body"));
+  EXPECT_THAT(message(R"({"messages":[]})"), HasSubstr("model parameter"));
+  EXPECT_THAT(message(R"({"model":"m"})"), HasSubstr("Missing required parameter: 'messages'"));
+  EXPECT_THAT(message(R"({"model":"m","messages":[{"role":"user","content":"x"}],"stream_options":{}})"),
+              HasSubstr("only allowed when 'stream' is enabled"));
+  EXPECT_THAT(message(R"({"model":"m","messages":[{"role":"user","content":"x"}],"max_tokens":0})"),
+              HasSubstr("'max_tokens'"));
+}
+
+}  // namespace
+}  // namespace signalbox::sim

@@ -1,0 +1,157 @@
+#include "tests/simprovider/bill.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace signalbox::sim {
+namespace {
+
+constexpr int kDecimals = 9;
+constexpr int64_t kDollarsMax = 1'000'000;
+constexpr int64_t kMillion = 1'000'000;
+
+absl::Status NotDollars(std::string_view text) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", std::string(text), "\" is not a price in dollars such as 1.25, with at most nine decimals"));
+}
+
+absl::StatusOr<int64_t> PriceOf(const nlohmann::json& model, const std::string& name, const char* kind) {
+  const auto found = model.find(kind);
+  if (found == model.end() || !found->is_string()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("price list: model \"", name, "\": \"", kind, "\" must be a string"));
+  }
+  absl::StatusOr<int64_t> nanos = ParseDollars(found->get_ref<const std::string&>());
+  if (!nanos.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("price list: model \"", name, "\": ", kind, ": ", nanos.status().message()));
+  }
+  return nanos;
+}
+
+}  // namespace
+
+absl::StatusOr<int64_t> ParseDollars(std::string_view text) {
+  int64_t whole = 0;
+  int64_t fraction = 0;
+  int decimals = -1;  // no point yet
+  bool any = false;
+  for (const char c : text) {
+    if (c == '.' && decimals < 0 && any) {
+      decimals = 0;
+    } else if (c < '0' || c > '9') {
+      return NotDollars(text);
+    } else if (decimals < 0) {
+      whole = whole * 10 + (c - '0');
+      any = true;
+      if (whole > kDollarsMax) return NotDollars(text);
+    } else {
+      if (++decimals > kDecimals) return NotDollars(text);
+      fraction = fraction * 10 + (c - '0');
+    }
+  }
+  if (!any || decimals == 0) return NotDollars(text);
+  for (int i = decimals < 0 ? 0 : decimals; i < kDecimals; ++i) fraction *= 10;
+  return whole * 1'000'000'000 + fraction;
+}
+
+absl::StatusOr<PriceList> PriceList::Parse(std::string_view json) {
+  const nlohmann::json root = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (!root.is_object() || !root.contains("models") || !root["models"].is_object()) {
+    return absl::InvalidArgumentError(
+        "price list: expected {\"models\": {NAME: {\"input\", \"cached_input\", \"output\"}}}");
+  }
+  PriceList list;
+  for (const auto& [name, model] : root["models"].items()) {
+    const absl::StatusOr<int64_t> input = PriceOf(model, name, "input");
+    const absl::StatusOr<int64_t> cached = PriceOf(model, name, "cached_input");
+    const absl::StatusOr<int64_t> output = PriceOf(model, name, "output");
+    for (const absl::Status& status : {input.status(), cached.status(), output.status()}) {
+      if (!status.ok()) return status;
+    }
+    list.prices_[name] = Price{*input, *cached, *output};
+  }
+  return list;
+}
+
+const Price* PriceList::Find(const std::string& model) const {
+  const auto found = prices_.find(model);
+  return found == prices_.end() ? nullptr : &found->second;
+}
+
+int64_t Cost(const Price& price, const Usage& usage) {
+  // Long multiplication by parts: whole millions of tokens first, the rest summed in millionths of a nano-dollar.
+  const int64_t counts[] = {usage.input - usage.cached, usage.cached, usage.output};
+  const int64_t prices[] = {price.input, price.cached_input, price.output};
+  int64_t nanos = 0;
+  uint64_t millionths = 0;
+  for (int i = 0; i < 3; ++i) {
+    const int64_t millions = counts[i] / kMillion;
+    const int64_t rest = counts[i] % kMillion;
+    nanos += millions * prices[i] + rest * (prices[i] / kMillion);
+    millionths += static_cast<uint64_t>(rest) * static_cast<uint64_t>(prices[i] % kMillion);
+  }
+  nanos += static_cast<int64_t>(millionths / kMillion);
+  return millionths % kMillion == 0 ? nanos : nanos + 1;
+}
+
+BillLine* Bill::At(size_t line) {
+  return line < cleared_ || line - cleared_ >= lines_.size() ? nullptr : &lines_[line - cleared_];
+}
+
+size_t Bill::Open(std::string request_id, std::string model, bool stream) {
+  BillLine line;
+  line.request_id = std::move(request_id);
+  line.priced = prices_.Find(model) != nullptr;
+  line.model = std::move(model);
+  line.stream = stream;
+  lines_.push_back(std::move(line));
+  return cleared_ + lines_.size() - 1;
+}
+
+void Bill::Charge(size_t line, const Usage& usage) {
+  BillLine* entry = At(line);
+  if (entry == nullptr) return;
+  const Price* price = prices_.Find(entry->model);
+  const int64_t cost = price == nullptr ? 0 : Cost(*price, usage);
+  total_nanos_ += cost - entry->cost_nanos;
+  entry->cost_nanos = cost;
+  entry->usage = usage;
+}
+
+void Bill::SetStatus(size_t line, int status) {
+  if (BillLine* entry = At(line)) entry->status = status;
+}
+
+void Bill::SetCompleted(size_t line, bool completed) {
+  if (BillLine* entry = At(line)) entry->completed = completed;
+}
+
+void Bill::Clear() {
+  cleared_ += lines_.size();
+  lines_.clear();
+  total_nanos_ = 0;
+}
+
+std::string Bill::ToJson() const {
+  nlohmann::ordered_json requests = nlohmann::ordered_json::array();
+  for (const BillLine& line : lines_) {
+    requests.push_back({{"request_id", line.request_id},
+                        {"model", line.model},
+                        {"input", line.usage.input},
+                        {"cached", line.usage.cached},
+                        {"output", line.usage.output},
+                        {"reasoning", line.usage.reasoning},
+                        {"cost_nanos", line.cost_nanos},
+                        {"status", line.status},
+                        {"stream", line.stream},
+                        {"completed", line.completed},
+                        {"priced", line.priced}});
+  }
+  const nlohmann::ordered_json bill = {{"total_nanos", total_nanos_}, {"requests", std::move(requests)}};
+  return bill.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace signalbox::sim

@@ -1,0 +1,112 @@
+#include "tests/simprovider/fail_spec.h"
+
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+namespace signalbox::sim {
+namespace {
+
+struct Action {
+  std::string_view name;
+  Failure failure;
+  int default_value;
+  bool needs_value;
+};
+
+constexpr Action kActions[] = {
+    {"status", Failure::kStatus, 0, true},          {"hang", Failure::kHang, 0, false},
+    {"reset", Failure::kReset, 0, false},           {"cut", Failure::kCut, 2, false},
+    {"stall_after", Failure::kStallAfter, 0, true}, {"error_event", Failure::kErrorEvent, 2, false},
+    {"malformed", Failure::kMalformed, 0, false},   {"no_usage", Failure::kNoUsage, 0, false},
+    {"zero_usage", Failure::kZeroUsage, 0, false},  {"latency_ms", Failure::kLatency, 0, true},
+};
+
+absl::Status Wrong(std::string_view rule, std::string_view why) {
+  return absl::InvalidArgumentError(absl::StrCat("--fail: rule \"", std::string(rule), "\": ", std::string(why)));
+}
+
+bool ParseNumber(std::string_view text, int64_t& number) {
+  return absl::SimpleAtoi(absl::string_view(text.data(), text.size()), &number) && number >= 0;
+}
+
+absl::StatusOr<Fate> ParseAction(std::string_view rule, std::string_view text) {
+  int64_t value = 0;
+  if (ParseNumber(text, value)) text = "status";  // a bare 503
+  const size_t equals = text.find('=');
+  const std::string_view name = text.substr(0, equals);
+  const bool has_value = equals != std::string_view::npos;
+  if (has_value && !ParseNumber(text.substr(equals + 1), value)) return Wrong(rule, "the value is not a number");
+  for (const Action& action : kActions) {
+    if (action.name != name) continue;
+    if (action.failure == Failure::kStatus) {
+      if (value < 400 || value > 599) return Wrong(rule, "a status is 400 to 599");
+    } else if (action.needs_value && !has_value) {
+      return Wrong(rule, "this action needs a value, as in stall_after=3");
+    } else if (!has_value) {
+      value = action.default_value;
+    }
+    if (value > 3'600'000) return Wrong(rule, "the value is too large");
+    return Fate{action.failure, static_cast<int>(value)};
+  }
+  return Wrong(rule,
+               "unknown action (known: status=N, hang, reset, cut[=N], stall_after=N, error_event[=N], malformed, "
+               "no_usage, zero_usage, latency_ms=N)");
+}
+
+}  // namespace
+
+absl::StatusOr<FailSpec::Rule> FailSpec::ParseRule(std::string_view text) {
+  Rule rule;
+  std::string_view rest = text;
+  if (const size_t at = rest.rfind('@'); at != std::string_view::npos) {
+    const std::string_view share = rest.substr(at + 1);
+    if (!absl::SimpleAtod(absl::string_view(share.data(), share.size()), &rule.probability) ||
+        !(rule.probability >= 0 && rule.probability <= 1)) {
+      return Wrong(text, "what follows @ is a probability from 0 to 1");
+    }
+    rest = rest.substr(0, at);
+  }
+  for (size_t colon = rest.find(':'); colon != std::string_view::npos; colon = rest.find(':')) {
+    const std::string_view scope = rest.substr(0, colon);
+    rest = rest.substr(colon + 1);
+    if (scope.substr(0, 6) == "model=" && scope.size() > 6) {
+      rule.model = std::string(scope.substr(6));
+    } else if (scope.substr(0, 6) == "first=" && ParseNumber(scope.substr(6), rule.first)) {
+      continue;
+    } else {
+      return Wrong(text, "before a colon stands first=N or model=NAME");
+    }
+  }
+  absl::StatusOr<Fate> fate = ParseAction(text, rest);
+  if (!fate.ok()) return fate.status();
+  rule.fate = *fate;
+  return rule;
+}
+
+absl::StatusOr<FailSpec> FailSpec::Parse(std::string_view spec, uint64_t seed) {
+  FailSpec parsed;
+  parsed.random_.seed(seed);
+  for (absl::string_view piece : absl::StrSplit(absl::string_view(spec.data(), spec.size()), ',', absl::SkipEmpty())) {
+    absl::StatusOr<Rule> rule = ParseRule(std::string_view(piece.data(), piece.size()));
+    if (!rule.ok()) return rule.status();
+    parsed.rules_.push_back(*std::move(rule));
+  }
+  return parsed;
+}
+
+Fate FailSpec::Next(std::string_view model) {
+  for (Rule& rule : rules_) {
+    if (!rule.model.empty() && rule.model != model) continue;
+    if (rule.first == 0) continue;
+    // Drawn even when certain: adding @1 to a rule changes nothing.
+    const double draw = std::uniform_real_distribution<double>(0, 1)(random_);
+    if (draw >= rule.probability) continue;
+    if (rule.first > 0) --rule.first;
+    return rule.fate;
+  }
+  return {};
+}
+
+}  // namespace signalbox::sim

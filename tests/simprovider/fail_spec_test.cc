@@ -1,0 +1,86 @@
+#include "tests/simprovider/fail_spec.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace signalbox::sim {
+namespace {
+
+using testing::HasSubstr;
+
+FailSpec Parsed(std::string_view text, uint64_t seed = 1) {
+  absl::StatusOr<FailSpec> spec = FailSpec::Parse(text, seed);
+  EXPECT_TRUE(spec.ok()) << spec.status();
+  return *std::move(spec);
+}
+
+TEST(FailSpec, AnEmptySpecNeverFails) {
+  FailSpec spec = Parsed("");
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(spec.Next("gpt-5.1").failure, Failure::kNone);
+}
+
+TEST(FailSpec, FirstCallsFailAndLaterOnesDoNot) {
+  FailSpec spec = Parsed("first=2:503");
+  EXPECT_EQ(spec.Next("a").value, 503);
+  EXPECT_EQ(spec.Next("a").failure, Failure::kStatus);
+  EXPECT_EQ(spec.Next("a").failure, Failure::kNone);
+}
+
+TEST(FailSpec, AModelScopeSparesOtherModelsAndDoesNotCountThem) {
+  FailSpec spec = Parsed("model=gpt-5.1:first=1:status=500");
+  EXPECT_EQ(spec.Next("gpt-4o-mini").failure, Failure::kNone);
+  EXPECT_EQ(spec.Next("gpt-5.1").value, 500);
+  EXPECT_EQ(spec.Next("gpt-5.1").failure, Failure::kNone);
+}
+
+TEST(FailSpec, TheFirstRuleThatAppliesDecides) {
+  FailSpec spec = Parsed("model=a:cut=3,reset");
+  const Fate cut = spec.Next("a");
+  EXPECT_EQ(cut.failure, Failure::kCut);
+  EXPECT_EQ(cut.value, 3);
+  EXPECT_EQ(spec.Next("b").failure, Failure::kReset);
+}
+
+TEST(FailSpec, ProbabilitiesAreDrawnFromTheSeedAndRepeat) {
+  const auto run = [](uint64_t seed) {
+    FailSpec spec = Parsed("status=500@0.3", seed);
+    std::string outcomes;
+    for (int i = 0; i < 1'000; ++i) outcomes += spec.Next("m").failure == Failure::kNone ? '.' : 'x';
+    return outcomes;
+  };
+  const std::string outcomes = run(7);
+  EXPECT_EQ(outcomes, run(7));
+  EXPECT_NE(outcomes, run(8));
+  const auto failed = std::count(outcomes.begin(), outcomes.end(), 'x');
+  EXPECT_GT(failed, 230);
+  EXPECT_LT(failed, 370);
+}
+
+TEST(FailSpec, EveryActionIsUnderstood) {
+  EXPECT_EQ(Parsed("hang").Next("m").failure, Failure::kHang);
+  EXPECT_EQ(Parsed("reset").Next("m").failure, Failure::kReset);
+  EXPECT_EQ(Parsed("cut").Next("m").value, 2);
+  EXPECT_EQ(Parsed("stall_after=3").Next("m").value, 3);
+  EXPECT_EQ(Parsed("error_event=1").Next("m").failure, Failure::kErrorEvent);
+  EXPECT_EQ(Parsed("malformed").Next("m").failure, Failure::kMalformed);
+  EXPECT_EQ(Parsed("no_usage").Next("m").failure, Failure::kNoUsage);
+  EXPECT_EQ(Parsed("zero_usage").Next("m").failure, Failure::kZeroUsage);
+  EXPECT_EQ(Parsed("latency_ms=250").Next("m").value, 250);
+}
+
+TEST(FailSpec, AFaultyRuleIsNamedWithItsRemedy) {
+  const auto message = [](std::string_view text) {
+    const auto spec = FailSpec::Parse(text, 1);
+    EXPECT_EQ(spec.status().code(), absl::StatusCode::kInvalidArgument) << text;
+    return std::string(spec.status().message());
+  };
+  EXPECT_THAT(message("hang,explode"), HasSubstr("rule \"explode\": unknown action (known: status=N"));
+  EXPECT_THAT(message("status=200"), HasSubstr("a status is 400 to 599"));
+  EXPECT_THAT(message("503@1.5"), HasSubstr("a probability from 0 to 1"));
+  EXPECT_THAT(message("last=2:503"), HasSubstr("before a colon stands first=N or model=NAME"));
+  EXPECT_THAT(message("stall_after"), HasSubstr("needs a value"));
+  EXPECT_THAT(message("cut=x"), HasSubstr("the value is not a number"));
+}
+
+}  // namespace
+}  // namespace signalbox::sim
