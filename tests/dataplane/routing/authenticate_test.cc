@@ -1,0 +1,62 @@
+#include "dataplane/routing/authenticate.h"
+
+#include <gtest/gtest.h>
+
+#include "common/sha256.h"
+
+namespace signalbox {
+namespace {
+
+constexpr int64_t kNowUs = 1'750'000'000'000'000;
+
+ActiveSnapshot SnapshotWithKey(const std::string& secret, const std::string& gateway, int64_t expire_us = 0) {
+  auto key = std::make_shared<v1::SnapshotKey>();
+  key->set_gateway(gateway);
+  key->set_id("key-1");
+  key->set_sha256(Sha256Hex(secret));
+  key->set_expire_time_us(expire_us);
+  ActiveSnapshot snapshot;
+  snapshot.keys[key->sha256()] = key;
+  return snapshot;
+}
+
+std::string CodeOf(const ActiveSnapshot& snapshot, std::string_view presented, const std::string& gateway = "default") {
+  const auto result = AuthenticateKey(snapshot, presented, gateway, kNowUs);
+  return std::holds_alternative<Refusal>(result) ? std::get<Refusal>(result).code : "ok";
+}
+
+TEST(AuthenticateKey, AKeyOfTheGatewayIsAdmitted) {
+  EXPECT_EQ(CodeOf(SnapshotWithKey("sbx_1", "default"), "sbx_1"), "ok");
+}
+
+TEST(AuthenticateKey, RefusalsSayWhich) {
+  const ActiveSnapshot snapshot = SnapshotWithKey("sbx_1", "default");
+  EXPECT_EQ(CodeOf(snapshot, ""), "missing_key");
+  EXPECT_EQ(CodeOf(snapshot, "sbx_2"), "invalid_key");
+  EXPECT_EQ(CodeOf(snapshot, "sbx_1", "shop"), "wrong_gateway");
+}
+
+TEST(AuthenticateKey, ExpiryCountsFromTheMicrosecondItNames) {
+  EXPECT_EQ(CodeOf(SnapshotWithKey("sbx_1", "default", kNowUs), "sbx_1"), "expired_key");
+  EXPECT_EQ(CodeOf(SnapshotWithKey("sbx_1", "default", kNowUs + 1), "sbx_1"), "ok");
+}
+
+TEST(PresentedKey, TheGatewaysOwnHeaderWins) {
+  boost::beast::http::fields headers;
+  EXPECT_EQ(PresentedKey(headers), "");
+  headers.set("Authorization", "Bearer sbx_sdk");
+  EXPECT_EQ(PresentedKey(headers), "sbx_sdk");
+  headers.set("cf-aig-authorization", "bearer  sbx_own");
+  EXPECT_EQ(PresentedKey(headers), "sbx_own");
+}
+
+TEST(KeyAllowsRoute, AnEmptyListAllowsEveryRoute) {
+  v1::SnapshotKey key;
+  EXPECT_TRUE(KeyAllowsRoute(key, "any"));
+  key.add_allowed_routes("one");
+  EXPECT_TRUE(KeyAllowsRoute(key, "one"));
+  EXPECT_FALSE(KeyAllowsRoute(key, "any"));
+}
+
+}  // namespace
+}  // namespace signalbox
