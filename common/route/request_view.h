@@ -15,8 +15,8 @@ struct FieldValue {
   Kind kind = Kind::kMissing;
   bool boolean = false;
   double number = 0;
-  std::string_view text;           // kString
-  std::vector<FieldValue> items;   // kArray: one level, for $in and $contains; objects inside are opaque
+  std::string_view text;          // kString
+  std::vector<FieldValue> items;  // kArray: one level, for $in and $contains; objects inside are opaque
 };
 
 class RequestView {

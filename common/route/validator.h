@@ -24,8 +24,9 @@ struct ValidationContext {
 const std::set<std::string>& BuiltInProviders();
 
 struct ParsedRoute {
-  v1::RouteSpec spec;               // what could be read
-  std::vector<v1::Fault> faults;    // of the JSON itself: syntax, unknown, duplicate, wrong-case, mistyped fields
+  v1::RouteSpec spec;                     // what could be read
+  std::vector<v1::Fault> faults;          // of the JSON itself: syntax, unknown, duplicate, wrong-case, mistyped fields
+  std::vector<std::string> blamed_paths;  // what those faults are about, also where a misspelt field was meant to be
 };
 
 // Strict: walks the JSON against the message descriptor and lists all faults, where Protobuf's parser is lax

@@ -29,10 +29,10 @@ struct CallModel {
 struct Finish {
   enum class Kind { kAnswered, kRefused };  // a model answered; or the gateway says no
   Kind kind = Kind::kRefused;
-  int status = 0;        // kRefused: 400 missing_identifier, 429 limit_exceeded, 502 model_failed, 403 no_model, or the
-  std::string code;      // end element's own status with code `route_ended`
+  int status = 0;    // kRefused: 400 missing_identifier, 429 limit_exceeded, 502 model_failed, 403 no_model, or the
+  std::string code;  // end element's own status with code `route_ended`
   std::string message;
-  std::string param;     // the field at fault, if one is
+  std::string param;  // the field at fault, if one is
 };
 
 using Step = std::variant<CheckLimits, CallModel, Finish>;
@@ -45,7 +45,7 @@ struct TrailEntry {
 
 class Walker {
  public:
-  // `draw` decides percentages without a sticky key: uniform in [0, 10000).
+  // `draw` decides percentages without a sticky key: uniform over all 32 bits or over [0, 10000).
   Walker(const v1::CompiledRoute& route, const RequestView& request, uint32_t draw);
 
   Step Next();
@@ -55,19 +55,27 @@ class Walker {
   Step OnModel(bool answered);
 
   const std::vector<TrailEntry>& trail() const { return trail_; }
-  std::string Path() const;  // start/plan/free-requests/...
+  // start/plan/free-requests/... Bytes of ids that a header or a path cannot carry are percent-encoded.
+  std::string Path() const;
   // Whether a model can still be reached from where the walk stands (else holds are released).
   bool CanReachModel() const;
 
  private:
   Step Advance(uint32_t element);
-  void Take(std::string_view output);
+  Step AskLimits(uint32_t first);
+  Step End(const v1::CompiledElement& element);
+  Step Refuse(uint32_t element, int status, std::string_view code, std::string message, std::string_view param = "");
+  void Take(uint32_t element, std::string_view output);
+  const v1::CompiledElement& at(uint32_t element) const { return route_.elements(static_cast<int>(element)); }
 
   const v1::CompiledRoute& route_;
   const RequestView& request_;
   const uint32_t draw_;
   enum class LastEdge { kNone, kLimit, kModel } last_edge_ = LastEdge::kNone;
   bool model_answered_ = false;
+  bool finished_ = false;
+  uint32_t position_ = 0;        // the element the last step is about
+  int percentages_ = 0;          // drawn so far
   std::vector<uint32_t> asked_;  // limits asked about and not answered yet
   std::vector<TrailEntry> trail_;
 };
@@ -75,5 +83,14 @@ class Walker {
 // Whether every index, share and reference of `route` is in range, so that no walk can leave it. Errors name the
 // route and the element. Run on every blob that comes from a peer or a disk.
 absl::Status CheckCompiledRoute(const v1::CompiledRoute& route);
+
+// Where `element` leads, in the fixed order of its outputs.
+std::vector<uint32_t> Targets(const v1::CompiledElement& element);
+
+// Model elements that a request may still call after passing the limit whose `success` is `from`; ascending.
+std::vector<uint32_t> ReachableModels(const v1::CompiledRoute& route, uint32_t from);
+
+// An identifier as text, for headers, records and people: "a@b.c", 5, true.
+std::string IdentifierText(const v1::Scalar& identifier);
 
 }  // namespace signalbox
