@@ -1,0 +1,105 @@
+// signalbox-quota: the quota service as a process of its own. Composition root.
+#include <glog/logging.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <signal.h>
+
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/strings/str_cat.h"
+#include "common/limits.h"
+#include "common/status_macros.h"
+#include "controlplane/quota/quota_service.h"
+#include "controlplane/quota/token_file.h"
+
+ABSL_FLAG(std::string, data_dir, "", "directory of the counters' database; made when missing");
+ABSL_FLAG(std::string, grpc_address, "127.0.0.1:9092", "host:port to serve gRPC on; port 0 takes any");
+ABSL_FLAG(std::string, token_file, "",
+          "file with the tokens that are accepted, one a line, readable by its owner only");
+ABSL_FLAG(std::string, store, "sqlite", "where counters are kept: sqlite");
+ABSL_FLAG(std::string, durability, "process",
+          "what a decision survives: process (the service is killed) or power (the machine goes down; fsync)");
+ABSL_FLAG(std::string, tls_cert, "", "PEM certificate; needed off loopback");
+ABSL_FLAG(std::string, tls_key, "", "PEM key of the certificate");
+ABSL_FLAG(std::string, tls_ca, "", "PEM of the authority whose client certificates are asked for (mutual TLS)");
+
+namespace signalbox {
+namespace {
+
+absl::StatusOr<QuotaHostOptions> OptionsOfFlags() {
+  QuotaHostOptions options;
+  options.data_dir = absl::GetFlag(FLAGS_data_dir);
+  if (options.data_dir.empty()) return absl::InvalidArgumentError("--data_dir is needed");
+  if (absl::GetFlag(FLAGS_token_file).empty()) return absl::InvalidArgumentError("--token_file is needed");
+  if (const std::string store = absl::GetFlag(FLAGS_store); store != "sqlite") {
+    return absl::InvalidArgumentError(absl::StrCat("--store=", store, " is not known; known: sqlite"));
+  }
+  const std::string durability = absl::GetFlag(FLAGS_durability);
+  if (durability != "process" && durability != "power") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--durability=", durability, " is not known; known: process, power"));
+  }
+  options.durability = durability == "power" ? Durability::kPower : Durability::kProcess;
+  return options;
+}
+
+absl::Status Serve(const sigset_t& stop_signals) {
+  ASSIGN_OR_RETURN(QuotaHostOptions options, OptionsOfFlags());
+  ASSIGN_OR_RETURN(const auto authority, NewFileTokenAuthority(absl::GetFlag(FLAGS_token_file)));
+  const std::string address = absl::GetFlag(FLAGS_grpc_address);
+  const TlsFiles tls{absl::GetFlag(FLAGS_tls_cert), absl::GetFlag(FLAGS_tls_key), absl::GetFlag(FLAGS_tls_ca)};
+  ASSIGN_OR_RETURN(const auto credentials, ServerCredentials(address, tls));
+  ASSIGN_OR_RETURN(const auto host, QuotaHost::Open(options, *authority));
+
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // an occupied port is an error, not a second listener
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddListeningPort(address, credentials, &port);
+  builder.RegisterService(host->service());
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr || port == 0) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on ", address, ": is the port taken by another process?"));
+  }
+  std::cout << "listening grpc " << address.substr(0, address.rfind(':')) << ":" << port << std::endl;
+
+  int signal = 0;
+  sigwait(&stop_signals, &signal);
+  LOG(INFO) << "signal " << signal << ": answering what was asked, then stopping";
+  server->GetHealthCheckService()->SetServingStatus(false);
+  host->Shutdown();
+  server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(kShutdownFlushTimeoutMs));
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace signalbox
+
+int main(int argc, char** argv) {
+  FLAGS_logtostderr = true;
+  google::InitGoogleLogging(argv[0]);
+  absl::SetProgramUsageMessage("signalbox-quota --data_dir=DIR --token_file=F [--grpc_address=host:port]");
+  absl::ParseCommandLine(argc, argv);
+  // Before any thread starts, so that the signals reach only sigwait.
+  sigset_t stop_signals;
+  sigemptyset(&stop_signals);
+  sigaddset(&stop_signals, SIGTERM);
+  sigaddset(&stop_signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
+  if (absl::Status status = signalbox::Serve(stop_signals); !status.ok()) {
+    std::cerr << "signalbox-quota: " << std::string(status.message()) << std::endl;
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,88 @@
+// Runs the quota core: one thread takes what all sessions sent, applies it, commits it as one batch, then answers.
+// Invariant: nothing is answered that the store does not have, and the core never holds what the store lost: after a
+// failed commit the core is thrown away and recovered from the store before anything else is decided.
+// Thread-safe. Callbacks run on the engine's thread and must not block.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/clock.h"
+#include "common/mutex.h"
+#include "controlplane/quota/believed_time.h"
+#include "controlplane/quota/quota_core.h"
+#include "controlplane/quota/quota_store.h"
+
+namespace signalbox {
+
+class QuotaEngine {
+ public:
+  // UNAVAILABLE: not committed, nothing is known to be decided; the same commands may come again.
+  using Answered = std::function<void(absl::StatusOr<v1::QuotaResponse>)>;
+  using Reader = std::function<void(absl::StatusOr<const QuotaCore*>, int64_t now_us)>;
+  // What an operator should hear of: store failures, clock steps.
+  using Report = std::function<void(const std::string&)>;
+
+  // Recovers the core and starts the thread. Errors of the store as they are.
+  static absl::StatusOr<std::unique_ptr<QuotaEngine>> Open(std::unique_ptr<QuotaStore> store, const Clock& clock,
+                                                           Report report);
+  ~QuotaEngine();
+
+  void Submit(v1::QuotaRequest message, Answered done);
+  void Read(Reader reader);  // sees committed state only
+  void Tick();               // looks for silent proxies now; the thread does so every kQuotaTickUs
+  // Answers what was submitted before, then stops; what comes later is UNAVAILABLE.
+  void Stop();
+
+  struct Counts {
+    std::atomic<int64_t> decisions{0}, batches{0}, store_failures{0}, clock_jumps{0}, counters{0}, requests{0};
+  };
+  const Counts& counts() const { return counts_; }
+  const QuotaStore& store() const { return *store_; }  // name and durability only
+
+ private:
+  struct Submission {
+    v1::QuotaRequest message;
+    Answered done;
+  };
+  struct Work {
+    std::vector<Submission> submissions;
+    std::vector<Reader> readers;
+    bool tick = false;
+  };
+
+  QuotaEngine(std::unique_ptr<QuotaStore> store, const Clock& clock, Report report);
+  void Run();
+  void Process(Work work);
+  void DecideAndCommit(std::vector<Submission>& submissions, bool tick);
+  absl::Status Commit(v1::QuotaLogBatch& batch);
+  absl::Status Recover();
+  void CompactIfDue();
+  int64_t Now();
+
+  const std::unique_ptr<QuotaStore> store_;
+  const Clock& clock_;
+  const Report report_;
+  Counts counts_;
+
+  // The engine's thread only.
+  std::unique_ptr<QuotaCore> core_;  // null: the store failed and was not recovered yet
+  std::unique_ptr<BelievedTime> time_;
+  absl::Status store_error_;
+  int64_t compact_after_bytes_ = 0;
+
+  Mutex mutex_;
+  CondVar wake_;
+  Work queued_ SB_GUARDED_BY(mutex_);
+  bool stopping_ SB_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace signalbox

@@ -1,0 +1,58 @@
+// One proxy's stream on the server's side: reads ahead of the engine within bounds, writes its answers, one write
+// outstanding. Lives until gRPC is done with it and no answer is under way. gRPC's and the engine's threads.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/mutex.h"
+#include "controlplane/quota/quota_engine.h"
+#include "signalbox/v1/quota.pb.h"
+
+namespace signalbox {
+
+class QuotaSession : public grpc::ServerBidiReactor<v1::QuotaRequest, v1::QuotaResponse>,
+                     public std::enable_shared_from_this<QuotaSession> {
+ public:
+  // `on_done` is called last, once.
+  QuotaSession(QuotaEngine& engine, std::function<void(QuotaSession*)> on_done)
+      : engine_(engine), on_done_(std::move(on_done)) {}
+
+  void Start();
+  void Refuse(const grpc::Status& status);  // instead of Start
+  // Reads no more, writes what is decided, then finishes with `status`.
+  void Close(const grpc::Status& status);
+
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+ private:
+  std::string TakeIds() SB_REQUIRES(mutex_);
+  void Answered(absl::StatusOr<v1::QuotaResponse> response);
+  void Pump() SB_REQUIRES(mutex_);  // writes, reads on or finishes, whatever is next
+
+  QuotaEngine& engine_;
+  const std::function<void(QuotaSession*)> on_done_;
+  v1::QuotaRequest incoming_;
+  v1::QuotaResponse outgoing_;
+  std::shared_ptr<QuotaSession> self_;
+
+  Mutex mutex_;
+  std::string proxy_id_ SB_GUARDED_BY(mutex_);
+  std::string boot_id_ SB_GUARDED_BY(mutex_);
+  v1::QuotaResponse unsent_ SB_GUARDED_BY(mutex_);
+  grpc::Status status_ SB_GUARDED_BY(mutex_);
+  int in_engine_ SB_GUARDED_BY(mutex_) = 0;
+  bool reading_ SB_GUARDED_BY(mutex_) = false;
+  bool writing_ SB_GUARDED_BY(mutex_) = false;
+  bool closing_ SB_GUARDED_BY(mutex_) = false;
+  bool broken_ SB_GUARDED_BY(mutex_) = false;
+  bool finished_ SB_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace signalbox

@@ -1,0 +1,105 @@
+#include "controlplane/quota/sqlite_quota_store.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/sha256.h"
+#include "common/status_macros.h"
+#include "controlplane/store/sqlite_db.h"
+
+namespace signalbox {
+namespace {
+
+// Never edited: a change is another step.
+const std::vector<std::string>& Migrations() {
+  static const auto* const steps = new std::vector<std::string>{
+      "CREATE TABLE log (id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL, batch BLOB NOT NULL);"
+      "CREATE TABLE snapshot (part INTEGER PRIMARY KEY, digest BLOB NOT NULL, state BLOB NOT NULL);"};
+  return *steps;
+}
+
+class SqliteQuotaStore : public QuotaStore {
+ public:
+  SqliteQuotaStore(std::unique_ptr<SqliteDb> db, Durability durability) : db_(std::move(db)), durability_(durability) {}
+
+  absl::Status Prepare() {
+    RETURN_IF_ERROR(db_->Migrate(Migrations()));
+    ASSIGN_OR_RETURN(insert_, db_->Prepare("INSERT INTO log (digest, batch) VALUES (?, ?)"));
+    ASSIGN_OR_RETURN(auto size, db_->Query("SELECT COALESCE(SUM(LENGTH(batch)), 0) FROM log"));
+    RETURN_IF_ERROR(size.Step().status());
+    log_bytes_ = size.Int(0);
+    return absl::OkStatus();
+  }
+
+  absl::Status Append(const v1::QuotaLogBatch& batch) override {
+    if (!batch.SerializeToString(&bytes_)) return absl::InternalError("a quota batch cannot be serialised");
+    // One statement is one transaction.
+    RETURN_IF_ERROR(insert_.BindAll(SqlBlob{Sha256(bytes_)}, SqlBlob{bytes_}).Run());
+    log_bytes_ += static_cast<int64_t>(bytes_.size());
+    return absl::OkStatus();
+  }
+
+  absl::Status Compact(const std::vector<v1::QuotaStatePart>& parts) override {
+    ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*db_));
+    RETURN_IF_ERROR(db_->Run("DELETE FROM snapshot"));
+    for (size_t i = 0; i < parts.size(); ++i) {
+      if (!parts[i].SerializeToString(&bytes_)) return absl::InternalError("the quota state cannot be serialised");
+      RETURN_IF_ERROR(db_->Run("INSERT INTO snapshot (part, digest, state) VALUES (?, ?, ?)", i,
+                               SqlBlob{Sha256(bytes_)}, SqlBlob{bytes_}));
+    }
+    RETURN_IF_ERROR(db_->Run("DELETE FROM log"));
+    RETURN_IF_ERROR(transaction.Commit());
+    log_bytes_ = 0;
+    return absl::OkStatus();
+  }
+
+  absl::Status Recover(const std::function<absl::Status(const v1::QuotaStatePart&)>& on_part,
+                       const std::function<absl::Status(const v1::QuotaLogBatch&)>& on_batch) override {
+    RETURN_IF_ERROR(ReadRows("SELECT part, digest, state FROM snapshot ORDER BY part", "snapshot part", on_part));
+    return ReadRows("SELECT id, digest, batch FROM log ORDER BY id", "log row", on_batch);
+  }
+
+  int64_t log_bytes() const override { return log_bytes_; }
+  std::string name() const override { return "sqlite"; }
+  Durability durability() const override { return durability_; }
+
+ private:
+  template <typename Message>
+  absl::Status ReadRows(std::string_view sql, const char* what,
+                        const std::function<absl::Status(const Message&)>& callback) {
+    ASSIGN_OR_RETURN(auto rows, db_->Prepare(sql));
+    while (true) {
+      ASSIGN_OR_RETURN(const bool more, rows.Step());
+      if (!more) return absl::OkStatus();
+      const std::string bytes = rows.Text(2);
+      Message message;
+      if (Sha256(bytes) != rows.Text(1) || !message.ParseFromString(bytes)) {
+        return absl::DataLossError(absl::StrCat(db_->path(), ": ", what, " ", rows.Int(0),
+                                                " is damaged; restore the file from a backup, or move it away to "
+                                                "start with empty counters"));
+      }
+      RETURN_IF_ERROR(callback(message));
+    }
+  }
+
+  std::unique_ptr<SqliteDb> db_;
+  SqliteStatement insert_;  // after db_: goes first
+  Durability durability_;
+  int64_t log_bytes_ = 0;
+  std::string bytes_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<QuotaStore>> OpenSqliteQuotaStore(const std::string& path, Durability durability) {
+  SqliteOptions options;
+  options.path = path;
+  options.power_safe = durability == Durability::kPower;
+  options.busy_timeout_ms = 1'000;
+  ASSIGN_OR_RETURN(auto db, SqliteDb::Open(options));
+  auto store = std::make_unique<SqliteQuotaStore>(std::move(db), durability);
+  RETURN_IF_ERROR(store->Prepare());
+  return std::unique_ptr<QuotaStore>(std::move(store));
+}
+
+}  // namespace signalbox
