@@ -1,5 +1,6 @@
 # What deploy/run and deploy/test share; sourced. Needs `root` (the checkout) set.
 # shellcheck shell=bash
+: "${root:?the folder of the checkout}"
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 warn() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
