@@ -75,9 +75,12 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   void Put(const std::string& place, std::unique_ptr<Connection> connection) {
     if (closed_) return;
-    if (SSL* ssl = connection->stream.ssl(); ssl != nullptr) {
-      SslSession session(SSL_get1_session(ssl));
-      if (session && SSL_SESSION_is_resumable(session.get())) tls_sessions_[place] = std::move(session);
+    if (SSL* ssl = connection->stream.ssl(); ssl != nullptr && !connection->reused) {
+      // A copy: OpenSSL spoils a connection's own session when that ends without close_notify.
+      SSL_SESSION* session = SSL_get0_session(ssl);
+      if (session != nullptr && SSL_SESSION_is_resumable(session)) {
+        tls_sessions_[place].reset(SSL_SESSION_dup(session));
+      }
     }
     connection->reused = true;
     connection->idle_since_us = NowUs();
