@@ -1,0 +1,294 @@
+#include "dataplane/spend/spool.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <limits>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/status_macros.h"
+
+namespace signalbox {
+namespace {
+
+constexpr std::string_view kSuffix = ".spool";
+constexpr int64_t kHeaderBytes = 8;  // length and checksum, little-endian uint32
+
+void PutUint32(std::string& out, uint32_t value) {
+  for (int shift = 0; shift < 32; shift += 8) out += static_cast<char>(value >> shift);
+}
+
+uint32_t GetUint32(std::string_view data) {
+  uint32_t value = 0;
+  for (int i = 0; i < 4; ++i) value |= uint32_t{static_cast<unsigned char>(data[i])} << (8 * i);
+  return value;
+}
+
+// Over length and payload: a run of zeros, as a power cut leaves, is no record.
+uint32_t Checksum(std::string_view length, std::string_view payload) {
+  const uLong crc = crc32(0, reinterpret_cast<const Bytef*>(length.data()), length.size());
+  return crc32(crc, reinterpret_cast<const Bytef*>(payload.data()), payload.size());
+}
+
+std::string Frame(std::string_view payload) {
+  std::string frame;
+  frame.reserve(kHeaderBytes + payload.size());
+  PutUint32(frame, payload.size());
+  PutUint32(frame, Checksum(frame, payload));
+  return frame.append(payload);
+}
+
+// The payload of the frame at the start of `data`; nullopt when there is no whole, sound one.
+std::optional<std::string_view> Unframe(std::string_view data) {
+  if (data.size() < kHeaderBytes) return std::nullopt;
+  const uint32_t size = GetUint32(data);
+  if (size > kSpoolRecordBytesMax || size > data.size() - kHeaderBytes) return std::nullopt;
+  const std::string_view payload = data.substr(kHeaderBytes, size);
+  if (GetUint32(data.substr(4)) != Checksum(data.substr(0, 4), payload)) return std::nullopt;
+  return payload;
+}
+
+std::optional<uint64_t> SegmentNumber(std::string_view name) {
+  if (!name.ends_with(kSuffix)) return std::nullopt;
+  name.remove_suffix(kSuffix.size());
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (error != std::errc() || end != name.data() + name.size() || number == 0) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+Spool::Spool(SpoolOptions options) : options_(std::move(options)) {}
+
+std::string Spool::Path(uint64_t segment) const {
+  return absl::StrCat(options_.directory, "/", absl::StrFormat("%08u", segment), std::string(kSuffix));
+}
+
+std::string Spool::AckPath() const { return absl::StrCat(options_.directory, "/acked"); }
+
+absl::StatusOr<std::unique_ptr<Spool>> Spool::Open(SpoolOptions options,
+                                                   const std::function<void(const v1::SpendRecord&)>& on_pending) {
+  options.segment_bytes_max = std::min(options.segment_bytes_max, std::max<int64_t>(options.bytes_max / 8, 1));
+  std::unique_ptr<Spool> spool(new Spool(std::move(options)));
+  RETURN_IF_ERROR(spool->Load(on_pending));
+  return spool;
+}
+
+absl::Status Spool::Load(const std::function<void(const v1::SpendRecord&)>& on_pending) {
+  MutexLock lock(mutex_);
+  RETURN_IF_ERROR(options_.files->MakeDirectory(options_.directory));
+  ASSIGN_OR_RETURN(lock_, options_.files->Lock(absl::StrCat(options_.directory, "/lock")));
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, options_.files->List(options_.directory));
+  const Position acked = LoadAcked();
+  // Numbers are never used twice, so what the ack file says of a lost segment never covers a new one.
+  last_number_ = acked.segment;
+  std::vector<uint64_t> numbers;
+  for (const std::string& name : names) {
+    if (const std::optional<uint64_t> number = SegmentNumber(name)) numbers.push_back(*number);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  acked_ = acked;
+  for (const uint64_t number : numbers) {
+    last_number_ = std::max(last_number_, number);
+    RETURN_IF_ERROR(LoadSegment(number, on_pending));
+  }
+  return absl::OkStatus();
+}
+
+// A file that is missing or damaged only means that records are read again.
+Spool::Position Spool::LoadAcked() const {
+  const absl::StatusOr<std::string> data = options_.files->Read(AckPath(), 0, 64);
+  const std::optional<std::string_view> payload = data.ok() ? Unframe(*data) : std::nullopt;
+  if (!payload || payload->size() != 16) return {};
+  Position position;
+  position.segment = GetUint32(*payload) | uint64_t{GetUint32(payload->substr(4))} << 32;
+  position.offset = GetUint32(payload->substr(8)) | int64_t{GetUint32(payload->substr(12))} << 32;
+  return position;
+}
+
+absl::Status Spool::LoadSegment(uint64_t number, const std::function<void(const v1::SpendRecord&)>& on_pending) {
+  ASSIGN_OR_RETURN(const std::string data, options_.files->Read(Path(number), 0, std::numeric_limits<int64_t>::max()));
+  Segment& segment = segments_[number];
+  Resize(segment, data.size());
+  const std::string_view all = data;
+  while (const std::optional<std::string_view> payload = Unframe(all.substr(segment.good_bytes))) {
+    segment.good_bytes += kHeaderBytes + payload->size();
+    if (Position{number, segment.good_bytes} <= acked_) continue;
+    v1::SpendRecord record;
+    if (record.ParseFromArray(payload->data(), payload->size())) {
+      on_pending(record);
+    } else {
+      losses_.bytes += payload->size();
+    }
+  }
+  if (segment.good_bytes < segment.file_bytes) GiveUpRest(number, segment.good_bytes);
+  return absl::OkStatus();
+}
+
+Spool::~Spool() {
+  MutexLock lock(mutex_);
+  if (segments_.size() != 1 || active_ == nullptr) return;
+  const auto& [number, segment] = *segments_.begin();
+  // A leftover is read again at the next start, no more.
+  if (acked_ >= Position{number, segment.good_bytes}) options_.files->Remove(Path(number)).IgnoreError();
+}
+
+void Spool::Resize(Segment& segment, int64_t file_bytes) {
+  bytes_ += file_bytes - segment.file_bytes;
+  segment.file_bytes = file_bytes;
+}
+
+void Spool::GiveUpRest(uint64_t number, int64_t offset) {
+  Segment& segment = segments_[number];
+  segment.good_bytes = offset;
+  ++losses_.segments;
+  losses_.bytes += segment.file_bytes - offset;
+}
+
+absl::Status Spool::Rotate() {
+  const uint64_t number = last_number_ + 1;
+  ASSIGN_OR_RETURN(active_, options_.files->Create(Path(number)));
+  last_number_ = number;
+  segments_[number] = Segment{};
+  return absl::OkStatus();
+}
+
+absl::Status Spool::Append(const v1::SpendRecord& record) {
+  const std::string payload = record.SerializeAsString();
+  if (payload.size() > static_cast<size_t>(kSpoolRecordBytesMax)) {
+    return absl::InvalidArgumentError(absl::StrCat("spend record of request ", record.request_id(), " has ",
+                                                   payload.size(), " bytes, more than ", kSpoolRecordBytesMax));
+  }
+  const std::string frame = Frame(payload);
+  const int64_t size = frame.size();
+  MutexLock lock(mutex_);
+  if (bytes_ + size > options_.bytes_max) {
+    full_ = true;
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the spool ", options_.directory, " is full: ", bytes_, " of ", options_.bytes_max,
+                     " bytes wait for the control plane, which must come back to empty it"));
+  }
+  if (active_ == nullptr || segments_.rbegin()->second.good_bytes + size > options_.segment_bytes_max) {
+    if (active_ == nullptr || segments_.rbegin()->second.good_bytes > 0) RETURN_IF_ERROR(Rotate());
+  }
+  Segment& segment = segments_.rbegin()->second;
+  const absl::Status status = active_->Append(frame);
+  if (status.ok()) {
+    segment.good_bytes += size;
+    Resize(segment, segment.good_bytes);
+    full_ = full_ || bytes_ >= options_.bytes_max / 20 * 19;
+    return absl::OkStatus();
+  }
+  // A part of the record may be there. If it cannot be cut off, nothing may follow it.
+  if (!active_->Truncate(segment.good_bytes).ok()) {
+    Resize(segment, segment.good_bytes + size);
+    GiveUpRest(segments_.rbegin()->first, segment.good_bytes);
+    active_.reset();
+  }
+  return status;
+}
+
+bool Spool::CanAccept() const {
+  MutexLock lock(mutex_);
+  return !full_;
+}
+
+absl::StatusOr<Spool::Batch> Spool::Read(Position from, size_t records_max, int64_t bytes_max) {
+  Batch batch;
+  batch.end = from;
+  while (true) {
+    uint64_t number = 0;
+    int64_t size = 0;
+    {
+      MutexLock lock(mutex_);
+      batch.end = std::max(batch.end, acked_);
+      auto segment = segments_.lower_bound(batch.end.segment);
+      while (segment != segments_.end() && Position{segment->first, segment->second.good_bytes} <= batch.end) ++segment;
+      if (segment == segments_.end()) return batch;
+      number = segment->first;
+      if (number != batch.end.segment) batch.end = {number, 0};
+      size = segment->second.good_bytes - batch.end.offset;
+    }
+    // The file is read without the lock: what is within good_bytes never changes, and only Ack removes it.
+    const int64_t wanted = std::min(size, std::max(bytes_max, kSpoolRecordBytesMax + kHeaderBytes));
+    ASSIGN_OR_RETURN(const std::string data, options_.files->Read(Path(number), batch.end.offset, wanted));
+    std::string_view rest = data;
+    int64_t taken = 0;
+    while (batch.records.size() < records_max) {
+      const std::optional<std::string_view> payload = Unframe(rest);
+      if (!payload) break;
+      const int64_t frame_bytes = kHeaderBytes + payload->size();
+      if (!batch.records.empty() && taken + frame_bytes > bytes_max) break;
+      v1::SpendRecord record;
+      if (record.ParseFromArray(payload->data(), payload->size())) batch.records.push_back(std::move(record));
+      rest.remove_prefix(frame_bytes);
+      taken += frame_bytes;
+    }
+    batch.end.offset += taken;
+    if (!batch.records.empty()) return batch;
+    if (taken == 0) {  // damaged since it was written
+      MutexLock lock(mutex_);
+      if (number == segments_.rbegin()->first) active_.reset();
+      GiveUpRest(number, batch.end.offset);
+    }
+  }
+}
+
+absl::Status Spool::Ack(Position end) {
+  MutexLock lock(mutex_);
+  if (end > acked_) acked_ = end;
+  return RemoveAcked();
+}
+
+absl::Status Spool::RemoveAcked() {
+  absl::Status result;
+  for (auto segment = segments_.begin(); segment != segments_.end();) {
+    const bool active = active_ != nullptr && std::next(segment) == segments_.end();
+    if (active || Position{segment->first, segment->second.good_bytes} > acked_) break;
+    if (absl::Status removed = options_.files->Remove(Path(segment->first)); !removed.ok()) {
+      result = std::move(removed);
+      ++segment;  // the next Ack tries again
+      continue;
+    }
+    Resize(segment->second, 0);
+    segment = segments_.erase(segment);
+  }
+  if (full_ && bytes_ <= options_.bytes_max / 10 * 9) full_ = false;
+  std::string payload;
+  PutUint32(payload, acked_.segment);
+  PutUint32(payload, acked_.segment >> 32);
+  PutUint32(payload, acked_.offset);
+  PutUint32(payload, acked_.offset >> 32);
+  if (absl::Status written = options_.files->Overwrite(AckPath(), Frame(payload)); !written.ok()) result = written;
+  return result;
+}
+
+Spool::Position Spool::acked() const {
+  MutexLock lock(mutex_);
+  return acked_;
+}
+
+Spool::Position Spool::end() const {
+  MutexLock lock(mutex_);
+  if (segments_.empty()) return acked_;
+  return std::max(acked_, Position{segments_.rbegin()->first, segments_.rbegin()->second.good_bytes});
+}
+
+bool Spool::AllAcked() const { return acked() >= end(); }
+
+int64_t Spool::bytes() const {
+  MutexLock lock(mutex_);
+  return bytes_;
+}
+
+Spool::Losses Spool::losses() const {
+  MutexLock lock(mutex_);
+  return losses_;
+}
+
+}  // namespace signalbox
