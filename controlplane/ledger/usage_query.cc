@@ -77,12 +77,13 @@ absl::Status BadPageToken() {
   return absl::InvalidArgumentError("page_token: not a token of this list; start again without one");
 }
 
-}  // namespace
-
+// 0 asks for the default; more than the maximum gets the maximum.
 absl::StatusOr<int> PageSize(int32_t asked) {
   if (asked < 0) return absl::InvalidArgumentError("page_size: must not be negative");
   return asked == 0 ? kPageSizeDefault : std::min<int>(asked, kPageSizeMax);
 }
+
+}  // namespace
 
 absl::StatusOr<UsageQuery> BuildUsageQuery(const v1::QueryUsageRequest& request) {
   UsageQuery query;

@@ -33,7 +33,4 @@ struct RequestsQuery {
 absl::StatusOr<RequestsQuery> BuildRequestsQuery(const v1::ListRequestsRequest& request);
 std::string RequestsPageToken(int64_t start_time_us, int64_t id);
 
-// The size of a page as asked: 0 means the default, more than the maximum means the maximum.
-absl::StatusOr<int> PageSize(int32_t asked);
-
 }  // namespace signalbox

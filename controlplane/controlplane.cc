@@ -1,0 +1,274 @@
+#include "controlplane/controlplane.h"
+
+#include <glog/logging.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/seal/seal.h"
+#include "common/status_macros.h"
+#include "controlplane/api/operator_services.h"
+#include "controlplane/api/token_authority.h"
+#include "controlplane/data_dir.h"
+#include "controlplane/http/http_api.h"
+#include "controlplane/ledger/ledger_service.h"
+#include "controlplane/ledger/suspense_reader.h"
+#include "controlplane/metrics.h"
+#include "controlplane/prices/bundled_prices.h"
+#include "controlplane/publish/grpc_publisher.h"
+#include "controlplane/quota/quota_service.h"
+#include "controlplane/store/sqlite_store.h"
+#include "signalbox/v1/quota.grpc.pb.h"
+
+namespace signalbox {
+namespace {
+
+constexpr char kBuild[] = "0.1.0";
+constexpr int kSuspenseIntervalMs = 5'000;
+constexpr int kMessageBytesMax = 16 << 20;  // a batch of spend records with long metadata
+constexpr auto kStreamsEndWithin = std::chrono::milliseconds(500);
+constexpr auto kSuspenseCallTimeout = std::chrono::seconds(5);
+
+// What the tokens table says, and one token that lives in this process only: with it the control plane reads its own
+// quota service's suspense.
+class PlaneAuthority final : public TokenAuthority {
+ public:
+  explicit PlaneAuthority(const TokenAuthority& stored) : stored_(stored), own_token_(NewSecret("sbt_")) {}
+  absl::StatusOr<Caller> Authenticate(std::string_view token) const override {
+    if (ConstantTimeEquals(token, own_token_)) return Caller{"control-plane", "control-plane", Role::kProxy};
+    return stored_.Authenticate(token);
+  }
+  const std::string& own_token() const { return own_token_; }
+
+ private:
+  const TokenAuthority& stored_;
+  const std::string own_token_;
+};
+
+class RunningControlPlane final : public ControlPlane {
+ public:
+  explicit RunningControlPlane(const ControlPlaneOptions& options) : options_(options) {}
+  ~RunningControlPlane() override { Stop(); }
+
+  absl::Status Open() {
+    if (options_.quota != "embedded" && options_.quota != "off" && options_.quota.find(':') == std::string::npos) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--quota=", options_.quota, " is not known: give embedded, off, or host:port"));
+    }
+    RETURN_IF_ERROR(CheckListenerIsSafe(options_.grpc_address, options_.listener_tls));
+    RETURN_IF_ERROR(CheckListenerIsSafe(options_.http_address, options_.listener_tls));
+    ASSIGN_OR_RETURN(data_dir_, DataDir::Open(options_.data_dir));
+    RETURN_IF_ERROR(OpenStores());
+    RETURN_IF_ERROR(OpenQuota());
+    RETURN_IF_ERROR(StartGrpc());
+    RETURN_IF_ERROR(StartHttp());
+    publisher_->Start();
+    return StartSuspense();
+  }
+
+  std::string grpc_address() const override { return grpc_address_; }
+  std::string http_address() const override { return http_->address(); }
+
+  // Readers of others' services first, then what wakes waiting calls, then the listeners; the databases close last.
+  void Stop() override {
+    if (suspense_ != nullptr) suspense_->Stop();
+    if (server_ != nullptr) server_->GetHealthCheckService()->SetServingStatus(false);
+    if (publisher_ != nullptr) publisher_->Shutdown();
+    if (quota_ != nullptr) quota_->Shutdown();
+    if (http_ != nullptr) http_->Stop();
+    if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now() + kStreamsEndWithin);
+  }
+
+ private:
+  absl::Status OpenStores() {
+    StoreOptions store_options;
+    store_options.data_dir = data_dir_->path();
+    store_options.master_key_path = options_.master_key_file;
+    store_options.bundled_prices = BundledPrices();
+    ASSIGN_OR_RETURN(store_, SqliteStore::Open(store_options, *options_.clock));
+    ASSIGN_OR_RETURN(authority_, StoredTokenAuthority::Open(store_->tokens(), data_dir_->path()));
+    plane_authority_ = std::make_unique<PlaneAuthority>(*authority_);
+    ASSIGN_OR_RETURN(ledger_, SqliteLedger::Open({.path = data_dir_->File("ledger.db")}));
+    return absl::OkStatus();
+  }
+
+  absl::Status OpenQuota() {
+    if (options_.quota != "embedded") return absl::OkStatus();
+    QuotaHostOptions quota_options;
+    quota_options.data_dir = data_dir_->path();
+    quota_options.durability = options_.quota_power_safe ? Durability::kPower : Durability::kProcess;
+    quota_options.clock = options_.clock;
+    ASSIGN_OR_RETURN(quota_, QuotaHost::Open(quota_options, *plane_authority_));
+    return absl::OkStatus();
+  }
+
+  absl::Status StartGrpc() {
+    ASSIGN_OR_RETURN(const auto credentials, ServerCredentials(options_.grpc_address, options_.listener_tls));
+    publisher_ = NewGrpcPublisher(*store_, *authority_, *options_.clock);
+    OperatorDeps deps;
+    deps.store = store_.get();
+    deps.publisher = publisher_.get();
+    deps.authority = authority_.get();
+    deps.clock = options_.clock;
+    deps.build = kBuild;
+    deps.backup = [this](const std::string& directory) { return Backup(directory); };
+    operators_ = std::make_unique<OperatorServices>(deps);
+    spend_ = std::make_unique<SpendService>(*ledger_, *authority_);
+    usage_ = std::make_unique<UsageService>(*ledger_, *authority_);
+
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort(options_.grpc_address, credentials, &port);
+    builder.SetMaxReceiveMessageSize(kMessageBytesMax);
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a taken port is an error, not a second listener
+    // Proxies ping idle streams every ten seconds; that is no abuse. The other way round finds dead proxies.
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
+    builder.experimental().SetInterceptorCreators(metrics_.RpcCounters());
+    operators_->Register(builder);
+    for (grpc::Service* service : publisher_->services()) builder.RegisterService(service);
+    builder.RegisterService(spend_.get());
+    builder.RegisterService(usage_.get());
+    if (quota_ != nullptr) builder.RegisterService(quota_->service());
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr || port == 0) {
+      server_.reset();
+      return absl::UnavailableError(absl::StrCat("cannot listen on ", options_.grpc_address,
+                                                 ": the port is taken or the address is not this machine's"));
+    }
+    grpc_address_ = absl::StrCat(options_.grpc_address.substr(0, options_.grpc_address.rfind(':')), ":", port);
+    return absl::OkStatus();
+  }
+
+  absl::Status StartHttp() {
+    HttpApiOptions http_options;
+    http_options.address = options_.http_address;
+    http_options.tls = options_.listener_tls;
+    http_options.ready = [this] { return Ready(); };
+    http_options.metrics = [this] { return Metrics(); };
+    http_options.on_response = [this](int status) { metrics_.OnHttpResponse(status); };
+    ASSIGN_OR_RETURN(http_, HttpApi::Start(std::move(http_options), OwnChannel(), *authority_));
+    return absl::OkStatus();
+  }
+
+  absl::Status StartSuspense() {
+    if (options_.quota == "off") return absl::OkStatus();
+    std::shared_ptr<grpc::Channel> channel = OwnChannel();
+    std::string token = plane_authority_->own_token();
+    if (quota_ == nullptr) {
+      ASSIGN_OR_RETURN(token, ReadTokenFile(options_.quota_token_file));
+      ASSIGN_OR_RETURN(channel, NewChannel(options_.quota, options_.peer_tls));
+    }
+    const std::shared_ptr<v1::Quota::Stub> stub = v1::Quota::NewStub(channel);
+    suspense_ = std::make_unique<SuspenseReader>(
+        [stub, token](const v1::ListSuspenseRequest& request) -> absl::StatusOr<v1::ListSuspenseResponse> {
+          grpc::ClientContext context;
+          AddToken(context, token);
+          context.set_deadline(std::chrono::system_clock::now() + kSuspenseCallTimeout);
+          v1::ListSuspenseResponse response;
+          RETURN_IF_ERROR(FromGrpcStatus(stub->ListSuspense(&context, request, &response)));
+          return response;
+        },
+        *ledger_);
+    suspense_->Start(kSuspenseIntervalMs);
+    return absl::OkStatus();
+  }
+
+  // A channel to this very server, without a socket; callers bring their own tokens.
+  std::shared_ptr<grpc::Channel> OwnChannel() const {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(-1);
+    return server_->InProcessChannel(arguments);
+  }
+
+  // Each database through the connection that owns it. The master key stays where it is: a backup that had it would
+  // hold the providers' secrets in the clear.
+  absl::StatusOr<std::vector<std::string>> Backup(const std::string& directory) {
+    const auto path = [&](const char* name) { return absl::StrCat(directory, "/", name); };
+    std::vector<std::string> files = {path("routes.db"), path("ledger.db")};
+    RETURN_IF_ERROR(store_->Backup(files[0]));
+    RETURN_IF_ERROR(ledger_->BackupTo(files[1]));
+    if (quota_ != nullptr) {
+      files.push_back(path("quota.db"));
+      RETURN_IF_ERROR(quota_->BackupTo(files[2]));
+    }
+    LOG(INFO) << "backup written to " << directory << "; the master key file is not part of it, keep it apart";
+    return files;
+  }
+
+  absl::Status Ready() const {
+    RETURN_IF_ERROR(store_->ReadSnapshot().status());
+    return ledger_->CountRecords().status();
+  }
+
+  std::string Metrics() {
+    if (const auto snapshot = store_->ReadSnapshot(); snapshot.ok()) {
+      metrics_.SetGauge("signalbox_snapshot_sequence", "sequence of the published snapshot",
+                        static_cast<double>(snapshot->id.sequence()));
+    }
+    const std::vector<v1::ProxyStatus> fleet = publisher_->Fleet();
+    metrics_.SetGauge("signalbox_proxies_connected", "proxies with an open snapshot stream",
+                      static_cast<double>(std::count_if(
+                          fleet.begin(), fleet.end(), [](const v1::ProxyStatus& proxy) { return proxy.connected(); })));
+    metrics_.SetGauge("signalbox_proxies_in_sync", "proxies that serve the published snapshot",
+                      static_cast<double>(std::count_if(fleet.begin(), fleet.end(),
+                                                        [](const v1::ProxyStatus& proxy) { return proxy.in_sync(); })));
+    if (const auto records = ledger_->CountRecords(); records.ok()) {
+      metrics_.SetGauge("signalbox_ledger_records", "requests in the ledger", static_cast<double>(*records));
+    }
+    if (quota_ != nullptr) {
+      const QuotaHostMetrics quota = quota_->metrics();
+      metrics_.SetGauge("signalbox_quota_decisions", "acquires and extends decided since the start",
+                        static_cast<double>(quota.decisions));
+      metrics_.SetGauge("signalbox_quota_batches", "transactions committed since the start",
+                        static_cast<double>(quota.batches));
+      metrics_.SetGauge("signalbox_quota_sessions", "proxies with an open quota session",
+                        static_cast<double>(quota.sessions));
+      metrics_.SetGauge("signalbox_quota_counters", "counters in memory", static_cast<double>(quota.counters));
+      metrics_.SetGauge("signalbox_quota_holds", "requests with something held or charged",
+                        static_cast<double>(quota.holds));
+      metrics_.SetGauge("signalbox_quota_store_failures", "batches that could not be committed since the start",
+                        static_cast<double>(quota.store_failures));
+      metrics_.SetGauge("signalbox_quota_clock_jumps", "steps of the wall clock that were not believed",
+                        static_cast<double>(quota.clock_jumps));
+    }
+    return metrics_.Serialize();
+  }
+
+  // In the order of construction; destroyed from the bottom up, so that services go before what they stand on.
+  const ControlPlaneOptions options_;
+  ControlPlaneMetrics metrics_;
+  std::unique_ptr<DataDir> data_dir_;
+  std::unique_ptr<SqliteStore> store_;
+  std::unique_ptr<StoredTokenAuthority> authority_;
+  std::unique_ptr<PlaneAuthority> plane_authority_;
+  std::unique_ptr<SqliteLedger> ledger_;
+  std::unique_ptr<QuotaHost> quota_;
+  std::unique_ptr<GrpcPublisher> publisher_;
+  std::unique_ptr<OperatorServices> operators_;
+  std::unique_ptr<SpendService> spend_;
+  std::unique_ptr<UsageService> usage_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<HttpApi> http_;
+  std::unique_ptr<SuspenseReader> suspense_;
+  std::string grpc_address_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const ControlPlaneOptions& options) {
+  auto plane = std::make_unique<RunningControlPlane>(options);
+  RETURN_IF_ERROR(plane->Open());
+  return plane;
+}
+
+}  // namespace signalbox

@@ -1,0 +1,77 @@
+// signalbox-controlplane: where operators make routes, and proxies get snapshots and report spend.
+#include <glog/logging.h>
+
+#include <csignal>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "controlplane/controlplane.h"
+
+ABSL_FLAG(std::string, data_dir, "", "directory of the databases, tokens and master key; made when missing (required)");
+ABSL_FLAG(std::string, grpc_address, "127.0.0.1:9090", "the API for operators and proxies, host:port");
+ABSL_FLAG(std::string, http_address, "127.0.0.1:9091", "the same as JSON, health and metrics, host:port");
+ABSL_FLAG(std::string, quota, "embedded",
+          "the quota service: embedded (on the gRPC port), off, or host:port of one of its own, whose suspended holds "
+          "are then brought into the ledger");
+ABSL_FLAG(std::string, quota_token_file, "", "file with a token for --quota=host:port, mode 0600");
+ABSL_FLAG(std::string, durability, "process", "embedded quota: process (survives kill -9) or power (fsync)");
+ABSL_FLAG(std::string, master_key_file, "",
+          "key that seals the providers' secrets, made when missing; empty: <data_dir>/master.key");
+ABSL_FLAG(std::string, tls_cert, "", "PEM certificate chain of the listeners; needed off loopback");
+ABSL_FLAG(std::string, tls_key, "", "PEM private key of the listeners");
+ABSL_FLAG(std::string, tls_ca, "", "PEM roots: gRPC clients must show a certificate of theirs (mutual TLS)");
+ABSL_FLAG(std::string, peer_tls_ca, "", "PEM roots to check the quota service against; turns TLS on");
+ABSL_FLAG(std::string, peer_tls_cert, "", "PEM certificate to show it (mutual TLS)");
+ABSL_FLAG(std::string, peer_tls_key, "", "PEM key of that certificate");
+
+int main(int argc, char** argv) {
+  FLAGS_logtostderr = true;
+  google::InitGoogleLogging(argv[0]);
+  absl::SetProgramUsageMessage("signalbox-controlplane --data_dir=DIR [flags]");
+  const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
+  if (rest.size() > 1) {
+    std::cerr << "signalbox-controlplane: unexpected argument \"" << rest[1] << "\"; see --help\n";
+    return 2;
+  }
+  const std::string durability = absl::GetFlag(FLAGS_durability);
+  if (durability != "process" && durability != "power") {
+    std::cerr << "signalbox-controlplane: --durability=" << durability << " is not known: give process or power\n";
+    return 2;
+  }
+  signalbox::ControlPlaneOptions options;
+  options.data_dir = absl::GetFlag(FLAGS_data_dir);
+  options.grpc_address = absl::GetFlag(FLAGS_grpc_address);
+  options.http_address = absl::GetFlag(FLAGS_http_address);
+  options.quota = absl::GetFlag(FLAGS_quota);
+  options.quota_token_file = absl::GetFlag(FLAGS_quota_token_file);
+  options.quota_power_safe = durability == "power";
+  options.master_key_file = absl::GetFlag(FLAGS_master_key_file);
+  options.listener_tls = {absl::GetFlag(FLAGS_tls_cert), absl::GetFlag(FLAGS_tls_key), absl::GetFlag(FLAGS_tls_ca)};
+  options.peer_tls = {absl::GetFlag(FLAGS_peer_tls_cert), absl::GetFlag(FLAGS_peer_tls_key),
+                      absl::GetFlag(FLAGS_peer_tls_ca)};
+
+  // Blocked before any thread starts, so that only the wait below sees them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  absl::StatusOr<std::unique_ptr<signalbox::ControlPlane>> plane = signalbox::ControlPlane::Start(options);
+  if (!plane.ok()) {
+    std::cerr << "signalbox-controlplane: " << plane.status().message() << "\n";
+    return 1;
+  }
+  std::cout << "listening grpc " << (*plane)->grpc_address() << "\n"
+            << "listening http " << (*plane)->http_address() << std::endl;
+  int signal = 0;
+  sigwait(&signals, &signal);
+  LOG(INFO) << "stopping on signal " << signal;
+  (*plane)->Stop();
+  return 0;
+}
