@@ -36,6 +36,20 @@ class CancelOnClientGone {
   HttpExchange& exchange_;
 };
 
+// Built outside coroutines: see Refusal.
+AttemptResult Failed(Verdict verdict, std::string message) {
+  AttemptResult result;
+  result.verdict = verdict;
+  result.failure.message = std::move(message);
+  return result;
+}
+
+ModelFailure NotConfigured(const std::string& provider) {
+  ModelFailure failure;
+  failure.message = absl::StrCat("provider \"", provider, "\" is not configured");
+  return failure;
+}
+
 bool IsEventStream(const UpstreamHead& head) {
   const auto type = head.headers[boost::beast::http::field::content_type];
   return absl::StartsWithIgnoreCase(absl::string_view(type.data(), type.size()), "text/event-stream");
@@ -114,7 +128,7 @@ asio::awaitable<AttemptResult> AttemptOnce(ChatRequest& request, const v1::Compi
   const absl::StatusOr<UpstreamEndpoint> endpoint = ParseEndpoint(provider.base_url());
   if (!endpoint.ok()) {
     attempt.set_error("connect");
-    co_return AttemptResult{Verdict::kFallback, {}, {false, std::string(endpoint.status().message())}};
+    co_return Failed(Verdict::kFallback, std::string(endpoint.status().message()));
   }
   ChatBody::Rewrite rewrite;
   rewrite.model = model.model();
@@ -125,7 +139,7 @@ asio::awaitable<AttemptResult> AttemptOnce(ChatRequest& request, const v1::Compi
 
   std::unique_ptr<UpstreamCall> call = request.worker.upstreams->NewCall(*endpoint);
   CancelOnClientGone cancel(request.exchange, [&call] { call->Cancel(); });
-  if (request.exchange.client_gone()) co_return AttemptResult{Verdict::kClientGone, {}, {}};
+  if (request.exchange.client_gone()) co_return Failed(Verdict::kClientGone, "");
   const int64_t first_byte_deadline_us =
       model.timeout_ms() > 0 ? clock.MonotonicMicros() + int64_t{model.timeout_ms()} * 1000 : 0;
   ChargeUnknownOutcome(attempt);  // until something better is known
@@ -159,7 +173,7 @@ asio::awaitable<AttemptResult> AttemptOnce(ChatRequest& request, const v1::Compi
       attempt.set_error("provider_error");
       attempt.set_cost_nanos(0);
       attempt.set_estimated(false);
-      co_return AttemptResult{Verdict::kRetry, {}, {false, "the provider answered with an error event"}};
+      co_return Failed(Verdict::kRetry, "the provider answered with an error event");
     }
     result.verdict = Verdict::kAnswered;
     result.answer.head = *std::move(head);
@@ -179,7 +193,7 @@ asio::awaitable<AttemptResult> AttemptOnce(ChatRequest& request, const v1::Compi
     attempt.set_cost_nanos(0);
     attempt.set_estimated(false);
     attempt.set_error(absl::StrCat("status_", head->status));
-    if (request.exchange.client_gone()) co_return AttemptResult{Verdict::kClientGone, {}, {}};
+    if (request.exchange.client_gone()) co_return Failed(Verdict::kClientGone, "");
   }
   if (answered || (judged == AttemptVerdict::kClientFault && whole.ok())) {
     result.verdict = Verdict::kAnswered;
@@ -221,7 +235,7 @@ asio::awaitable<ModelResult> TryModel(ChatRequest& request, const v1::CompiledEl
   const ActiveSnapshot::Gateway& gateway = request.snapshot.gateways.at(request.route.gateway());
   const auto provider = gateway.providers.find(model.provider());
   if (provider == gateway.providers.end()) {
-    co_return ModelFailure{false, absl::StrCat("provider \"", model.provider(), "\" is not configured")};
+    co_return NotConfigured(model.provider());
   }
   const int64_t bound_nanos = request.gate.AttemptBoundNanos(model);
   for (int retry = 0;; ++retry) {

@@ -1,0 +1,654 @@
+// The whole request path of one worker over real sockets: a real front, a real upstream client, a scripted provider.
+// Only the two lines out of the process are fakes: the quota service (answers on demand) and the spend reporter.
+#include <gmock/gmock.h>
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+#include <httplib.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <deque>
+#include <future>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/mutex.h"
+#include "common/route/walker.h"
+#include "common/sha256.h"
+#include "dataplane/http/http_server.h"
+#include "dataplane/request/handle_request.h"
+
+namespace signalbox {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+constexpr char kKey[] = "sbx_test";
+
+// start -> free? -> requests -> dollars -> a -> (fallback) b -> end; the limits' fallback is the end.
+constexpr char kRoute[] = R"pb(
+  gateway: "default"
+  route_id: "r1"
+  name: "my-saas"
+  version: 7
+  elements {
+    id: "start"
+    start { next: 1 }
+  }
+  elements {
+    id: "requests"
+    limit {
+      pool: "r1/requests"
+      unit: REQUESTS
+      limit: 10
+      window_seconds: 86400
+      technique: FIXED
+      admission: STRICT
+      on_error: ALLOW
+      key { root: METADATA path: "email" }
+      on_success: 2
+      on_fallback: 5
+      reachable_models: 3
+      reachable_models: 4
+    }
+  }
+  elements {
+    id: "dollars"
+    limit {
+      pool: "r1/dollars"
+      unit: NANO_DOLLARS
+      limit: 10000000000
+      window_seconds: 86400
+      technique: FIXED
+      admission: STRICT
+      on_error: DENY
+      key { root: METADATA path: "email" }
+      on_success: 3
+      on_fallback: 5
+      reachable_models: 3
+      reachable_models: 4
+    }
+  }
+  elements {
+    id: "a"
+    model {
+      provider: "openai"
+      model: "model-a"
+      retries: 1
+      on_success: 5
+      on_fallback: 4
+      price {
+        provider: "openai"
+        model: "model-a"
+        input_nanos_per_mtok: 1000000000
+        output_nanos_per_mtok: 2000000000
+        max_output_tokens: 1000
+        cap_field: "max_completion_tokens"
+      }
+    }
+  }
+  elements {
+    id: "b"
+    model {
+      provider: "openai"
+      model: "model-b"
+      on_success: 5
+      on_fallback: 5
+      price {
+        provider: "openai"
+        model: "model-b"
+        input_nanos_per_mtok: 500000000
+        output_nanos_per_mtok: 1000000000
+        max_output_tokens: 1000
+        cap_field: "max_completion_tokens"
+      }
+    }
+  }
+  elements {
+    id: "end"
+    end {}
+  }
+)pb";
+
+class FakeQuota : public QuotaClient {
+ public:
+  std::function<absl::StatusOr<v1::QuotaAnswer>(const v1::Acquire&)> on_acquire = [](const v1::Acquire& acquire) {
+    return Granted(acquire);
+  };
+  bool extend_fits = true;
+
+  static v1::QuotaAnswer Granted(const v1::Acquire& acquire) {
+    v1::QuotaAnswer answer;
+    answer.set_result(v1::QuotaAnswer::GRANTED);
+    answer.set_output_cap(acquire.output_cap());
+    for (const v1::LimitCheck& check : acquire.checks()) {
+      v1::LimitState& state = *answer.add_limits();
+      state.set_limit(check.limit());
+      state.set_remaining(check.limit() / 2);
+      state.set_reset_us(Clock::System().UnixMicros() + 60'000'000);
+    }
+    return answer;
+  }
+
+  void Acquire(v1::Acquire acquire, Done done) override {
+    absl::StatusOr<v1::QuotaAnswer> answer = on_acquire(acquire);
+    MutexLock lock(mutex_);
+    acquires.push_back(std::move(acquire));
+    done(std::move(answer));
+  }
+  void Extend(v1::Extend extend, Done done) override {
+    MutexLock lock(mutex_);
+    extends.push_back(std::move(extend));
+    v1::QuotaAnswer answer;
+    answer.set_result(extend_fits ? v1::QuotaAnswer::GRANTED : v1::QuotaAnswer::DENIED);
+    done(std::move(answer));
+  }
+  void Settle(v1::Settle settle) override {
+    MutexLock lock(mutex_);
+    settles.push_back(std::move(settle));
+  }
+  void ForceCharge(v1::ForceCharge charge) override {
+    MutexLock lock(mutex_);
+    charges.push_back(std::move(charge));
+  }
+  bool Connected() const override { return true; }
+  bool Flush(int) override { return true; }
+
+  Mutex mutex_;
+  std::vector<v1::Acquire> acquires;
+  std::vector<v1::Extend> extends;
+  std::vector<v1::Settle> settles;
+  std::vector<v1::ForceCharge> charges;
+};
+
+class FakeReporter : public SpendReporter {
+ public:
+  absl::Status Record(const v1::SpendRecord& record) override {
+    MutexLock lock(mutex_);
+    records_.push_back(record);
+    changed_.NotifyAll();
+    return absl::OkStatus();
+  }
+  bool CanAccept() const override { return can_accept; }
+  bool Flush(int) override { return true; }
+
+  // Waits for the n-th record (from 1).
+  v1::SpendRecord Wait(size_t n = 1) {
+    MutexLock lock(mutex_);
+    while (records_.size() < n) changed_.Wait(mutex_);
+    return records_[n - 1];
+  }
+  std::atomic<bool> can_accept{true};
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  std::vector<v1::SpendRecord> records_;
+};
+
+std::string Completion(int64_t prompt_tokens, int64_t completion_tokens) {
+  return nlohmann::json{{"object", "chat.completion"},
+                        {"choices", {{{"message", {{"content", "hi"}}}}}},
+                        {"usage", {{"prompt_tokens", prompt_tokens}, {"completion_tokens", completion_tokens}}}}
+      .dump();
+}
+
+using ProviderStep = std::function<asio::awaitable<void>(HttpExchange&)>;
+
+ProviderStep Answers(int status, std::string body) {
+  return [status, body](HttpExchange& exchange) -> asio::awaitable<void> {
+    HttpReply reply;
+    reply.status = status;
+    reply.body = body;
+    co_await exchange.Reply(std::move(reply));
+  };
+}
+
+ProviderStep Streams(std::vector<std::string> events, bool cut) {
+  return [events, cut](HttpExchange& exchange) -> asio::awaitable<void> {
+    HttpHeaders none;
+    if (!co_await exchange.BeginStream(200, "text/event-stream", std::move(none))) co_return;
+    for (const std::string& event : events) {
+      if (!co_await exchange.WriteChunk(event)) co_return;
+    }
+    if (cut) {
+      exchange.AbortStream();
+    } else {
+      co_await exchange.EndStream();
+    }
+  };
+}
+
+std::string Delta(const std::string& text) {
+  return absl::StrCat("data: {\"choices\":[{\"delta\":{\"content\":\"", text, "\"}}],\"usage\":null}\n\n");
+}
+constexpr char kUsageEvent[] = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":10}}\n\n";
+constexpr char kDone[] = "data: [DONE]\n\n";
+
+class RequestFlowTest : public ::testing::Test {
+ protected:
+  RequestFlowTest() : upstream_tls_(asio::ssl::context::tls_client) {
+    worker_.reset(new Worker{.io = io_,
+                             .clock = Clock::System(),
+                             .quota = quota_,
+                             .reporter = reporter_,
+                             .metrics = metrics_,
+                             .proxy_id = "proxy-1",
+                             .boot_id = "boot-1",
+                             .upstreams = NewUpstreamPool(io_, upstream_tls_)});
+    HttpServerOptions options;
+    options.address = "127.0.0.1:0";
+    provider_ = *NewHttpServer(io_, options, [this](HttpExchange& exchange) -> asio::awaitable<void> {
+      provider_bodies_.push_back(exchange.request().body);
+      if (provider_steps_.empty()) {
+        co_await Answers(500, "{}")(exchange);
+        co_return;
+      }
+      ProviderStep step = provider_steps_.front();
+      provider_steps_.pop_front();
+      co_await step(exchange);
+    });
+    front_ = *NewHttpServer(io_, options, [this](HttpExchange& exchange) -> asio::awaitable<void> {
+      co_await HandleRequest(*worker_, exchange);
+    });
+    worker_->snapshot = Snapshot();
+    provider_->Start();
+    front_->Start();
+    thread_ = std::thread([this] { io_.run(); });
+  }
+  ~RequestFlowTest() override {
+    work_.reset();
+    asio::post(io_, [this] {
+      front_.reset();
+      provider_.reset();
+      worker_->upstreams.reset();
+      io_.stop();
+    });
+    thread_.join();
+  }
+
+  std::shared_ptr<const ActiveSnapshot> Snapshot() {
+    auto snapshot = std::make_shared<ActiveSnapshot>();
+    auto route = std::make_shared<v1::CompiledRoute>();
+    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(kRoute, route.get()));
+    EXPECT_EQ(CheckCompiledRoute(*route), absl::OkStatus());
+    auto provider = std::make_shared<v1::SnapshotProvider>();
+    provider->set_name("openai");
+    provider->set_base_url(absl::StrCat("http://", provider_->address(), "/v1"));
+    provider->set_secret("sk-provider");
+    auto key = std::make_shared<v1::SnapshotKey>();
+    key->set_gateway("default");
+    key->set_id("key-1");
+    snapshot->keys[Sha256Hex(kKey)] = key;
+    snapshot->gateways["default"].routes["my-saas"] = route;
+    snapshot->gateways["default"].providers["openai"] = provider;
+    return snapshot;
+  }
+
+  void Provider(std::vector<ProviderStep> steps) {
+    std::promise<void> done;
+    asio::post(io_, [&] {
+      provider_steps_.assign(steps.begin(), steps.end());
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+
+  httplib::Client Client() {
+    httplib::Client client(absl::StrCat("http://", front_->address()));
+    client.set_read_timeout(30);
+    return client;
+  }
+  static httplib::Headers Headers() {
+    return {{"authorization", absl::StrCat("Bearer ", kKey)}, {"cf-aig-metadata", R"({"email":"ann@example.com"})"}};
+  }
+  static std::string Body(bool stream) {
+    return absl::StrCat(R"({"model":"dynamic/my-saas","messages":[{"role":"user","content":"hello"}],"stream":)",
+                        stream ? "true" : "false", "}");
+  }
+  httplib::Result Post(bool stream = false) {
+    return Client().Post("/v1/chat/completions", Headers(), Body(stream), "application/json");
+  }
+
+  // The n-th record, when the request behind it has let go of everything.
+  v1::SpendRecord Wait(size_t n = 1) {
+    v1::SpendRecord record = reporter_.Wait(n);
+    Provider({});
+    return record;
+  }
+
+  static std::string CodeOf(const httplib::Result& result) {
+    return nlohmann::json::parse(result->body)["error"]["code"];
+  }
+
+  asio::io_context io_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_ = asio::make_work_guard(io_);
+  asio::ssl::context upstream_tls_;
+  FakeQuota quota_;
+  FakeReporter reporter_;
+  ProxyMetrics metrics_;
+  std::unique_ptr<Worker> worker_;
+  std::unique_ptr<HttpServer> provider_;
+  std::unique_ptr<HttpServer> front_;
+  std::deque<ProviderStep> provider_steps_;   // on the io thread
+  std::vector<std::string> provider_bodies_;  // on the io thread
+  std::thread thread_;
+};
+
+TEST_F(RequestFlowTest, UnaryAnswerIsRelayedBilledAndSettled) {
+  Provider({Answers(200, Completion(100, 10))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 200);
+  EXPECT_EQ(result->body, Completion(100, 10));
+  EXPECT_EQ(result->get_header_value("cf-aig-model"), "model-a");
+  EXPECT_EQ(result->get_header_value("cf-aig-provider"), "openai");
+  EXPECT_EQ(result->get_header_value("cf-aig-step"), "0");
+  EXPECT_EQ(result->get_header_value("signalbox-route"), "my-saas@7");
+  EXPECT_EQ(result->get_header_value("signalbox-path"), "start/requests/dollars/a/end");
+  EXPECT_EQ(result->get_header_value("signalbox-cost-usd"), "0.000120000");
+  EXPECT_EQ(result->get_header_value_count("signalbox-limit"), 2u);
+
+  const v1::SpendRecord record = Wait();
+  EXPECT_EQ(record.request_id(), result->get_header_value("cf-aig-log-id"));
+  EXPECT_EQ(record.outcome(), v1::SUCCESS);
+  EXPECT_EQ(record.cost_nanos(), 120'000);  // 100 x $1/M + 10 x $2/M
+  EXPECT_EQ(record.identifier(), "ann@example.com");
+  EXPECT_FALSE(record.estimated());
+  EXPECT_EQ(record.path(), "start/requests/dollars/a/end");
+  ASSERT_THAT(quota_.acquires, SizeIs(1));
+  EXPECT_EQ(quota_.acquires[0].checks_size(), 2);
+  EXPECT_EQ(quota_.acquires[0].bounds_size(), 2);
+  EXPECT_EQ(quota_.acquires[0].output_cap(), 1000);
+  ASSERT_THAT(quota_.settles, SizeIs(1));
+  EXPECT_EQ(quota_.settles[0].cost_nanos(), 120'000);
+}
+
+TEST_F(RequestFlowTest, LoweredCapReachesTheProviderAndTheClient) {
+  quota_.on_acquire = [](const v1::Acquire& acquire) {
+    v1::QuotaAnswer answer = FakeQuota::Granted(acquire);
+    answer.set_output_cap(300);
+    return answer;
+  };
+  Provider({Answers(200, Completion(1, 1))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->get_header_value("signalbox-max-tokens"), "300");
+  Wait();
+  EXPECT_EQ(nlohmann::json::parse(provider_bodies_.at(0))["max_completion_tokens"], 300);
+  EXPECT_EQ(nlohmann::json::parse(provider_bodies_.at(0))["model"], "model-a");
+}
+
+TEST_F(RequestFlowTest, DeniedLimitIs429WithRetryAfterAndCostsNothing) {
+  quota_.on_acquire = [](const v1::Acquire& acquire) {
+    v1::QuotaAnswer answer = FakeQuota::Granted(acquire);
+    answer.set_result(v1::QuotaAnswer::DENIED);
+    answer.set_denied_index(0);
+    answer.mutable_limits()->DeleteSubrange(1, 1);
+    answer.mutable_limits(0)->set_remaining(0);
+    return answer;
+  };
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 429);
+  EXPECT_EQ(CodeOf(result), "limit_exceeded");
+  EXPECT_EQ(result->get_header_value("retry-after"), "60");
+  EXPECT_THAT(result->get_header_value("signalbox-limit"), HasSubstr("remaining=0"));
+  const v1::SpendRecord record = Wait();
+  EXPECT_EQ(record.outcome(), v1::REFUSED);
+  EXPECT_EQ(record.cost_nanos(), 0);
+  EXPECT_EQ(record.attempts_size(), 0);
+  EXPECT_EQ(record.path(), "start/requests/end");
+  ASSERT_EQ(record.limits_size(), 1);
+  EXPECT_TRUE(record.limits(0).denied());
+  ASSERT_THAT(quota_.settles, SizeIs(1));
+}
+
+TEST_F(RequestFlowTest, UnavailableQuotaIs503WhereAnyLimitSaysDeny) {
+  quota_.on_acquire = [](const v1::Acquire&) { return absl::UnavailableError("gone"); };
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 503);
+  EXPECT_EQ(CodeOf(result), "quota_unavailable");
+  EXPECT_EQ(result->get_header_value("retry-after"), "1");
+  EXPECT_EQ(Wait().outcome(), v1::ERROR);
+  EXPECT_THAT(quota_.charges, SizeIs(0));
+}
+
+TEST_F(RequestFlowTest, TransientFailureIsRetriedAndFree) {
+  Provider({Answers(503, "{}"), Answers(200, Completion(100, 10))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 200);
+  EXPECT_EQ(result->get_header_value("cf-aig-step"), "0");
+  const v1::SpendRecord record = Wait();
+  ASSERT_EQ(record.attempts_size(), 2);
+  EXPECT_EQ(record.attempts(0).status(), 503);
+  EXPECT_EQ(record.attempts(0).cost_nanos(), 0);
+  EXPECT_EQ(record.cost_nanos(), 120'000);
+  EXPECT_THAT(quota_.extends, SizeIs(0));
+}
+
+TEST_F(RequestFlowTest, FallbackModelAnswersAfterTheRetries) {
+  Provider({Answers(500, "{}"), Answers(500, "{}"), Answers(200, Completion(100, 10))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 200);
+  EXPECT_EQ(result->get_header_value("cf-aig-model"), "model-b");
+  EXPECT_EQ(result->get_header_value("cf-aig-step"), "1");
+  EXPECT_EQ(result->get_header_value("signalbox-path"), "start/requests/dollars/a/b/end");
+  EXPECT_EQ(Wait().cost_nanos(), 60'000);
+}
+
+TEST_F(RequestFlowTest, UnauthorizedFallsBackAtOnce) {
+  Provider({Answers(401, "{}"), Answers(200, Completion(1, 1))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->get_header_value("cf-aig-model"), "model-b");
+  EXPECT_EQ(Wait().attempts_size(), 2);
+}
+
+TEST_F(RequestFlowTest, TheClientsOwnErrorIsRelayedUnchanged) {
+  Provider({Answers(400, R"({"error":{"message":"bad tool"}})")});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 400);
+  EXPECT_EQ(result->body, R"({"error":{"message":"bad tool"}})");
+  const v1::SpendRecord record = Wait();
+  EXPECT_EQ(record.attempts_size(), 1);
+  EXPECT_EQ(record.cost_nanos(), 0);
+  EXPECT_EQ(record.error_code(), "provider_rejected");
+}
+
+TEST_F(RequestFlowTest, EveryModelFailedIs502WithTheLastReason) {
+  Provider({});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 502);
+  EXPECT_EQ(CodeOf(result), "model_failed");
+  EXPECT_THAT(result->body, HasSubstr("the provider answered 500"));
+  EXPECT_EQ(Wait().outcome(), v1::ERROR);
+}
+
+TEST_F(RequestFlowTest, UnknownOutcomeIsChargedItsBoundAndTheHoldExtended) {
+  const ProviderStep cut = [](HttpExchange& exchange) -> asio::awaitable<void> {
+    HttpHeaders none;
+    if (co_await exchange.BeginStream(200, "application/json", std::move(none))) {
+      co_await exchange.WriteChunk("{\"half\":");
+      exchange.AbortStream();
+    }
+  };
+  Provider({cut, Answers(200, Completion(100, 10))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 200);
+  const v1::SpendRecord record = Wait();
+  ASSERT_EQ(record.attempts_size(), 2);
+  EXPECT_TRUE(record.attempts(0).estimated());
+  EXPECT_EQ(record.attempts(0).cost_nanos(), record.attempts(0).bound_nanos());
+  EXPECT_TRUE(record.estimated());
+  ASSERT_THAT(quota_.extends, SizeIs(1));
+  EXPECT_EQ(quota_.extends[0].required_nanos(), 2 * record.attempts(0).bound_nanos());
+  EXPECT_EQ(quota_.settles.at(0).cost_nanos(), record.attempts(0).bound_nanos() + 120'000);
+}
+
+TEST_F(RequestFlowTest, NoFurtherAttemptWhenTheHoldCannotBeExtended) {
+  quota_.extend_fits = false;
+  const ProviderStep reset = [](HttpExchange& exchange) -> asio::awaitable<void> {
+    HttpHeaders none;
+    if (co_await exchange.BeginStream(200, "application/json", std::move(none))) exchange.AbortStream();
+  };
+  Provider({reset, Answers(200, Completion(1, 1))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 429);
+  EXPECT_EQ(CodeOf(result), "limit_exceeded");
+  EXPECT_EQ(Wait().attempts_size(), 1);
+}
+
+TEST_F(RequestFlowTest, StreamIsRelayedWithoutTheUsageNobodyAskedFor) {
+  Provider({Streams({Delta("he"), Delta("llo"), kUsageEvent, kDone}, false)});
+  const httplib::Result result = Post(true);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 200);
+  EXPECT_EQ(result->body, absl::StrCat(Delta("he"), Delta("llo"), kDone));
+  EXPECT_EQ(result->get_header_value("content-type"), "text/event-stream");
+  const v1::SpendRecord record = Wait();
+  EXPECT_EQ(record.outcome(), v1::SUCCESS);
+  EXPECT_EQ(record.cost_nanos(), 120'000);
+  EXPECT_FALSE(record.estimated());
+  EXPECT_EQ(nlohmann::json::parse(provider_bodies_.at(0))["stream_options"]["include_usage"], true);
+}
+
+TEST_F(RequestFlowTest, CutStreamEndsInAnErrorEventAndIsEstimated) {
+  Provider({Streams({Delta("hello")}, true)});
+  const httplib::Result result = Post(true);
+  ASSERT_TRUE(result);
+  EXPECT_THAT(result->body, HasSubstr("stream_cut"));
+  EXPECT_FALSE(absl::StrContains(result->body, "[DONE]"));
+  const v1::SpendRecord record = Wait();
+  EXPECT_EQ(record.outcome(), v1::ERROR);
+  EXPECT_TRUE(record.estimated());
+  EXPECT_GT(record.cost_nanos(), 0);
+  EXPECT_LE(record.cost_nanos(), record.attempts(0).bound_nanos());
+}
+
+TEST_F(RequestFlowTest, StreamThatBreaksBeforeItsFirstEventFallsBackUnseen) {
+  Provider({Streams({}, true), Streams({}, true), Streams({Delta("b"), kUsageEvent, kDone}, false)});
+  const httplib::Result result = Post(true);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 200);
+  EXPECT_EQ(result->get_header_value("cf-aig-model"), "model-b");
+  EXPECT_EQ(result->body, absl::StrCat(Delta("b"), kDone));
+  EXPECT_EQ(Wait().attempts_size(), 3);
+}
+
+TEST_F(RequestFlowTest, ClientLeavingMidStreamCancelsTheProviderAndSettles) {
+  std::promise<void> provider_saw_it;
+  Provider({[&](HttpExchange& exchange) -> asio::awaitable<void> {
+    asio::steady_timer forever(io_, asio::steady_timer::time_point::max());
+    exchange.OnClientGone([&] {
+      provider_saw_it.set_value();
+      forever.cancel();
+    });
+    HttpHeaders none;
+    co_await exchange.BeginStream(200, "text/event-stream", std::move(none));
+    co_await exchange.WriteChunk(Delta("hello"));
+    boost::system::error_code error;
+    co_await forever.async_wait(asio::redirect_error(asio::use_awaitable, error));
+  }});
+  httplib::Client client = Client();
+  httplib::Request request;
+  request.method = "POST";
+  request.path = "/v1/chat/completions";
+  request.headers = Headers();
+  request.set_header("content-type", "application/json");
+  request.body = Body(true);
+  request.content_receiver = [](const char*, size_t, uint64_t, uint64_t) { return false; };  // closes
+  client.send(request);
+  provider_saw_it.get_future().wait();
+  const v1::SpendRecord record = Wait();
+  EXPECT_EQ(record.outcome(), v1::CANCELLED);
+  EXPECT_TRUE(record.estimated());
+  EXPECT_GT(record.cost_nanos(), 0);
+  EXPECT_LT(record.cost_nanos(), record.attempts(0).bound_nanos());
+  EXPECT_THAT(quota_.settles, SizeIs(1));
+}
+
+TEST_F(RequestFlowTest, ClientLeavingBeforeTheFirstTokenCancelsTheProviderAndSettles) {
+  std::promise<void> provider_called;
+  std::promise<void> provider_saw_it;
+  Provider({[&](HttpExchange& exchange) -> asio::awaitable<void> {
+    asio::steady_timer forever(io_, asio::steady_timer::time_point::max());
+    exchange.OnClientGone([&] {
+      provider_saw_it.set_value();
+      forever.cancel();
+    });
+    provider_called.set_value();
+    boost::system::error_code error;
+    co_await forever.async_wait(asio::redirect_error(asio::use_awaitable, error));
+  }});
+  httplib::Client client = Client();
+  std::thread caller([&] { client.Post("/v1/chat/completions", Headers(), Body(false), "application/json"); });
+  provider_called.get_future().wait();
+  client.stop();
+  provider_saw_it.get_future().wait();
+  caller.join();
+  const v1::SpendRecord record = Wait();
+  EXPECT_EQ(record.outcome(), v1::CANCELLED);
+  EXPECT_EQ(record.attempts_size(), 1);
+  EXPECT_THAT(quota_.settles, SizeIs(1));
+}
+
+TEST_F(RequestFlowTest, BadRequestsAreRefusedByName) {
+  struct Case {
+    std::string body;
+    httplib::Headers headers;
+    int status;
+    std::string code;
+  };
+  const Case cases[] = {
+      {"{", Headers(), 400, "invalid_json"},
+      {R"({"model":"dynamic/my-saas","max_tokens":5,"max\u005ftokens":6,"messages":[]})", Headers(), 400,
+       "duplicate_key"},
+      {R"({"model":"dynamic/nothing","messages":[]})", Headers(), 404, "route_not_found"},
+      {R"({"model":"gpt-4o","messages":[]})", Headers(), 404, "route_not_found"},
+      {Body(false), {{"authorization", "Bearer wrong"}}, 401, "invalid_key"},
+      {Body(false), {}, 401, "missing_key"},
+      {Body(false), {{"authorization", absl::StrCat("Bearer ", kKey)}}, 400, "missing_identifier"},
+      {Body(false),
+       {{"authorization", absl::StrCat("Bearer ", kKey)}, {"cf-aig-metadata", "{"}},
+       400,
+       "invalid_metadata"},
+  };
+  for (const Case& c : cases) {
+    const httplib::Result result = Client().Post("/v1/chat/completions", c.headers, c.body, "application/json");
+    ASSERT_TRUE(result) << c.code;
+    EXPECT_EQ(result->status, c.status) << c.code;
+    EXPECT_EQ(CodeOf(result), c.code) << result->body;
+  }
+  EXPECT_THAT(quota_.acquires, SizeIs(0));
+}
+
+TEST_F(RequestFlowTest, ModelsListsTheRoutes) {
+  const httplib::Result result = Client().Get("/v1/models", Headers());
+  ASSERT_TRUE(result);
+  EXPECT_EQ(nlohmann::json::parse(result->body)["data"][0]["id"], "dynamic/my-saas");
+}
+
+TEST_F(RequestFlowTest, FullSpoolRefusesBeforeAnythingIsSpent) {
+  reporter_.can_accept = false;
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 503);
+  EXPECT_EQ(CodeOf(result), "spool_full");
+}
+
+}  // namespace
+}  // namespace signalbox
