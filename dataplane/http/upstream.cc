@@ -17,11 +17,11 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
 #include "common/limits.h"
 #include "dataplane/http/chunked_body.h"
+#include "dataplane/http/connection_pool.h"
 #include "dataplane/http/request_head.h"
 #include "dataplane/http/stream.h"
 
@@ -34,99 +34,10 @@ using asio::ip::tcp;
 
 constexpr size_t kReadBytes = 16 << 10;
 constexpr size_t kBodyJoinedBytesMax = 16 << 10;  // a body up to here shares the head's buffer
-constexpr int kReapMs = 1'000;
 
 int64_t NowUs() { return Clock::System().MonotonicMicros(); }
 
 absl::string_view Abseil(std::string_view text) { return {text.data(), text.size()}; }
-
-struct SslSessionFree {
-  void operator()(SSL_SESSION* session) const { SSL_SESSION_free(session); }
-};
-using SslSession = std::unique_ptr<SSL_SESSION, SslSessionFree>;
-
-// One connection to a provider. `reused`: it served a call before, so the peer may have closed it meanwhile.
-struct Connection {
-  Connection(tcp::socket socket, asio::ssl::context* tls) : stream(std::move(socket), tls) {}
-  Stream stream;
-  bool reused = false;
-  int64_t idle_since_us = 0;
-};
-
-// Idle connections by place. Shared with the calls, which may outlive the pool.
-class Pool : public std::enable_shared_from_this<Pool> {
- public:
-  Pool(asio::io_context& io, asio::ssl::context& tls) : io_(io), tls_(tls), reaper_(io) {}
-
-  asio::io_context& io() { return io_; }
-  asio::ssl::context& tls() { return tls_; }
-
-  // The one used last, which is the least likely to be closed; null when there is none that is open.
-  std::unique_ptr<Connection> Take(const std::string& place) {
-    const auto found = idle_.find(place);
-    if (found == idle_.end()) return nullptr;
-    while (!found->second.empty()) {
-      std::unique_ptr<Connection> connection = std::move(found->second.back());
-      found->second.pop_back();
-      if (connection->stream.Quiet()) return connection;
-    }
-    return nullptr;
-  }
-
-  void Put(const std::string& place, std::unique_ptr<Connection> connection) {
-    if (closed_) return;
-    if (SSL* ssl = connection->stream.ssl(); ssl != nullptr && !connection->reused) {
-      // A copy: OpenSSL spoils a connection's own session when that ends without close_notify.
-      SSL_SESSION* session = SSL_get0_session(ssl);
-      if (session != nullptr && SSL_SESSION_is_resumable(session)) {
-        tls_sessions_[place].reset(SSL_SESSION_dup(session));
-      }
-    }
-    connection->reused = true;
-    connection->idle_since_us = NowUs();
-    auto& idle = idle_[place];
-    if (idle.size() >= kUpstreamIdlePerHostMax) idle.erase(idle.begin());
-    idle.push_back(std::move(connection));
-    if (!reaping_) ScheduleReap();
-  }
-
-  SSL_SESSION* TlsSession(const std::string& place) {
-    const auto found = tls_sessions_.find(place);
-    return found == tls_sessions_.end() ? nullptr : found->second.get();
-  }
-
-  void Close() {
-    closed_ = true;
-    idle_.clear();
-    reaper_.cancel();
-  }
-
- private:
-  void ScheduleReap() {
-    reaping_ = true;
-    reaper_.expires_after(std::chrono::milliseconds(kReapMs));
-    reaper_.async_wait([self = shared_from_this()](const error_code&) { self->Reap(); });
-  }
-
-  void Reap() {
-    reaping_ = false;
-    const int64_t oldest_us = NowUs() - int64_t{kUpstreamIdleTimeoutMs} * 1000;
-    size_t left = 0;
-    for (auto& [place, idle] : idle_) {
-      std::erase_if(idle, [&](const auto& connection) { return connection->idle_since_us < oldest_us; });
-      left += idle.size();
-    }
-    if (left > 0 && !closed_) ScheduleReap();
-  }
-
-  asio::io_context& io_;
-  asio::ssl::context& tls_;
-  asio::steady_timer reaper_;
-  bool reaping_ = false;
-  bool closed_ = false;
-  absl::flat_hash_map<std::string, std::vector<std::unique_ptr<Connection>>> idle_;
-  absl::flat_hash_map<std::string, SslSession> tls_sessions_;
-};
 
 // How the end of a response's body is found.
 enum class Framing { kNone, kLength, kChunked, kUntilClose };
@@ -134,7 +45,7 @@ enum class Framing { kNone, kLength, kChunked, kUntilClose };
 // The state of one call; shared by the caller's handle and the coroutine at work, so that either may go first.
 class Call : public std::enable_shared_from_this<Call> {
  public:
-  Call(std::shared_ptr<Pool> pool, UpstreamEndpoint endpoint)
+  Call(std::shared_ptr<ConnectionPool> pool, UpstreamEndpoint endpoint)
       : pool_(std::move(pool)), endpoint_(std::move(endpoint)), timer_(pool_->io()), wake_(pool_->io()) {
     const bool default_port = endpoint_.port == (endpoint_.tls ? "443" : "80");
     const bool v6 = endpoint_.host.find(':') != std::string::npos;
@@ -254,12 +165,12 @@ class Call : public std::enable_shared_from_this<Call> {
     Fail(absl::DeadlineExceededError(absl::StrCat("provider ", authority_, ": no answer in time")));
   }
 
-  const std::shared_ptr<Pool> pool_;
+  const std::shared_ptr<ConnectionPool> pool_;
   const UpstreamEndpoint endpoint_;
   std::string authority_;  // as in the Host header
   std::string place_;      // the pool's key
 
-  std::unique_ptr<Connection> connection_;
+  std::unique_ptr<UpstreamConnection> connection_;
   std::shared_ptr<Dial> dial_;  // while connecting
   asio::steady_timer timer_;
   asio::steady_timer wake_;  // never expires; cancelled to wake Resolve
@@ -335,7 +246,8 @@ awaitable<absl::Status> Call::Connect() {
     share.cancel();
     if (!failure_.ok()) co_return failure_;
     if (!error && !dial->given_up) {
-      connection_ = std::make_unique<Connection>(std::move(dial->socket), endpoint_.tls ? &pool_->tls() : nullptr);
+      connection_ =
+          std::make_unique<UpstreamConnection>(std::move(dial->socket), endpoint_.tls ? &pool_->tls() : nullptr);
       if (endpoint_.tls) co_return co_await ConnectTls();
       co_return absl::OkStatus();
     }
@@ -620,100 +532,20 @@ class PooledCall final : public UpstreamCall {
 
 class KeepAlivePool final : public UpstreamPool {
  public:
-  KeepAlivePool(asio::io_context& io, asio::ssl::context& tls) : pool_(std::make_shared<Pool>(io, tls)) {}
+  KeepAlivePool(asio::io_context& io, asio::ssl::context& tls) : pool_(std::make_shared<ConnectionPool>(io, tls)) {}
   ~KeepAlivePool() override { pool_->Close(); }
   std::unique_ptr<UpstreamCall> NewCall(const UpstreamEndpoint& endpoint) override {
     return std::make_unique<PooledCall>(std::make_shared<Call>(pool_, endpoint));
   }
 
  private:
-  const std::shared_ptr<Pool> pool_;
+  const std::shared_ptr<ConnectionPool> pool_;
 };
-
-absl::Status BadUrl(std::string_view url, std::string_view why) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("base URL \"", Abseil(url), "\" ", Abseil(why), "; write http(s)://host[:port][/path]"));
-}
 
 }  // namespace
 
-absl::StatusOr<UpstreamEndpoint> ParseEndpoint(std::string_view base_url) {
-  UpstreamEndpoint endpoint;
-  std::string_view rest = base_url;
-  if (EqualsIgnoreCase(rest.substr(0, 8), "https://")) {
-    rest.remove_prefix(8);
-  } else if (EqualsIgnoreCase(rest.substr(0, 7), "http://")) {
-    endpoint.tls = false;
-    rest.remove_prefix(7);
-  } else {
-    return BadUrl(base_url, "does not begin with http:// or https://");
-  }
-  endpoint.port = endpoint.tls ? "443" : "80";
-  const size_t slash = rest.find('/');
-  std::string_view authority = rest.substr(0, slash);
-  std::string_view path = slash == std::string_view::npos ? std::string_view() : rest.substr(slash);
-  while (!path.empty() && path.back() == '/') path.remove_suffix(1);
-  if (!std::all_of(path.begin(), path.end(), [](char c) {
-        return static_cast<unsigned char>(c) > 0x20 && static_cast<unsigned char>(c) < 0x7f && c != '?' && c != '#';
-      })) {
-    return BadUrl(base_url, "has a query, a fragment or a character that is not allowed in its path");
-  }
-  endpoint.path_prefix = std::string(path);
-
-  std::string_view port;
-  if (!authority.empty() && authority.front() == '[') {
-    const size_t end = authority.find(']');
-    if (end == std::string_view::npos) return BadUrl(base_url, "has no ] after its IPv6 address");
-    endpoint.host = std::string(authority.substr(1, end - 1));
-    error_code error;
-    asio::ip::make_address_v6(endpoint.host, error);
-    if (error) return BadUrl(base_url, "has no IPv6 address between [ and ]");
-    port = authority.substr(end + 1);
-  } else {
-    const size_t colon = authority.find(':');
-    endpoint.host = std::string(authority.substr(0, colon));
-    port = colon == std::string_view::npos ? std::string_view() : authority.substr(colon);
-    const bool host_ok = !endpoint.host.empty() && std::all_of(endpoint.host.begin(), endpoint.host.end(), [](char c) {
-      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' ||
-             c == '_';
-    });
-    if (!host_ok) return BadUrl(base_url, "has no valid host name");
-  }
-  if (!port.empty()) {
-    if (port.front() != ':') return BadUrl(base_url, "has no valid port");
-    port.remove_prefix(1);
-    const bool digits = !port.empty() && port.size() <= 5 &&
-                        std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
-    int value = 0;
-    if (digits) {
-      for (const char c : port) value = value * 10 + (c - '0');
-    }
-    if (value < 1 || value > 65'535) return BadUrl(base_url, "has no valid port");
-    endpoint.port = std::to_string(value);
-  }
-  for (char& c : endpoint.host) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return endpoint;
-}
-
 std::unique_ptr<UpstreamPool> NewUpstreamPool(asio::io_context& io, asio::ssl::context& tls) {
   return std::make_unique<KeepAlivePool>(io, tls);
-}
-
-absl::StatusOr<asio::ssl::context> NewUpstreamTlsContext(const std::string& ca_file) {
-  error_code error;
-  asio::ssl::context context(asio::ssl::context::tls_client);
-  if (SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION) != 1) {
-    return absl::InternalError("OpenSSL does not know TLS 1.2");
-  }
-  context.set_verify_mode(asio::ssl::verify_peer, error);
-  if (ca_file.empty()) {
-    context.set_default_verify_paths(error);
-    if (error) return absl::UnavailableError(absl::StrCat("the system's certificate store: ", error.message()));
-  } else {
-    context.load_verify_file(ca_file, error);
-    if (error) return absl::InvalidArgumentError(absl::StrCat("CA file ", ca_file, ": ", error.message()));
-  }
-  return context;
 }
 
 }  // namespace signalbox

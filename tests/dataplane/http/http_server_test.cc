@@ -638,6 +638,20 @@ TEST_F(HttpServerTest, CloseAllEndsWhatDrainDidNot) {
   EXPECT_EQ(busy.ReadToEnd(), "");
 }
 
+TEST_F(HttpServerTest, LoopThatStopsWithExchangesInFlightLeavesNothingBehind) {
+  StartServer();
+  RawSocket hanging = RawSocket::To(address_);
+  hanging.Send("GET /hang HTTP/1.1\r\nHost: x\r\n\r\n");
+  Expect("hanging");
+  RawSocket streaming = RawSocket::To(address_);
+  streaming.Send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+  streaming.ReadUntil("\r\n\r\n");
+  RawSocket partial = RawSocket::To(address_);
+  partial.Send("GET /stream HTTP/1.1\r\n");
+  io_.stop();  // the rest is for the sanitizers to see
+  thread_.join();
+}
+
 TEST_F(HttpServerTest, TakenAddressIsUnavailableAndNamed) {
   options_.reuse_port = true;
   StartServer();

@@ -1,0 +1,111 @@
+// Idle connections to providers, by place. An idle connection is open, quiet and between two messages. One thread; the
+// calls share it, for they may outlive the UpstreamPool.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/clock.h"
+#include "common/limits.h"
+#include "dataplane/http/stream.h"
+
+namespace signalbox {
+
+struct SslSessionFree {
+  void operator()(SSL_SESSION* session) const { SSL_SESSION_free(session); }
+};
+using SslSession = std::unique_ptr<SSL_SESSION, SslSessionFree>;
+
+// One connection to a provider. `reused`: it served a call before, so the peer may have closed it meanwhile.
+struct UpstreamConnection {
+  UpstreamConnection(asio::ip::tcp::socket socket, asio::ssl::context* tls) : stream(std::move(socket), tls) {}
+  Stream stream;
+  bool reused = false;
+  int64_t idle_since_us = 0;
+};
+
+class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
+ public:
+  ConnectionPool(asio::io_context& io, asio::ssl::context& tls) : io_(io), tls_(tls), reaper_(io) {}
+
+  asio::io_context& io() { return io_; }
+  asio::ssl::context& tls() { return tls_; }
+
+  // The one used last, which is the least likely to be closed; null when there is none that is open.
+  std::unique_ptr<UpstreamConnection> Take(const std::string& place) {
+    const auto found = idle_.find(place);
+    if (found == idle_.end()) return nullptr;
+    while (!found->second.empty()) {
+      std::unique_ptr<UpstreamConnection> connection = std::move(found->second.back());
+      found->second.pop_back();
+      if (connection->stream.Quiet()) return connection;
+    }
+    return nullptr;
+  }
+
+  void Put(const std::string& place, std::unique_ptr<UpstreamConnection> connection) {
+    if (closed_) return;
+    if (SSL* ssl = connection->stream.ssl(); ssl != nullptr && !connection->reused) {
+      // A copy: OpenSSL spoils a connection's own session when that ends without close_notify.
+      SSL_SESSION* session = SSL_get0_session(ssl);
+      if (session != nullptr && SSL_SESSION_is_resumable(session)) {
+        tls_sessions_[place].reset(SSL_SESSION_dup(session));
+      }
+    }
+    connection->reused = true;
+    connection->idle_since_us = Clock::System().MonotonicMicros();
+    auto& idle = idle_[place];
+    if (idle.size() >= kUpstreamIdlePerHostMax) idle.erase(idle.begin());
+    idle.push_back(std::move(connection));
+    if (!reaping_) ScheduleReap();
+  }
+
+  SSL_SESSION* TlsSession(const std::string& place) {
+    const auto found = tls_sessions_.find(place);
+    return found == tls_sessions_.end() ? nullptr : found->second.get();
+  }
+
+  void Close() {
+    closed_ = true;
+    idle_.clear();
+    reaper_.cancel();
+  }
+
+ private:
+  static constexpr int kReapMs = 1'000;
+
+  void ScheduleReap() {
+    reaping_ = true;
+    reaper_.expires_after(std::chrono::milliseconds(kReapMs));
+    reaper_.async_wait([self = shared_from_this()](const error_code&) { self->Reap(); });
+  }
+
+  void Reap() {
+    reaping_ = false;
+    const int64_t oldest_us = Clock::System().MonotonicMicros() - int64_t{kUpstreamIdleTimeoutMs} * 1000;
+    size_t left = 0;
+    for (auto& [place, idle] : idle_) {
+      std::erase_if(idle, [&](const auto& connection) { return connection->idle_since_us < oldest_us; });
+      left += idle.size();
+    }
+    if (left > 0 && !closed_) ScheduleReap();
+  }
+
+  asio::io_context& io_;
+  asio::ssl::context& tls_;
+  asio::steady_timer reaper_;
+  bool reaping_ = false;
+  bool closed_ = false;
+  absl::flat_hash_map<std::string, std::vector<std::unique_ptr<UpstreamConnection>>> idle_;
+  absl::flat_hash_map<std::string, SslSession> tls_sessions_;
+};
+
+}  // namespace signalbox
