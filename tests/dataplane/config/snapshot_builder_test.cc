@@ -1,0 +1,198 @@
+#include "dataplane/config/snapshot_builder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/faults.h"
+#include "common/limits.h"
+#include "tests/controlplane/publish/snapshot_samples.h"
+
+namespace signalbox {
+namespace {
+
+using ::testing::HasSubstr;
+
+SnapshotOffer OfferOf(const SampleSnapshot& sample) {
+  SnapshotOffer offer;
+  offer.id = sample.snapshot.id;
+  offer.schema = sample.snapshot.schema;
+  offer.manifest = sample.snapshot.manifest;
+  offer.blobs.insert(sample.blobs.begin(), sample.blobs.end());
+  return offer;
+}
+
+// The one fault of an offer that must be refused.
+v1::Fault FaultOf(const SnapshotOffer& offer, const BuiltSnapshot* live = nullptr, int max_schema = kSchema) {
+  const auto built = BuildSnapshot(offer, live, max_schema);
+  EXPECT_EQ(built.status().code(), absl::StatusCode::kInvalidArgument);
+  const std::vector<v1::Fault> faults = FaultsOf(built.status());
+  EXPECT_EQ(faults.size(), 1u) << FormatFaults(faults);
+  return faults.empty() ? v1::Fault() : faults[0];
+}
+
+TEST(SnapshotBuilder, RoutesProvidersAndKeysAreWhereRequestsLookForThem) {
+  const auto built = BuildSnapshot(OfferOf(VersionOfRoute(7, 3)), nullptr, kSchema);
+  ASSERT_TRUE(built.ok()) << built.status();
+  const ActiveSnapshot& active = *(*built)->active;
+  EXPECT_EQ(active.id.sequence(), 7);
+  EXPECT_EQ(active.gateways.at("default").routes.at("my-saas")->version(), 3);
+  EXPECT_EQ(active.gateways.at("default").providers.at("openai")->secret(), "sk-very-secret");
+  EXPECT_EQ(active.keys.at(Sha256Hex("k1"))->id(), "k1");
+}
+
+TEST(SnapshotBuilder, PartsThatDidNotChangeAreTheSameObjectsAndNeedNotBeSent) {
+  const auto live = BuildSnapshot(OfferOf(VersionOfRoute(1, 1)), nullptr, kSchema);
+  ASSERT_TRUE(live.ok());
+  SnapshotOffer offer = OfferOf(VersionOfRoute(2, 2));
+  for (const auto& [sha256, part] : (*live)->parts) offer.blobs.erase(sha256);
+  ASSERT_EQ(offer.blobs.size(), 1u);
+  const auto built = BuildSnapshot(offer, live->get(), kSchema);
+  ASSERT_TRUE(built.ok()) << built.status();
+  EXPECT_EQ((*built)->active->gateways.at("default").providers.at("openai"),
+            (*live)->active->gateways.at("default").providers.at("openai"));
+  EXPECT_EQ(FaultOf(offer).code(), "blob_missing");
+}
+
+TEST(SnapshotBuilder, ANewerSchemaIsRefusedBeforeAnythingElse) {
+  SnapshotOffer offer = OfferOf(VersionOfRoute(1, 1));
+  offer.id.set_sha256("not even right");
+  const v1::Fault fault = FaultOf(offer, nullptr, 0);
+  EXPECT_EQ(fault.code(), "schema_too_new");
+  EXPECT_EQ(fault.message(), "needs schema 1, proxy understands 0; upgrade the proxy");
+}
+
+TEST(SnapshotBuilder, ContentThatIsNotWhatItsHashesSayIsRefused) {
+  SnapshotOffer offer = OfferOf(VersionOfRoute(1, 1));
+  offer.blobs.begin()->second += "x";
+  EXPECT_EQ(FaultOf(offer).code(), "blob_corrupt");
+  offer = OfferOf(VersionOfRoute(1, 1));
+  offer.id.set_sha256(std::string(64, '0'));
+  EXPECT_EQ(FaultOf(offer).code(), "bad_manifest");
+  offer = OfferOf(VersionOfRoute(1, 1));
+  std::swap(offer.manifest[0], offer.manifest[1]);
+  offer.id.set_sha256(ManifestSha256(offer.manifest));
+  EXPECT_THAT(FaultOf(offer).message(), HasSubstr("not ordered by name"));
+}
+
+TEST(SnapshotBuilder, ABlobUnderAnothersNameIsRefused) {
+  SnapshotOffer offer = OfferOf(MakeSnapshot(1, {SampleProvider()}));
+  offer.manifest[0].set_name("gateways/default/providers/anthropic");
+  offer.id.set_sha256(ManifestSha256(offer.manifest));
+  const v1::Fault fault = FaultOf(offer);
+  EXPECT_EQ(fault.code(), "bad_resource");
+  EXPECT_EQ(fault.path(), "gateways/default/providers/anthropic");
+}
+
+TEST(SnapshotBuilder, ARouteThatCannotBeWalkedIsRefusedByName) {
+  v1::Resource route = SampleRoute("my-saas", 2);
+  route.mutable_route()->mutable_elements(1)->mutable_model()->set_on_success(99);
+  const v1::Fault fault = FaultOf(OfferOf(MakeSnapshot(1, {SampleProvider(), route})));
+  EXPECT_EQ(fault.code(), "bad_route");
+  EXPECT_EQ(fault.path(), "gateways/default/routes/id-my-saas");
+  EXPECT_THAT(fault.message(), HasSubstr("\"mini\""));
+}
+
+TEST(SnapshotBuilder, ARouteWhoseProviderIsMissingIsRefused) {
+  const v1::Fault fault = FaultOf(OfferOf(MakeSnapshot(1, {SampleRoute("my-saas", 4)})));
+  EXPECT_EQ(fault.code(), "unknown_provider");
+  EXPECT_EQ(fault.message(), "route \"my-saas\" v4: element \"mini\": provider \"openai\" is not in the snapshot");
+}
+
+TEST(SnapshotBuilder, ImplausibleProvidersAndKeysAreRefused) {
+  for (const std::string url :
+       {"", "api.openai.com", "ftp://x", "https://", "https:///v1", "https://a b/", "http://:80"}) {
+    v1::Resource provider = SampleProvider();
+    provider.mutable_provider()->set_base_url(url);
+    EXPECT_EQ(FaultOf(OfferOf(MakeSnapshot(1, {provider}))).code(), "bad_provider") << url;
+  }
+  v1::Resource provider = SampleProvider();
+  provider.mutable_provider()->set_kind("telepathy");
+  EXPECT_THAT(FaultOf(OfferOf(MakeSnapshot(1, {provider}))).message(), HasSubstr("unknown kind \"telepathy\""));
+  provider = SampleProvider();
+  (*provider.mutable_provider()->mutable_headers())["x-team"] = "a\r\nhost: evil";
+  EXPECT_THAT(FaultOf(OfferOf(MakeSnapshot(1, {provider}))).message(), HasSubstr("header \"x-team\""));
+  v1::Resource key = SampleKey("k1");
+  key.mutable_key()->set_sha256("short");
+  EXPECT_EQ(FaultOf(OfferOf(MakeSnapshot(1, {key}))).code(), "bad_key");
+  key = SampleKey("k1");
+  key.mutable_key()->set_pinned_metadata_json("[1]");
+  EXPECT_EQ(FaultOf(OfferOf(MakeSnapshot(1, {key}))).code(), "bad_key");
+}
+
+TEST(SnapshotBuilder, TwoRoutesOfOneNameAreRefused) {
+  v1::Resource other = SampleRoute("my-saas", 1);
+  other.mutable_route()->set_route_id("id-other");
+  const v1::Fault fault = FaultOf(OfferOf(MakeSnapshot(1, {SampleProvider(), SampleRoute("my-saas", 1), other})));
+  EXPECT_EQ(fault.code(), "duplicate_name");
+}
+
+TEST(SnapshotBuilder, EveryFaultIsNamedAtOnce) {
+  v1::Resource provider = SampleProvider();
+  provider.mutable_provider()->set_base_url("nowhere");
+  v1::Resource key = SampleKey("k1");
+  key.mutable_key()->set_sha256("");
+  const auto built = BuildSnapshot(OfferOf(MakeSnapshot(1, {provider, key})), nullptr, kSchema);
+  EXPECT_EQ(FaultsOf(built.status()).size(), 2u);
+}
+
+v1::Offer Chunk(uint64_t nonce, bool last) {
+  v1::Offer offer;
+  offer.set_nonce(nonce);
+  offer.set_last(last);
+  return offer;
+}
+
+void AddPiece(v1::Offer& offer, const std::string& sha256, const std::string& data, uint64_t size) {
+  v1::BlobChunk* piece = offer.add_blobs();
+  piece->set_sha256(sha256);
+  piece->set_data(data);
+  piece->set_size(size);
+}
+
+TEST(OfferAssembler, PiecesBecomeWholeBlobs) {
+  OfferAssembler assembler;
+  v1::Offer one = Chunk(4, false);
+  AddPiece(one, "a", "whole", 5);
+  AddPiece(one, "b", "in ", 9);
+  v1::Offer two = Chunk(4, true);
+  AddPiece(two, "b", "pieces", 9);
+  AddPiece(two, "c", "", 0);
+  EXPECT_FALSE(*assembler.Add(one));
+  EXPECT_TRUE(*assembler.Add(two));
+  EXPECT_EQ(assembler.nonce(), 4u);
+  const SnapshotOffer offer = assembler.Take();
+  EXPECT_EQ(offer.blobs.at("a"), "whole");
+  EXPECT_EQ(offer.blobs.at("b"), "in pieces");
+  EXPECT_EQ(offer.blobs.at("c"), "");
+}
+
+TEST(OfferAssembler, ChunksThatDoNotFitTogetherAreRefused) {
+  const auto refuses = [](const std::vector<v1::Offer>& chunks, const std::string& text) {
+    OfferAssembler assembler;
+    absl::Status status;
+    for (const v1::Offer& chunk : chunks) status.Update(assembler.Add(chunk).status());
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()), HasSubstr(text));
+  };
+  refuses({Chunk(1, false), Chunk(2, true)}, "broken off by a chunk of offer 2");
+  v1::Offer half = Chunk(1, true);
+  AddPiece(half, "a", "ha", 4);
+  refuses({half}, "ends within a blob");
+  v1::Offer other = Chunk(1, true);
+  AddPiece(other, "a", "ha", 4);
+  AddPiece(other, "b", "x", 1);
+  refuses({other}, "another blob begins");
+  v1::Offer longer = Chunk(1, true);
+  AddPiece(longer, "a", "too long", 4);
+  refuses({longer}, "longer than it said");
+  v1::Offer twice = Chunk(1, true);
+  AddPiece(twice, "a", "x", 1);
+  AddPiece(twice, "a", "x", 1);
+  refuses({twice}, "comes twice");
+  v1::Offer huge = Chunk(1, true);
+  AddPiece(huge, "a", "x", kBlobBytesMax + 1);
+  refuses({huge}, "more than");
+}
+
+}  // namespace
+}  // namespace signalbox
