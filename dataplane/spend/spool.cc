@@ -84,15 +84,14 @@ absl::Status Spool::Load(const std::function<void(const v1::SpendRecord&)>& on_p
   RETURN_IF_ERROR(options_.files->MakeDirectory(options_.directory));
   ASSIGN_OR_RETURN(lock_, options_.files->Lock(absl::StrCat(options_.directory, "/lock")));
   ASSIGN_OR_RETURN(const std::vector<std::string> names, options_.files->List(options_.directory));
-  const Position acked = LoadAcked();
+  ASSIGN_OR_RETURN(acked_, LoadAcked());
   // Numbers are never used twice, so what the ack file says of a lost segment never covers a new one.
-  last_number_ = acked.segment;
+  last_number_ = acked_.segment;
   std::vector<uint64_t> numbers;
   for (const std::string& name : names) {
     if (const std::optional<uint64_t> number = SegmentNumber(name)) numbers.push_back(*number);
   }
   std::sort(numbers.begin(), numbers.end());
-  acked_ = acked;
   for (const uint64_t number : numbers) {
     last_number_ = std::max(last_number_, number);
     RETURN_IF_ERROR(LoadSegment(number, on_pending));
@@ -100,11 +99,14 @@ absl::Status Spool::Load(const std::function<void(const v1::SpendRecord&)>& on_p
   return absl::OkStatus();
 }
 
-// A file that is missing or damaged only means that records are read again.
-Spool::Position Spool::LoadAcked() const {
+// A file that is missing or damaged only means that records are read again. One that may be read next time must stop us
+// now: the numbers of the segments it covers would be used twice.
+absl::StatusOr<Spool::Position> Spool::LoadAcked() const {
   const absl::StatusOr<std::string> data = options_.files->Read(AckPath(), 0, 64);
-  const std::optional<std::string_view> payload = data.ok() ? Unframe(*data) : std::nullopt;
-  if (!payload || payload->size() != 16) return {};
+  if (absl::IsNotFound(data.status())) return Position{};
+  if (!data.ok()) return data.status();
+  const std::optional<std::string_view> payload = Unframe(*data);
+  if (!payload || payload->size() != 16) return Position{};
   Position position;
   position.segment = GetUint32(*payload) | uint64_t{GetUint32(payload->substr(4))} << 32;
   position.offset = GetUint32(payload->substr(8)) | int64_t{GetUint32(payload->substr(12))} << 32;

@@ -82,7 +82,7 @@ class Spool {
   std::string Path(uint64_t segment) const;
   std::string AckPath() const;
   absl::Status Load(const std::function<void(const v1::SpendRecord&)>& on_pending);
-  Position LoadAcked() const;
+  absl::StatusOr<Position> LoadAcked() const;
   absl::Status LoadSegment(uint64_t number, const std::function<void(const v1::SpendRecord&)>& on_pending)
       SB_REQUIRES(mutex_);
   absl::Status Rotate() SB_REQUIRES(mutex_);
