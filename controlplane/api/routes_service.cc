@@ -73,10 +73,10 @@ grpc::Status RoutesService::CreateRoute(grpc::ServerContext* context, const v1::
   return Answer(
       *context, *deps_.authority, response, [&](const Caller& caller) -> absl::StatusOr<v1::CreateRouteResponse> {
         ASSIGN_OR_RETURN(const NewVersion version, VersionOf(*request, caller));
-        // The name is needed whatever else is wrong with the graph, but all faults are told first.
+        // A draft needs a name, whatever else is wrong with it; without one, what kept it from being read is told.
         ASSIGN_OR_RETURN(const CheckedRoute checked, deps_.store->routes().Check(request->gateway(), request->json()));
         const std::string& name = checked.spec.name();
-        if (!checked.compiles && !request->allow_draft()) {
+        if (!checked.compiles && (!request->allow_draft() || name.empty())) {
           return FaultsStatus(absl::StatusCode::kInvalidArgument, absl::StrCat("route \"", name, "\""), checked.faults);
         }
         RETURN_IF_ERROR(CheckName("name", name));
