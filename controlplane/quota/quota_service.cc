@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
+#include <future>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -145,6 +147,24 @@ class GrpcQuotaHost final : public QuotaHost {
     metrics.store_failures = counts.store_failures;
     metrics.clock_jumps = counts.clock_jumps;
     return metrics;
+  }
+
+  // Step by step on the engine's thread, which decides in between.
+  absl::Status BackupTo(const std::string& path) override {
+    std::function<absl::StatusOr<bool>()> step;
+    while (true) {
+      std::promise<absl::StatusOr<bool>> complete;
+      engine_->Read([&](absl::StatusOr<const QuotaCore*> core, int64_t) {
+        if (!core.ok()) return complete.set_value(core.status());
+        if (step) return complete.set_value(step());
+        auto started = engine_->store().StartBackup(path);
+        if (started.ok()) step = *std::move(started);
+        complete.set_value(started.ok() ? absl::StatusOr<bool>(false) : started.status());
+      });
+      const absl::StatusOr<bool> done = complete.get_future().get();
+      RETURN_IF_ERROR(done.status());
+      if (*done) return absl::OkStatus();
+    }
   }
 
   void Shutdown() override {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "signalbox/v1/quota_log.pb.h"
 
 namespace signalbox {
@@ -27,6 +28,11 @@ class QuotaStore {
   // first error of a callback ends it.
   virtual absl::Status Recover(const std::function<absl::Status(const v1::QuotaStatePart&)>& on_part,
                                const std::function<absl::Status(const v1::QuotaLogBatch&)>& on_batch) = 0;
+  // An online copy into the new file `path`, as a function to call on the engine's thread until it says true; batches
+  // may be appended between the calls. UNIMPLEMENTED by a store that has no file.
+  virtual absl::StatusOr<std::function<absl::StatusOr<bool>()>> StartBackup(const std::string& path) const {
+    return absl::UnimplementedError("this quota store has no file to copy");
+  }
   virtual int64_t log_bytes() const = 0;  // since the last compaction
   virtual std::string name() const = 0;
   virtual Durability durability() const = 0;

@@ -10,6 +10,8 @@
 namespace signalbox {
 namespace {
 
+constexpr int kBackupPages = 64;  // decisions wait for one step
+
 // Never edited: a change is another step.
 const std::vector<std::string>& Migrations() {
   static const auto* const steps = new std::vector<std::string>{
@@ -57,6 +59,12 @@ class SqliteQuotaStore : public QuotaStore {
                        const std::function<absl::Status(const v1::QuotaLogBatch&)>& on_batch) override {
     RETURN_IF_ERROR(ReadRows("SELECT part, digest, state FROM snapshot ORDER BY part", "snapshot part", on_part));
     return ReadRows("SELECT id, digest, batch FROM log ORDER BY id", "log row", on_batch);
+  }
+
+  absl::StatusOr<std::function<absl::StatusOr<bool>()>> StartBackup(const std::string& path) const override {
+    ASSIGN_OR_RETURN(SqliteBackup started, SqliteBackup::Start(*db_, path));
+    const auto backup = std::make_shared<SqliteBackup>(std::move(started));
+    return [backup] { return backup->Step(kBackupPages); };
   }
 
   int64_t log_bytes() const override { return log_bytes_; }
