@@ -1,0 +1,101 @@
+// A whole Signalbox for a test: simulated provider, control plane, quota service of its own, proxies; the real
+// binaries, on free ports and in a directory that goes with it. A process that is started again keeps its address and
+// its data. Calls that prepare (Start, routes, keys) end the process with a sentence when they fail: nothing after them
+// makes sense. Thread-safe are Chat, Ask and what only reads; starting and stopping is for one thread.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/testing/child_process.h"
+#include "tests/testing/http_call.h"
+
+namespace signalbox {
+
+class Stack {
+ public:
+  struct Options {
+    int proxies = 2;
+    std::vector<std::string> provider_flags;  // of the simulated provider
+  };
+  Stack() : Stack(Options{}) {}
+  explicit Stack(Options options);
+  ~Stack();
+  Stack(const Stack&) = delete;
+  Stack& operator=(const Stack&) = delete;
+
+  // ---- Processes ----
+  struct Member {
+    std::string name;
+    std::string program;
+    std::vector<std::string> flags;
+    std::vector<std::pair<std::string, std::string>> listens;  // flag, kind
+    std::vector<std::string> addresses;                        // as `listens`, once known
+    std::optional<ChildProcess> process;
+  };
+  Member& provider() { return provider_; }
+  Member& control_plane() { return control_plane_; }
+  Member& quota() { return quota_; }
+  Member& proxy(size_t index) { return proxies_[index]; }
+  // Another proxy, started with `flags` besides the usual; its index.
+  size_t AddProxy(const std::vector<std::string>& flags = {}, const std::string& token_file = "");
+  void StartMember(Member& member);
+  std::string proxy_address(size_t index) const { return proxies_[index].addresses[0]; }
+  std::string admin_address(size_t index) const { return proxies_[index].addresses[1]; }
+  // Until the proxy has a snapshot and the control plane's newest one.
+  void AwaitInSync(size_t index);
+
+  // ---- Operator ----
+  // The control plane's JSON API with the admin token; Api dies unless the answer is 2xx.
+  HttpAnswer Ask(const std::string& method, const std::string& path, const nlohmann::json& body = nullptr);
+  nlohmann::json Api(const std::string& method, const std::string& path, const nlohmann::json& body = nullptr);
+  CommandResult Ctl(const std::vector<std::string>& arguments);
+  void ApplyProvider(const std::string& name, const std::string& base_url, const std::string& secret);
+  std::string CreateKey(const nlohmann::json& fields = nlohmann::json::object(),
+                        const std::string& gateway = "default");
+  // Saves and deploys a route and waits until every proxy runs it; the version's number.
+  int64_t DeployRoute(const std::string& json);
+  // The ledger's records, newest first; all of them.
+  std::vector<nlohmann::json> Records();
+  // Waits until the ledger has `count` records.
+  std::vector<nlohmann::json> AwaitRecords(size_t count);
+
+  // ---- Application ----
+  struct ChatOptions {
+    size_t proxy = 0;
+    std::string route = "my-trillion-dollar-saas";
+    nlohmann::json metadata = nullptr;  // {"plan","email"}
+    bool stream = false;
+    nlohmann::json body = nlohmann::json::object();  // merged over the usual body
+    std::string key;                                 // empty: the stack's own
+  };
+  HttpAnswer Chat(const ChatOptions& options);
+  // The bytes of such a request, for raw connections.
+  std::string ChatBytes(const ChatOptions& options, const std::string& extra_headers = "");
+
+  // ---- Provider ----
+  nlohmann::json Provider(const std::string& target);  // GET, e.g. /bill
+  void ControlProvider(const nlohmann::json& settings);
+
+  const std::string& directory() const { return directory_; }
+  const std::string& key() const { return key_; }
+  std::string admin_token() const;
+  std::string provider_url() const { return "http://" + provider_.addresses[0] + "/v1"; }
+
+ private:
+  std::string Path(const std::string& name) const { return directory_ + "/" + name; }
+  std::string directory_;
+  Member provider_, control_plane_, quota_;
+  std::vector<Member> proxies_;
+  std::string key_;
+};
+
+// The walkthrough's route; deploy/examples has it.
+std::string WalkthroughRoute();
+
+int64_t CostNanos(const nlohmann::json& record);  // 0 when absent
+
+}  // namespace signalbox
