@@ -28,7 +28,7 @@ absl::StatusOr<UpstreamEndpoint> ParseEndpoint(std::string_view base_url);
 
 struct UpstreamRequest {
   std::string method = "POST";
-  std::string target;
+  std::string target;     // whole: the endpoint's path_prefix is the caller's to put in front
   HttpHeaders headers;    // host and content-length are added
   std::string_view body;  // outlives the call
 };
@@ -53,7 +53,7 @@ class UpstreamCall {
   virtual asio::awaitable<absl::StatusOr<std::string>> ReadAll(size_t max_bytes, int64_t deadline_us) = 0;
   // From the same thread: pending and later operations end with CANCELLED, the connection closes at once.
   virtual void Cancel() = 0;
-  // Whether any byte of the request left: the outcome of a failed call is then unknown.
+  // Whether any byte of the request left, also on a connection replaced since: a failed call's outcome is then unknown.
   virtual bool request_sent() const = 0;
 };
 
