@@ -124,11 +124,12 @@ class StreamingConfigClient final : public ConfigClient {
       }
       switch (event->kind) {
         case StreamEvent::Kind::kConnected:
-          was_connected = true;
-          OnConnected();
+          if (!std::exchange(was_connected, true)) OnConnected();
           break;
         case StreamEvent::Kind::kMessage:
           if (cancelled) break;
+          // The first message can overtake the news that the stream was taken.
+          if (!std::exchange(was_connected, true)) OnConnected();
           if (const absl::Status status = OnOffer(stream, event->message.offer()); status.ok()) {
             stream.ReadNext();
           } else {

@@ -44,7 +44,8 @@ class Simulation {
     OfferAssembler assembler;
     std::deque<v1::Offer> to_proxy;  // under way on its stream
     std::deque<v1::ProxyMessage> to_control;
-    std::set<std::string> refused;  // sha256 of snapshots it refused
+    std::string refusing;           // sha256 of the snapshot whose Nack is under way
+    std::set<std::string> refused;  // sha256 of snapshots whose Nack arrived
     bool offer_unanswered = false;  // as its stream saw it
     uint64_t last_nonce = 0;
   };
@@ -86,7 +87,7 @@ class Simulation {
 
   void Publish() {
     const int64_t version = ++version_;
-    v1::Resource route = SampleRoute("my-saas", 1 + Draw(4), std::string(static_cast<size_t>(Draw(3)) << 19, 'p'));
+    v1::Resource route = SampleRoute("my-saas", 1 + Draw(4), std::string(Draw(12) == 0 ? 1'500'000 : 100, 'p'));
     // Some content no proxy can walk.
     if (Draw(4) == 0) route.mutable_route()->mutable_elements(0)->mutable_start()->set_next(99);
     std::vector<v1::Resource> resources = {SampleProvider(), SampleRoute("stable", 1), route};
@@ -143,6 +144,7 @@ class Simulation {
       const v1::ProxyMessage message = std::move(proxy.to_control.front());
       proxy.to_control.pop_front();
       if (message.has_ack() || message.has_nack()) proxy.offer_unanswered = false;
+      if (message.has_nack()) proxy.refused.insert(proxy.refusing);
       Run(core_.OnMessage(proxy.stream, message, now_us_, now_us_));
       return true;
     }
@@ -175,7 +177,7 @@ class Simulation {
           return;
         }
       }
-      proxy.refused.insert(offer.id.sha256());
+      proxy.refusing = offer.id.sha256();
       answer.mutable_nack()->set_nonce(nonce);
       if (proxy.live != nullptr) *answer.mutable_nack()->mutable_active() = proxy.live->active->id;
       answer.mutable_nack()->mutable_faults()->Assign(faults.begin(), faults.end());
@@ -196,7 +198,7 @@ class Simulation {
         EXPECT_EQ(proxy, nullptr);
         continue;
       }
-      ASSERT_NE(proxy, nullptr);
+      if (proxy == nullptr) continue;  // a stream whose proxy is gone, which was not noticed yet
       EXPECT_FALSE(proxy->offer_unanswered) << "two offers outstanding";
       EXPECT_EQ(action.nonce, proxy->last_nonce + 1);
       EXPECT_EQ(action.content, core_.published()) << "not the latest";

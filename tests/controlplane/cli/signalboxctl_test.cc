@@ -1,0 +1,79 @@
+// Runs the binary where it needs no control plane.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include <filesystem>
+#include <string>
+
+namespace signalbox {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+struct Ran {
+  int exit_code = -1;
+  std::string output;  // both streams
+};
+
+Ran Run(const std::string& arguments) {
+  const std::string command =
+      std::string("SIGNALBOX_TOKEN_FILE= ") + SIGNALBOX_BIN_DIR + "/signalboxctl " + arguments + " 2>&1";
+  Ran ran;
+  FILE* pipe = ::popen(command.c_str(), "r");
+  if (pipe == nullptr) return ran;
+  char buffer[4096];
+  for (size_t n; (n = ::fread(buffer, 1, sizeof(buffer), pipe)) > 0;) ran.output.append(buffer, n);
+  const int status = ::pclose(pipe);
+  if (WIFEXITED(status)) ran.exit_code = WEXITSTATUS(status);
+  return ran;
+}
+
+std::string RoutesDirectory(const std::string& kind) {
+  return std::string(SIGNALBOX_SOURCE_DIR) + "/tests/routes/" + kind;
+}
+
+TEST(Signalboxctl, ValidatesEveryGoodRouteOfflineAndRefusesEveryBadOne) {
+  int files = 0;
+  for (const std::string kind : {"valid", "invalid"}) {
+    ASSERT_TRUE(std::filesystem::exists(RoutesDirectory(kind)));
+    for (const auto& entry : std::filesystem::directory_iterator(RoutesDirectory(kind))) {
+      const Ran ran = Run("route validate -f " + entry.path().string());
+      EXPECT_EQ(ran.exit_code, kind == "valid" ? 0 : 1) << entry.path() << "\n" << ran.output;
+      EXPECT_THAT(ran.output, HasSubstr(kind == "valid" ? ": ok" : "error: ")) << entry.path();
+      ++files;
+    }
+  }
+  EXPECT_GE(files, 20);
+}
+
+TEST(Signalboxctl, EveryFaultOfAFileIsPrintedWithItsElementAndPath) {
+  const Ran ran = Run("route validate -f " + RoutesDirectory("invalid") + "/many-faults.json");
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_THAT(ran.output,
+              AllOf(HasSubstr("[dangling_output]"), HasSubstr("[unknown_operator]"),
+                    HasSubstr("element \"r\" ($.elements[2].properties.limit)"), HasSubstr("[missing_property]")));
+}
+
+TEST(Signalboxctl, WrongUseIsExitCodeTwoAndHelpIsNot) {
+  EXPECT_EQ(Run("nonsense").exit_code, 2);
+  EXPECT_EQ(Run("route").exit_code, 2);
+  EXPECT_EQ(Run("route validate").exit_code, 2);
+  EXPECT_EQ(Run("-o yaml fleet").exit_code, 2);
+  EXPECT_EQ(Run("--help").exit_code, 0);
+  EXPECT_EQ(Run("provider apply openai --base-url http://x --secret sk-shown-to-everybody").exit_code, 2);
+}
+
+TEST(Signalboxctl, WhatCannotBeReadOrReachedIsOneClearLine) {
+  Ran ran = Run("route validate -f /nonexistent.json");
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_THAT(ran.output, HasSubstr("cannot read /nonexistent.json"));
+  ran = Run("--token_file=/nonexistent fleet");
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_EQ(ran.output, "signalboxctl: no token file at /nonexistent\n");
+}
+
+}  // namespace
+}  // namespace signalbox
