@@ -60,6 +60,10 @@ class RunningControlPlane final : public ControlPlane {
       return absl::InvalidArgumentError(
           absl::StrCat("--quota=", options_.quota, " is not known: give embedded, off, or host:port"));
     }
+    if (options_.quota.find(':') != std::string::npos && options_.quota_token_file.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--quota=", options_.quota, " needs --quota_token_file=F with a token of that service"));
+    }
     RETURN_IF_ERROR(CheckListenerIsSafe(options_.grpc_address, options_.listener_tls));
     RETURN_IF_ERROR(CheckListenerIsSafe(options_.http_address, options_.listener_tls));
     ASSIGN_OR_RETURN(data_dir_, DataDir::Open(options_.data_dir));

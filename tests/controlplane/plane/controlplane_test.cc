@@ -157,6 +157,18 @@ TEST_F(ControlPlaneTest, WithoutAQuotaServiceThereIsNone) {
             grpc::StatusCode::UNIMPLEMENTED);
 }
 
+TEST_F(ControlPlaneTest, AQuotaServiceOfItsOwnThatIsAwayStopsNothing) {
+  const std::string token_file = dir_.File("quota.token");
+  std::ofstream(token_file) << "sbt_test\n";
+  std::filesystem::permissions(token_file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  options_.quota = "127.0.0.1:1";
+  options_.quota_token_file = token_file;
+  Start();
+  EXPECT_EQ(http_->Get("/readyz")->status, 200);
+  // Its databases are two then: the counters are the other service's.
+  EXPECT_EQ(Call("POST", "/v1/server:backup", {{"directory", dir_.File("backup")}})["files"].size(), 2u);
+}
+
 TEST_F(ControlPlaneTest, ABackupStartsAnotherControlPlaneWithEverythingButTheMasterKey) {
   Start();
   DeployTheRoute();
@@ -204,6 +216,8 @@ TEST_F(ControlPlaneTest, BadOptionsAreNamedBeforeAnythingIsTouched) {
   ControlPlaneOptions bad = OptionsIn("bad");
   bad.quota = "embeded";
   EXPECT_THAT(std::string(ControlPlane::Start(bad).status().message()), HasSubstr("--quota=embeded is not known"));
+  bad.quota = "127.0.0.1:9092";
+  EXPECT_THAT(std::string(ControlPlane::Start(bad).status().message()), HasSubstr("needs --quota_token_file"));
   bad = OptionsIn("bad");
   bad.http_address = "0.0.0.0:0";
   EXPECT_THAT(std::string(ControlPlane::Start(bad).status().message()), HasSubstr("--tls_cert"));
