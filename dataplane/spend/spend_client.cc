@@ -136,7 +136,7 @@ class GrpcSpendClient final : public SpendClient {
     std::string request_id;  // of its first record
     SteadyClock::time_point at;
   };
-  enum class Next { kStop, kWrite, kAcked, kBroken };
+  enum class Next { kStop, kWrite, kAcked, kBroken, kSilent };
 
   void Run() {
     int64_t backoff_us = options_.backoff_us_min;
@@ -193,6 +193,10 @@ class GrpcSpendClient final : public SpendClient {
     while (fault.empty()) {
       const Next next = WaitForNext(stream, sent, cursor, write_at);
       if (next == Next::kStop || next == Next::kBroken) break;
+      if (next == Next::kSilent) {
+        fault = "the control plane did not ack in time";
+        break;
+      }
       if (next == Next::kAcked) {
         progress |= TakeAcks(stream, sent, batch, fault);
         continue;
@@ -229,7 +233,7 @@ class GrpcSpendClient final : public SpendClient {
       const auto now = SteadyClock::now();
       auto wake_at = now + std::chrono::hours(1);
       if (!sent.empty()) wake_at = sent.front().at + microseconds(options_.ack_timeout_us);
-      if (now >= wake_at) return Next::kBroken;
+      if (now >= wake_at) return Next::kSilent;
       // Only a new record is worth a wake-up by a request; every other change comes from the stream.
       idle_ = false;
       if (!stream.writing() && sent.size() < in_flight_max) {
