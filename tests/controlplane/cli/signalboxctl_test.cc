@@ -18,7 +18,7 @@ struct Ran {
   std::string output;  // both streams
 };
 
-Ran Run(const std::string& arguments) {
+Ran RunCtl(const std::string& arguments) {
   const std::string command =
       std::string("SIGNALBOX_TOKEN_FILE= ") + SIGNALBOX_BIN_DIR + "/signalboxctl " + arguments + " 2>&1";
   Ran ran;
@@ -40,7 +40,7 @@ TEST(Signalboxctl, ValidatesEveryGoodRouteOfflineAndRefusesEveryBadOne) {
   for (const std::string kind : {"valid", "invalid"}) {
     ASSERT_TRUE(std::filesystem::exists(RoutesDirectory(kind)));
     for (const auto& entry : std::filesystem::directory_iterator(RoutesDirectory(kind))) {
-      const Ran ran = Run("route validate -f " + entry.path().string());
+      const Ran ran = RunCtl("route validate -f " + entry.path().string());
       EXPECT_EQ(ran.exit_code, kind == "valid" ? 0 : 1) << entry.path() << "\n" << ran.output;
       EXPECT_THAT(ran.output, HasSubstr(kind == "valid" ? ": ok" : "error: ")) << entry.path();
       ++files;
@@ -50,7 +50,7 @@ TEST(Signalboxctl, ValidatesEveryGoodRouteOfflineAndRefusesEveryBadOne) {
 }
 
 TEST(Signalboxctl, EveryFaultOfAFileIsPrintedWithItsElementAndPath) {
-  const Ran ran = Run("route validate -f " + RoutesDirectory("invalid") + "/many-faults.json");
+  const Ran ran = RunCtl("route validate -f " + RoutesDirectory("invalid") + "/many-faults.json");
   EXPECT_EQ(ran.exit_code, 1);
   EXPECT_THAT(ran.output,
               AllOf(HasSubstr("[dangling_output]"), HasSubstr("[unknown_operator]"),
@@ -58,19 +58,19 @@ TEST(Signalboxctl, EveryFaultOfAFileIsPrintedWithItsElementAndPath) {
 }
 
 TEST(Signalboxctl, WrongUseIsExitCodeTwoAndHelpIsNot) {
-  EXPECT_EQ(Run("nonsense").exit_code, 2);
-  EXPECT_EQ(Run("route").exit_code, 2);
-  EXPECT_EQ(Run("route validate").exit_code, 2);
-  EXPECT_EQ(Run("-o yaml fleet").exit_code, 2);
-  EXPECT_EQ(Run("--help").exit_code, 0);
-  EXPECT_EQ(Run("provider apply openai --base-url http://x --secret sk-shown-to-everybody").exit_code, 2);
+  EXPECT_EQ(RunCtl("nonsense").exit_code, 2);
+  EXPECT_EQ(RunCtl("route").exit_code, 2);
+  EXPECT_EQ(RunCtl("route validate").exit_code, 2);
+  EXPECT_EQ(RunCtl("-o yaml fleet").exit_code, 2);
+  EXPECT_EQ(RunCtl("--help").exit_code, 0);
+  EXPECT_EQ(RunCtl("provider apply openai --base-url http://x --secret sk-shown-to-everybody").exit_code, 2);
 }
 
 TEST(Signalboxctl, WhatCannotBeReadOrReachedIsOneClearLine) {
-  Ran ran = Run("route validate -f /nonexistent.json");
+  Ran ran = RunCtl("route validate -f /nonexistent.json");
   EXPECT_EQ(ran.exit_code, 1);
   EXPECT_THAT(ran.output, HasSubstr("cannot read /nonexistent.json"));
-  ran = Run("--token_file=/nonexistent fleet");
+  ran = RunCtl("--token_file=/nonexistent fleet");
   EXPECT_EQ(ran.exit_code, 1);
   EXPECT_EQ(ran.output, "signalboxctl: no token file at /nonexistent\n");
 }
