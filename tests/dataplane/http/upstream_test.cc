@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <future>
 #include <optional>
@@ -80,11 +81,12 @@ int64_t InMs(int64_t ms) { return Clock::System().MonotonicMicros() + ms * 1000;
 class UpstreamTest : public ::testing::Test {
  protected:
   UpstreamTest() : tls_(*NewUpstreamTlsContext("")) {}
-  // The pool goes first, then whatever the loop still holds, then the servers' threads.
+  // The pool goes first, then whatever the loop still holds, then the server's threads, then what scripts refer to.
   void TearDown() override {
     pool_.reset();
     io_.restart();
     io_.poll();
+    server_.reset();
   }
 
   void Listen(ScriptedServer::Script script) {
@@ -124,6 +126,8 @@ class UpstreamTest : public ::testing::Test {
     return ReadAll(*call);
   }
 
+  std::deque<std::promise<void>> promises_;
+  std::promise<std::string> seen_;
   asio::io_context io_{1};
   asio::ssl::context tls_;
   std::unique_ptr<ScriptedServer> server_;
@@ -134,7 +138,7 @@ class UpstreamTest : public ::testing::Test {
 constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\nx-id: 7\r\ncontent-length: 5\r\n\r\nhello";
 
 TEST_F(UpstreamTest, SendsTheRequestAndReadsTheResponse) {
-  std::promise<std::string> seen;
+  std::promise<std::string>& seen = seen_;
   Listen([&](int, RawSocket& peer) {
     seen.set_value(peer.ReadRequest());
     peer.Send(kOk);
@@ -176,7 +180,7 @@ TEST_F(UpstreamTest, LongBodiesGoBothWays) {
 }
 
 TEST_F(UpstreamTest, ConnectionThePeerClosedIsReplacedUnseen) {
-  std::promise<void> closed;
+  std::promise<void>& closed = promises_.emplace_back();
   Listen([&](int n, RawSocket& peer) {
     peer.ReadRequest();
     peer.Send(kOk);
@@ -272,7 +276,8 @@ TEST_F(UpstreamTest, BodyThatStopsExceedsTheDeadline) {
 }
 
 TEST_F(UpstreamTest, BytesAreHandedOnAsTheyCome) {
-  std::promise<void> more[3];
+  promises_.resize(3);
+  auto& more = promises_;
   Listen([&](int, RawSocket& peer) {
     peer.ReadRequest();
     peer.Send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\none: \r");
@@ -305,10 +310,11 @@ TEST_F(UpstreamTest, InterimResponsesAreSkipped) {
 }
 
 TEST_F(UpstreamTest, EveryFramingEndsCleanlyAndIsReusedWhereItCan) {
-  const struct {
+  struct Case {
     std::string name, response, body;
     bool reused;
-  } cases[] = {
+  };
+  static const Case cases[] = {
       {"length", std::string(kOk), "hello", true},
       {"empty", "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "", true},
       {"no content", "HTTP/1.1 204 No Content\r\n\r\n", "", true},
@@ -341,9 +347,10 @@ TEST_F(UpstreamTest, BodyWithoutFramingEndsWithTheConnection) {
 }
 
 TEST_F(UpstreamTest, WhatIsCutOrNotHttpIsDataLoss) {
-  const struct {
+  struct Case {
     std::string name, response, message;
-  } cases[] = {
+  };
+  static const Case cases[] = {
       {"cut head", "HTTP/1.1 200 OK\r\ncontent-le", "head broke off"},
       {"cut length", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello", "the response broke off"},
       {"cut chunk", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nhello", "the response broke off"},
@@ -422,8 +429,8 @@ TEST_F(UpstreamTest, EarlyRefusalIsReadThoughTheBodyWasNotTaken) {
 
 TEST_F(UpstreamTest, CancelClosesTheConnectionAtOnceAndEndsEveryOperation) {
   for (const bool before_the_head : {true, false}) {
-    std::promise<void> closed;
-    std::promise<void> asked;
+    std::promise<void>& closed = promises_.emplace_back();
+    std::promise<void>& asked = promises_.emplace_back();
     Listen([&](int, RawSocket& peer) {
       peer.ReadRequest();
       if (!before_the_head) peer.Send(kOk.substr(0, kOk.size() - 2));
@@ -453,7 +460,7 @@ TEST_F(UpstreamTest, CancelClosesTheConnectionAtOnceAndEndsEveryOperation) {
 }
 
 TEST_F(UpstreamTest, DestroyingACallInFlightClosesItsConnection) {
-  std::promise<void> closed;
+  std::promise<void>& closed = promises_.emplace_back();
   Listen([&](int, RawSocket& peer) {
     peer.ReadRequest();
     peer.Send(kOk.substr(0, kOk.size() - 2));
