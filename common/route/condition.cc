@@ -134,6 +134,7 @@ class ConditionBuilder {
   }
 
   void UnknownOperator(const std::string& name, const std::string& path) {
+    if (faults_.full()) return Fault("unknown_operator", path, "");
     const std::string_view nearest = NearestName(name, OperatorNames());
     Fault("unknown_operator", path,
           absl::StrCat("unknown operator ", Quoted(name),

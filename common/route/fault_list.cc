@@ -29,16 +29,20 @@ bool PathLess(std::string_view a, std::string_view b) {
   return a.size() - i < b.size() - j;
 }
 
-// Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours cost 1.
+constexpr size_t kComparedBytesMax = 48;
+
+// Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours cost 1. Both at most
+// kComparedBytesMax long.
 size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
+  size_t d[kComparedBytesMax + 1][kComparedBytesMax + 1];
   for (size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
   for (size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
   for (size_t i = 1; i <= a.size(); ++i) {
     for (size_t j = 1; j <= b.size(); ++j) {
       d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
         d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+      }
     }
   }
   return d[a.size()][b.size()];
@@ -49,7 +53,7 @@ size_t EditDistance(std::string_view a, std::string_view b) {
 void FaultList::Add(v1::Severity severity, std::string_view code, std::string_view element_id, std::string_view path,
                     std::string_view message) {
   if (severity == v1::SEVERITY_ERROR) ++errors_;
-  if (faults_.size() >= static_cast<size_t>(kRouteFaultsMax)) {
+  if (full()) {
     ++left_out_;
     return;
   }
@@ -61,6 +65,8 @@ void FaultList::Add(v1::Severity severity, std::string_view code, std::string_vi
   fault.set_path(std::string(path));
   fault.set_message(std::string(message));
 }
+
+bool FaultList::full() const { return faults_.size() >= static_cast<size_t>(kRouteFaultsMax); }
 
 std::vector<v1::Fault> FaultList::Take() {
   SortFaults(faults_);
@@ -81,11 +87,11 @@ void SortFaults(std::vector<v1::Fault>& faults) {
 }
 
 std::string_view NearestName(std::string_view name, const std::vector<std::string_view>& known) {
-  constexpr size_t kComparedBytesMax = 48;
   if (name.size() > kComparedBytesMax) return {};
   std::string_view best;
   size_t best_distance = std::max<size_t>(1, name.size() / 3) + 1;
   for (std::string_view candidate : known) {
+    if (candidate.size() > kComparedBytesMax) continue;
     const size_t distance = EditDistance(name, candidate);
     if (distance < best_distance && distance < candidate.size()) {
       best = candidate;

@@ -19,6 +19,8 @@ class FaultList {
     Add(v1::SEVERITY_WARNING, code, element_id, path, message);
   }
   size_t errors() const { return errors_; }
+  // Further faults are only counted: no use in working out what they say.
+  bool full() const;
   // Ordered by path (numbers by value), then as added. The list is empty afterwards.
   std::vector<v1::Fault> Take();
 

@@ -2,7 +2,6 @@
 
 #include <simdjson.h>
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -38,12 +37,14 @@ class TreeBuilder {
   bool null() { return Add({.kind = JsonTree::Kind::kNull}); }
   bool boolean(bool value) { return Add({.kind = JsonTree::Kind::kBool, .boolean = value}); }
   bool number_integer(Json::number_integer_t value) {
-    const double number = static_cast<double>(value);
-    return Add({.kind = JsonTree::Kind::kInteger, .number = number, .exact = std::abs(number) <= kExactMax});
+    return Add({.kind = JsonTree::Kind::kInteger,
+                .number = static_cast<double>(value),
+                .exact = value >= -kExactMax && value <= kExactMax});
   }
   bool number_unsigned(Json::number_unsigned_t value) {
-    const double number = static_cast<double>(value);
-    return Add({.kind = JsonTree::Kind::kInteger, .number = number, .exact = number <= kExactMax});
+    return Add({.kind = JsonTree::Kind::kInteger,
+                .number = static_cast<double>(value),
+                .exact = value <= static_cast<uint64_t>(kExactMax)});
   }
   bool number_float(Json::number_float_t value, const Json::string_t& text) {
     // An integer past 64 bits arrives here too.
@@ -67,7 +68,7 @@ class TreeBuilder {
   }
 
  private:
-  static constexpr double kExactMax = 9007199254740992.0;  // 2^53
+  static constexpr int64_t kExactMax = 1LL << 53;
 
   // The place the next value goes to. Addresses in `open_` stay valid: a container grows only while it is the last.
   JsonTree& Slot() {

@@ -70,8 +70,8 @@ class RouteReader {
  private:
   // What could not be read: what the graph then lacks is no second fault.
   void Fault(std::string_view code, const std::string& path, const std::string& message) {
+    if (!faults_.full()) parsed_.blamed_paths.push_back(path);
     faults_.Error(code, element_id_, path, message);
-    parsed_.blamed_paths.push_back(path);
   }
   void Mistyped(const std::string& path, const std::string& wanted, const JsonTree& got) {
     Fault("mistyped_field", path, absl::StrCat(wanted, ", not ", std::string(JsonKindName(got))));
@@ -105,6 +105,7 @@ class RouteReader {
   }
 
   void Unknown(const std::string& name, const std::string& at, const std::string& path, const Descriptor& type) {
+    if (faults_.full()) return Fault("unknown_field", at, "");
     const std::vector<std::string_view> known = FieldNames(type);
     const std::string_view nearest = NearestName(name, known);
     const bool property = &type == v1::Properties::descriptor();

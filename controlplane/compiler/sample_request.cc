@@ -1,6 +1,7 @@
 #include "controlplane/compiler/sample_request.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -142,6 +143,13 @@ FieldValue SampleRequestView::Get(const v1::FieldRef& field) const {
   }
   const Json* at = field.root() == v1::FieldRef::METADATA ? &metadata_ : &body_;
   for (const std::string& name : field.path()) {
+    if (at->is_array()) {
+      size_t index = 0;
+      const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
+      if (error != std::errc() || end != name.data() + name.size() || index >= at->size()) return {};
+      at = &(*at)[index];
+      continue;
+    }
     if (!at->is_object()) return {};
     const auto found = at->find(name);
     if (found == at->end()) return {};

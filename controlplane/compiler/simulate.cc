@@ -1,7 +1,10 @@
 // SimulateRoute: the proxies' own walker over a sample, with assumed answers.
 #include <algorithm>
+#include <map>
+#include <memory>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -15,6 +18,7 @@
 #include "controlplane/compiler/compiler.h"
 #include "controlplane/compiler/explain.h"
 #include "controlplane/compiler/sample_request.h"
+#include "signalbox/v1/quota.pb.h"
 
 namespace signalbox {
 namespace {
@@ -50,58 +54,57 @@ absl::StatusOr<Assumed> ReadAssumptions(const v1::CompiledRoute& route, const v1
   return assumed;
 }
 
-struct Hold {
-  int64_t nanos = 0;
-  int64_t minimum_nanos = 0;  // with kMinimumOutputTokens; more than the limit: nothing can pass
+// What the models reachable from a cost limit can cost, and the output cap the client asked for, as a proxy would put
+// them into its question to the quota service.
+struct Bounds {
+  std::vector<v1::AttemptBound> models;
+  int64_t asked_cap = 0;
+  bool client_cap = false;
 };
 
-// The cap a model's own parameters put into the body, as compiled; 0: none.
-int64_t ParametersCap(const v1::CompiledElement::Model& model) {
-  const nlohmann::json parameters = nlohmann::json::parse(model.parameters_json(), nullptr, false);
-  if (!parameters.is_object()) return 0;
-  int64_t smallest = 0;
-  for (const char* key : {"max_tokens", "max_completion_tokens"}) {
-    const auto found = parameters.find(key);
-    if (found == parameters.end() || !found->is_number_integer()) continue;
-    const int64_t cap = found->get<int64_t>();
-    if (cap > 0 && (smallest == 0 || cap < smallest)) smallest = cap;
-  }
-  return smallest;
-}
-
-// What one attempt at `model` would hold of a fresh counter with `limit`.
-Hold HoldFor(const v1::CompiledElement::Limit& limit, const v1::CompiledElement::Model& model,
-             const SampleRequestView& request) {
-  const v1::ModelPrice& price = model.price();
-  const int64_t input_nanos = BoundNanos(0, 1, request.body_bytes(), DearestInputPrice(price));
-  const int64_t model_max = price.max_output_tokens() > 0 ? price.max_output_tokens() : kUnknownMaxOutputTokens;
-  const int64_t parameters_cap = ParametersCap(model);
-  const int64_t asked = parameters_cap > 0 ? parameters_cap : request.output_cap();
-  const int64_t cap = asked > 0 ? std::min(asked, model_max) : model_max;
-  Hold hold;
-  hold.minimum_nanos =
-      BoundNanos(input_nanos, request.choices(), std::min(cap, kMinimumOutputTokens), price.output_nanos_per_mtok());
-  hold.nanos = BoundNanos(input_nanos, request.choices(), cap, price.output_nanos_per_mtok());
-  // A cap from the client is lowered only when it does not fit.
-  const bool lowered = limit.admission() == v1::STRICT && (asked == 0 || hold.nanos > limit.limit());
-  if (lowered) {
-    const int64_t share = limit.limit() / kCapShareOfLimit;
-    const int64_t fitting = LargestCapWithin(share, input_nanos, request.choices(), price.output_nanos_per_mtok());
-    const int64_t lowered_cap = std::min(cap, std::max(fitting, kMinimumOutputTokens));
-    hold.nanos = BoundNanos(input_nanos, request.choices(), lowered_cap, price.output_nanos_per_mtok());
-  }
-  return hold;
-}
-
-Hold LargestHold(const v1::CompiledRoute& route, const v1::CompiledElement::Limit& limit,
-                 const SampleRequestView& request) {
-  Hold largest;
+Bounds BoundsAt(const v1::CompiledRoute& route, const v1::CompiledElement::Limit& limit,
+                const SampleRequestView& request) {
+  Bounds bounds;
   for (uint32_t index : limit.reachable_models()) {
-    const Hold hold = HoldFor(limit, route.elements(static_cast<int>(index)).model(), request);
-    largest.nanos = std::max(largest.nanos, hold.nanos);
-    largest.minimum_nanos = std::max(largest.minimum_nanos, hold.minimum_nanos);
+    const v1::CompiledElement::Model& model = route.elements(static_cast<int>(index)).model();
+    const v1::ModelPrice& price = model.price();
+    v1::AttemptBound& bound = bounds.models.emplace_back();
+    const int64_t sent_bytes = request.body_bytes() + static_cast<int64_t>(model.parameters_json().size());
+    bound.set_input_nanos(BoundNanos(0, 1, sent_bytes, DearestInputPrice(price)));
+    bound.set_output_nanos_per_mtok(price.output_nanos_per_mtok());
+    bound.set_max_output_tokens(price.max_output_tokens() > 0 ? price.max_output_tokens() : kUnknownMaxOutputTokens);
+    bound.set_choices(request.choices());
+    bounds.asked_cap = std::max(bounds.asked_cap, bound.max_output_tokens());
   }
-  return largest;
+  bounds.client_cap = request.output_cap() > 0;
+  if (bounds.client_cap) bounds.asked_cap = request.output_cap();
+  return bounds;
+}
+
+int64_t Dearest(const Bounds& bounds, int64_t cap) {
+  int64_t dearest = 0;
+  for (const v1::AttemptBound& bound : bounds.models) {
+    dearest = std::max(dearest, BoundNanos(bound.input_nanos(), bound.choices(),
+                                           std::min(cap, bound.max_output_tokens()), bound.output_nanos_per_mtok()));
+  }
+  return dearest;
+}
+
+// The least that must be left of a strict limit for this request.
+int64_t MinimumHold(const Bounds& bounds) { return Dearest(bounds, std::min(bounds.asked_cap, kMinimumOutputTokens)); }
+
+// The cap with which the request passes an unused strict limit: the client's own when it fits, else what fits into
+// the share of the limit that one request may take, but never less than the minimum hold needs.
+int64_t CapAt(const v1::CompiledElement::Limit& limit, const Bounds& bounds) {
+  if (limit.admission() != v1::STRICT) return bounds.asked_cap;
+  if (bounds.client_cap && Dearest(bounds, bounds.asked_cap) <= limit.limit()) return bounds.asked_cap;
+  const int64_t ceiling = std::min(limit.limit(), std::max(limit.limit() / kCapShareOfLimit, MinimumHold(bounds)));
+  int64_t cap = bounds.asked_cap;
+  for (const v1::AttemptBound& bound : bounds.models) {
+    const int64_t fits = LargestCapWithin(ceiling, bound.input_nanos(), bound.choices(), bound.output_nanos_per_mtok());
+    if (fits < std::min(cap, bound.max_output_tokens())) cap = fits;
+  }
+  return cap;
 }
 
 class Simulation {
@@ -127,18 +130,23 @@ class Simulation {
  private:
   const v1::CompiledElement& at(uint32_t element) const { return route_.elements(static_cast<int>(element)); }
 
-  bool Fits(const v1::CompiledElement::Limit& limit) const {
-    return limit.unit() != v1::NANO_DOLLARS || limit.admission() != v1::STRICT ||
-           LargestHold(route_, limit, request_).minimum_nanos <= limit.limit();
-  }
-
+  // One decision over the chain, as the quota service makes it: limits before the first denial are held, all with the
+  // smallest cap that any of them leaves.
   size_t Passed(const CheckLimits& ask) {
-    for (size_t i = 0; i < ask.elements.size(); ++i) identifiers_[ask.elements[i]] = IdentifierText(ask.identifiers[i]);
+    int64_t cap = INT64_MAX;
     size_t passed = 0;
-    while (passed < ask.elements.size()) {
+    for (; passed < ask.elements.size(); ++passed) {
       const v1::CompiledElement& element = at(ask.elements[passed]);
-      if (assumed_.denied.count(element.id()) > 0 || !Fits(element.limit())) break;
-      ++passed;
+      identifiers_[ask.elements[passed]] = IdentifierText(ask.identifiers[passed]);
+      if (assumed_.denied.count(element.id()) > 0) break;
+      if (element.limit().unit() != v1::NANO_DOLLARS) continue;
+      const Bounds bounds = BoundsAt(route_, element.limit(), request_);
+      if (element.limit().admission() == v1::STRICT && MinimumHold(bounds) > element.limit().limit()) break;
+      cap = std::min(cap, CapAt(element.limit(), bounds));
+    }
+    for (size_t i = 0; i < passed; ++i) {
+      const v1::CompiledElement::Limit& limit = at(ask.elements[i]).limit();
+      if (limit.unit() == v1::NANO_DOLLARS) holds_[ask.elements[i]] = Dearest(BoundsAt(route_, limit, request_), cap);
     }
     return passed;
   }
@@ -214,13 +222,13 @@ class Simulation {
     const std::string whose = absl::StrCat(amount, " per ", limit.window_seconds(), " s for ",
                                            FieldRefText(limit.key()), " ", Quoted(step.identifier()));
     if (entry.output == "success") {
-      if (cost) step.set_hold_nanos(LargestHold(route_, limit, request_).nanos);
+      if (const auto hold = holds_.find(entry.element); hold != holds_.end()) step.set_hold_nanos(hold->second);
       step.set_reason(absl::StrCat("within ", whose));
     } else if (assumed_.denied.count(element.id()) > 0) {
       step.set_reason(absl::StrCat("assumed to be over ", whose));
     } else {
       step.set_reason(absl::StrCat("the least this request can cost, $",
-                                   FormatDollars(LargestHold(route_, limit, request_).minimum_nanos),
+                                   FormatDollars(MinimumHold(BoundsAt(route_, limit, request_))),
                                    ", does not fit into ", whose));
     }
   }
@@ -229,7 +237,8 @@ class Simulation {
   const SampleRequestView& request_;
   const Assumed& assumed_;
   Walker walker_;
-  std::map<uint32_t, std::string> identifiers_;
+  std::map<uint32_t, std::string> identifiers_;  // by element
+  std::map<uint32_t, int64_t> holds_;            // by element, of cost limits passed
   const v1::CompiledElement::Model* answered_ = nullptr;
 };
 
