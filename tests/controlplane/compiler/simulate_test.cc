@@ -1,0 +1,181 @@
+#include "common/money.h"
+#include "controlplane/compiler/compiler.h"
+#include "tests/common/route/route_fixture.h"
+
+namespace signalbox {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// $1 per million tokens in, $2 out, at most 100,000 tokens out; gpt-5.1 ten times that.
+std::optional<v1::ModelPrice> TestPrice(const std::string& provider, const std::string& model) {
+  const int64_t factor = model == "gpt-5.1" ? 10 : 1;
+  v1::ModelPrice price;
+  price.set_input_nanos_per_mtok(1'000'000'000 * factor);
+  price.set_output_nanos_per_mtok(2'000'000'000 * factor);
+  price.set_max_output_tokens(100'000);
+  return price;
+}
+
+v1::CompiledRoute Compile(const std::string& json) {
+  auto route = CompileRoute({"default", "r1", "my-saas", 7}, ParseRoute(json).spec, TestPrice);
+  EXPECT_TRUE(route.ok()) << route.status();
+  return *std::move(route);
+}
+
+v1::CompiledRoute Walkthrough() { return Compile(RouteFile("valid/my-trillion-dollar-saas.json")); }
+
+v1::SampleRequest Sample(const std::string& metadata, const std::string& body = "") {
+  v1::SampleRequest request;
+  request.set_metadata_json(metadata);
+  request.set_body_json(body);
+  return request;
+}
+
+std::vector<std::string> Reasons(const v1::SimulateResponse& response) {
+  std::vector<std::string> reasons;
+  for (const v1::SimulatedStep& step : response.steps()) reasons.push_back(step.element_id() + ": " + step.reason());
+  return reasons;
+}
+
+const char kFree[] = R"({"plan":"free","email":"a@b.c"})";
+
+TEST(SimulateRoute, TellsTheWayAndWhy) {
+  const auto response = SimulateRoute(Walkthrough(), Sample(kFree), {});
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->path(), "start/plan/free-requests/free-budget/free-model/end");
+  EXPECT_EQ(response->status(), 200);
+  EXPECT_EQ(response->provider(), "openai");
+  EXPECT_EQ(response->model(), "gpt-4o-mini");
+  EXPECT_THAT(Reasons(*response),
+              ElementsAre("start: every request starts here", "plan: metadata.plan is \"free\"",
+                          "free-requests: within 10 requests per 86400 s for metadata.email \"a@b.c\"",
+                          "free-budget: within $10.000000000 per 86400 s for metadata.email \"a@b.c\"",
+                          "free-model: openai/gpt-4o-mini answers", "end: the client gets the model's answer"));
+  EXPECT_EQ(response->steps(2).pool(), "r1/free-requests");
+  EXPECT_EQ(response->steps(2).identifier(), "a@b.c");
+  EXPECT_EQ(response->steps(2).hold_nanos(), 0);
+  EXPECT_GT(response->steps(3).hold_nanos(), 0);
+}
+
+TEST(SimulateRoute, ExplainsWhatDidNotHold) {
+  const auto reason = [](const std::string& conditions, const std::string& metadata) {
+    const auto response = SimulateRoute(Compile(ConditionAround(conditions)), Sample(metadata), {});
+    return response.ok() ? response->steps(1).output() + ": " + response->steps(1).reason()
+                         : response.status().ToString();
+  };
+  EXPECT_EQ(reason(R"({"metadata.plan":"free"})", R"({"plan":"pro"})"),
+            "false: metadata.plan is \"pro\", not \"free\"");
+  EXPECT_EQ(reason(R"({"metadata.plan":"free"})", "{}"), "false: metadata.plan is missing");
+  EXPECT_EQ(reason(R"({"metadata.plan":{"$ne":"free"}})", "{}"), "true: metadata.plan is missing");
+  EXPECT_EQ(reason(R"({"metadata.age":{"$gte":18}})", R"({"age":17})"),
+            "false: metadata.age is 17, which is not at least 18");
+  EXPECT_EQ(reason(R"({"metadata.tier":{"$in":["gold","platinum"]}})", R"({"tier":"gold"})"),
+            "true: metadata.tier is \"gold\", which is one of \"gold\", \"platinum\"");
+  EXPECT_EQ(reason(R"({"$or":[{"metadata.a":1},{"metadata.b":2}]})", R"({"a":2,"b":2})"), "true: metadata.b is 2");
+  EXPECT_EQ(reason(R"({"$or":[{"metadata.a":1},{"metadata.b":2}]})", R"({"a":"1"})"),
+            "false: metadata.a is \"1\", not 1 and metadata.b is missing");
+  EXPECT_EQ(reason(R"({"metadata.a":1,"metadata.b":{"$exists":true}})", R"({"a":1,"b":true})"),
+            "true: metadata.a is 1 and metadata.b is present");
+}
+
+TEST(SimulateRoute, ReadsMetadataInTheProxysOrder) {
+  v1::SampleRequest request =
+      Sample(R"({"email":"own"})", R"({"messages":[],"metadata":{"email":"body","plan":"body"}})");
+  (*request.mutable_headers())["CF-AIG-Metadata"] = R"({"email":"header","plan":"free"})";
+  const auto response = SimulateRoute(Walkthrough(), request, {});
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->steps(2).element_id(), "free-requests");
+  EXPECT_EQ(response->steps(2).identifier(), "own");
+}
+
+TEST(SimulateRoute, SeesBodyAndHeaders) {
+  v1::SampleRequest request = Sample("", R"({"messages":[{"role":"system"}],"tools":[]})");
+  (*request.mutable_headers())["X-Region"] = "eu";
+  const v1::CompiledRoute route = Compile(RouteFile("valid/by-content.json"));
+  EXPECT_EQ(SimulateRoute(route, request, {})->path(), "start/tools/strong/end");
+  request.set_body_json(R"({"messages":[]})");
+  EXPECT_EQ(SimulateRoute(route, request, {})->path(), "start/tools/region/eu/end");
+  const v1::CompiledRoute nested = Compile(ConditionAround(R"({"body.messages.0.role":"system"})"));
+  EXPECT_EQ(SimulateRoute(nested, Sample("", R"({"messages":[{"role":"system"}]})"), {})->steps(1).output(), "true");
+  EXPECT_EQ(SimulateRoute(nested, Sample("", R"({"messages":[]})"), {})->steps(1).output(), "false");
+}
+
+TEST(SimulateRoute, FollowsAssumptions) {
+  v1::SimulateAssumptions assumptions;
+  assumptions.add_denied_elements("free-budget");
+  const auto denied = SimulateRoute(Walkthrough(), Sample(kFree), assumptions);
+  ASSERT_TRUE(denied.ok());
+  EXPECT_EQ(denied->status(), 429);
+  EXPECT_EQ(denied->error_code(), "limit_exceeded");
+  EXPECT_EQ(denied->steps(3).reason(), "assumed to be over $10.000000000 per 86400 s for metadata.email \"a@b.c\"");
+  assumptions.Clear();
+  assumptions.add_failed_elements("paid-model");
+  const auto failed = SimulateRoute(Walkthrough(), Sample(R"({"email":"a"})"), assumptions);
+  EXPECT_EQ(failed->path(), "start/plan/paid-requests/paid-budget/paid-model/free-model/end");
+  EXPECT_EQ(failed->model(), "gpt-4o-mini");
+  assumptions.add_failed_elements("free-model");
+  EXPECT_EQ(SimulateRoute(Walkthrough(), Sample(R"({"email":"a"})"), assumptions)->error_code(), "model_failed");
+  assumptions.add_failed_elements("plan");
+  EXPECT_EQ(SimulateRoute(Walkthrough(), Sample(kFree), assumptions).status().message(),
+            "failed_elements names \"plan\", which is no model element of this route");
+}
+
+TEST(SimulateRoute, ShowsTheFaultOfAMissingIdentifier) {
+  const auto response = SimulateRoute(Walkthrough(), Sample(R"({"plan":"free"})"), {});
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->status(), 400);
+  EXPECT_EQ(response->error_code(), "missing_identifier");
+  EXPECT_EQ(response->steps(2).reason(), "metadata.email is missing; limit \"free-requests\" needs it");
+}
+
+TEST(SimulateRoute, RefusesASampleThatIsNoRequest) {
+  const auto message = [](const v1::SampleRequest& request) {
+    const absl::Status status = SimulateRoute(Walkthrough(), request, {}).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  EXPECT_THAT(message(Sample("[1]")), HasSubstr("the metadata of the sample request must be a JSON object"));
+  EXPECT_THAT(message(Sample("{")), HasSubstr("must be a JSON object"));
+  EXPECT_THAT(message(Sample(R"({"a":{}})")), HasSubstr("\"a\" must be a string, a number or a boolean"));
+  EXPECT_THAT(message(Sample("", "nope")), HasSubstr("the body of the sample request must be a JSON object"));
+  EXPECT_THAT(message(Sample("", R"({"max_tokens":-1})")),
+              HasSubstr("body.max_tokens of the sample request must be a positive integer"));
+  v1::SampleRequest both = Sample("");
+  (*both.mutable_headers())["cf-aig-metadata"] = "{}";
+  (*both.mutable_headers())["signalbox-metadata"] = "{}";
+  EXPECT_THAT(message(both), HasSubstr("send one"));
+}
+
+// One dollar a day, behind it the model of TestPrice.
+int64_t HoldAt(const std::string& limit, const std::string& body, const std::string& admission = "strict") {
+  const v1::CompiledRoute route = Compile(RateAround(R"("limitType":"cost","key":"metadata.a","window":60,"limit":)" +
+                                                     limit + R"(,"admission":")" + admission + "\""));
+  const auto response = SimulateRoute(route, Sample(R"({"a":1})", body), {});
+  EXPECT_TRUE(response.ok()) << response.status();
+  return response->steps(1).output() == "success" ? response->steps(1).hold_nanos() : -1;
+}
+
+TEST(SimulateRoute, HoldsWhatTheQuotaServiceWouldHold) {
+  const std::string capped = R"({"messages":[],"max_tokens":1000})", open = R"({"messages":[]})";
+  const int64_t capped_input = static_cast<int64_t>(capped.size()) * 1'000,
+                open_input = static_cast<int64_t>(open.size()) * 1'000;
+  EXPECT_EQ(HoldAt("1", capped), capped_input + 1'000 * 2'000) << "the client's cap as it is";
+  EXPECT_EQ(HoldAt("1", R"({"messages":[],"max_tokens":1000,"n":3})"), capped_input + 6'000 + 3 * 1'000 * 2'000);
+  EXPECT_EQ(HoldAt("100", open), open_input + 100'000 * 2'000) << "the model's maximum is below a sixteenth";
+  EXPECT_EQ(HoldAt("1", open), open_input + (62'500'000 - open_input) / 2'000 * 2'000) << "a sixteenth of the limit";
+  EXPECT_EQ(HoldAt("0.001", open), open_input + 256 * 2'000) << "the minimum hold is above a sixteenth";
+  EXPECT_EQ(HoldAt("0.0005", open), -1) << "not even the minimum fits";
+  EXPECT_EQ(HoldAt("0.0005", open, "observed"), open_input + 100'000 * 2'000) << "kept for suspense, not tested";
+  EXPECT_EQ(HoldAt("1", R"({"messages":[],"max_tokens":900000})") % 2'000, static_cast<int64_t>(33 * 1'000) % 2'000);
+}
+
+TEST(SimulateRoute, TheHoldIsTheLargestOverTheModelsReachable) {
+  const auto response = SimulateRoute(Walkthrough(), Sample(R"({"email":"a"})", R"({"max_tokens":10})"), {});
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->steps(3).hold_nanos(), 17 * 10'000 + 10 * 20'000);
+}
+
+}  // namespace
+}  // namespace signalbox
