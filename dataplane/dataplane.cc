@@ -97,6 +97,7 @@ class ProxyDataplane : public Dataplane {
     if (stopped_) return;
     stopped_ = true;
     draining_ = true;
+    bool wound_up = true;
     if (running_) {
       for (auto& thread : workers_) {
         asio::post(thread->io, [server = thread->server.get()] { server->BeginDrain(); });
@@ -109,7 +110,7 @@ class ProxyDataplane : public Dataplane {
             thread->server->CloseAll();
           });
         }
-        WaitUntilIdle(kCutTimeoutMs);
+        wound_up = WaitUntilIdle(kCutTimeoutMs);
       }
       if (!quota_->Flush(kShutdownFlushTimeoutMs)) {
         LOG(WARNING) << "the quota service did not take every settlement; their records settle them at the next start";
@@ -118,6 +119,11 @@ class ProxyDataplane : public Dataplane {
         LOG(WARNING) << "the control plane did not take every spend record; they stay in the spool";
       }
       config_->Stop();
+    }
+    if (!wound_up) {
+      // A coroutine that still waits for a callback would outlive what it refers to. Its holds are suspended.
+      LOG(ERROR) << InFlightRequests() << " requests could not be cut; leaving without them";
+      std::_Exit(1);
     }
     for (auto& thread : workers_) StopThread(*thread);
     if (admin_thread_.joinable()) {
@@ -155,7 +161,7 @@ class ProxyDataplane : public Dataplane {
     ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> control_plane,
                      NewChannel(options_.control_plane, options_.peer_tls));
     ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> quota, NewChannel(options_.quota, options_.peer_tls));
-    GrpcQuotaClientOptions quota_options;
+    QuotaClientOptions quota_options;
     quota_options.channel = quota;
     quota_options.token = token;
     quota_options.proxy_id = options_.proxy_id;
