@@ -6,16 +6,15 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import OpenAI from 'openai';
+import { getJson, ledgerRecord } from './ledger.mjs';
 
 const env = process.env;
 const proxies = env.SIGNALBOX_PROXIES.split(' ');
-const api = `${env.SIGNALBOX_API}/v1`;
 const routeName = 'my-trillion-dollar-saas';
 const prompt = 'Write a short description of my new website about hand-made kites.';
 const run = Date.now().toString(36);
 const free = { plan: 'free', email: `free-${run}@example.com` };
 const paid = { plan: 'paid', email: `paid-${run}@example.com` };
-const adminToken = (await readFile(env.SIGNALBOX_ADMIN_TOKEN_FILE, 'utf8')).trim();
 const requestIds = [];
 let failures = 0;
 
@@ -122,24 +121,6 @@ async function control(...args) {
   }
 }
 
-async function getJson(url, token) {
-  const response = await fetch(url, token ? { headers: { authorization: `Bearer ${token}` } } : {});
-  return response.ok ? response.json() : null;
-}
-
-// Asks until `done` says yes to the answer, at most 15 s; the last answer either way.
-async function poll(ask, done) {
-  const deadline = performance.now() + 15_000;
-  for (;;) {
-    const answer = await ask();
-    if (done(answer) || performance.now() > deadline) return answer;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-const ledgerRecord = (id) =>
-  poll(() => getJson(`${api}/gateways/default/requests/${id}`, adminToken), (record) => record !== null);
-
 // ---- The show ----
 
 async function sideBySide() {
@@ -155,11 +136,11 @@ async function sideBySide() {
     row('tokens in, out', (a) => `${a.usage.prompt_tokens}, ${a.usage.completion_tokens}`),
     row('cost', (a, record) => record && dollars(record.costNanos)),
     row('requests left today', (a) => a.left.requests),
-    row('dollars left today', (a) => a.left.usd),
+    row('dollars left today *', (a) => Number(a.left.usd).toFixed(6)),
     row('first words after', (a) => `${a.first.toFixed(0)} ms`),
     row('whole after', (a) => `${a.total.toFixed(0)} ms`),
   ]);
-  console.log();
+  console.log('  * of a stream: while its hold is still out; what it does not use comes back at its end\n');
   const [freeUnary, paidUnary, freeStream, paidStream] = answers;
   step('the free plan gets gpt-4o-mini', freeUnary.model === 'gpt-4o-mini' && freeStream.model === 'gpt-4o-mini');
   step('the paid plan gets gpt-5.1', paidUnary.model === 'gpt-5.1' && paidStream.model === 'gpt-5.1');
