@@ -139,7 +139,7 @@ asio::awaitable<std::variant<size_t, Refusal>> LimitGate::Check(const CheckLimit
   } else if (answer->result() == v1::QuotaAnswer::DENIED) {
     passed = std::min<size_t>(answer->denied_index(), asked.elements.size() - 1);
   } else {
-    co_return Refusal{500, "internal",
+    co_return Refusal{500, "internal_error",
                       absl::StrCat("the quota service did not accept the limits of this route: ", answer->message()),
                       ""};
   }

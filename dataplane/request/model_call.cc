@@ -160,6 +160,8 @@ asio::awaitable<AttemptResult> AttemptOnce(ChatRequest& request, const v1::Compi
                                       : clock.MonotonicMicros() + int64_t{kStreamIdleTimeoutMs} * 1000);
       if (!bytes.ok()) co_return Broken(request, model, attempt, *call, bytes.status(), stream->content_bytes());
       if (bytes->empty()) {
+        result.answer.body += stream->Finish();
+        if (stream->done()) break;
         co_return Broken(request, model, attempt, *call,
                          absl::DataLossError("the provider ended the stream before its first event"),
                          stream->content_bytes());

@@ -105,7 +105,10 @@ asio::awaitable<void> RelayStream(ChatRequest& request, const v1::CompiledElemen
     if (!bytes.ok()) {
       fault = std::string(bytes.status().message());
     } else if (bytes->empty()) {
-      fault = "the provider ended the stream without [DONE]";
+      const std::string last = stream.Finish();
+      if (!last.empty()) open = co_await request.exchange.WriteChunk(last);
+      if (!stream.done()) fault = "the provider ended the stream without [DONE]";
+      break;
     } else {
       const absl::StatusOr<std::string> events = stream.Feed(*bytes);
       if (!events.ok()) {

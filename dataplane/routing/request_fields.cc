@@ -97,7 +97,7 @@ std::variant<Metadata, Refusal> MergeMetadata(const v1::SnapshotKey& key, const 
   Metadata merged;
   if (!key.pinned_metadata_json().empty()) {
     if (const std::string wrong = ParseFlatObject(key.pinned_metadata_json(), merged); !wrong.empty()) {
-      return Refusal{500, "internal", absl::StrCat("the metadata pinned to this key ", wrong), ""};
+      return Refusal{500, "internal_error", absl::StrCat("the metadata pinned to this key ", wrong), ""};
     }
   }
   const size_t sent = headers.count("cf-aig-metadata") + headers.count("signalbox-metadata");

@@ -526,6 +526,15 @@ TEST_F(RequestFlowTest, StreamIsRelayedWithoutTheUsageNobodyAskedFor) {
   EXPECT_EQ(nlohmann::json::parse(provider_bodies_.at(0))["stream_options"]["include_usage"], true);
 }
 
+TEST_F(RequestFlowTest, DoneWithoutItsBlankLineIsAnEnd) {
+  Provider({Streams({Delta("hello"), kUsageEvent, "data: [DONE]\n"}, false)});
+  const httplib::Result result = Post(true);
+  ASSERT_TRUE(result);
+  EXPECT_FALSE(absl::StrContains(result->body, "stream_cut"));
+  EXPECT_THAT(result->body, HasSubstr("[DONE]"));
+  EXPECT_EQ(Wait().outcome(), v1::SUCCESS);
+}
+
 TEST_F(RequestFlowTest, CutStreamEndsInAnErrorEventAndIsEstimated) {
   Provider({Streams({Delta("hello")}, true)});
   const httplib::Result result = Post(true);
