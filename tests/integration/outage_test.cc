@@ -8,6 +8,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "tests/integration/load.h"
 #include "tests/testing/eventually.h"
 #include "tests/testing/stack.h"
@@ -141,6 +142,7 @@ TEST(Outage, NoCounterIsLostOrDoubledWhenTheQuotaServiceIsKilledAndComesBack) {
     AwaitCalls(traffic, 40);
   }
   EXPECT_EQ(notes.Count(200) + notes.Count(429) + notes.Count(503), notes.total()) << notes.last_failure();
+  EXPECT_GT(notes.Count(503), 0) << "nobody noticed that it was away";
   // Now everybody takes what is left: ten each, not one more or less.
   for (int user = 0; user < kUsers; ++user) {
     const bool refused = Eventually([&] {
@@ -171,7 +173,6 @@ TEST(Outage, AProxyKilledUnderLoadPassesNoLimitAndItsRecordsAreReplayedOrItsHold
   stack.StartMember(stack.proxy(0));
   AwaitCalls(traffic, 120);
   traffic.Stop();
-  std::map<std::string, int> billed;
   for (int user = 0; user < kUsers; ++user) EXPECT_LE(notes.Answered(email(user)), 10) << email(user);
   // Holds are suspended a minute after the dead process's last sign of life.
   const std::set<std::string> ids = notes.ids();
@@ -188,6 +189,38 @@ TEST(Outage, AProxyKilledUnderLoadPassesNoLimitAndItsRecordsAreReplayedOrItsHold
   for (const json& record : stack.Records()) ledger += CostNanos(record);
   // Never less than the bill; more only by holds of requests whose outcome died with the proxy.
   EXPECT_GE(ledger, stack.Provider("/bill")["total_nanos"].get<int64_t>());
+}
+
+TEST(Outage, TheHoldOfARequestWhoseProxyNeverCameBackIsSuspendedAndChargedInFull) {
+  Stack stack({.provider_flags = {"--fail=first=1:hang"}});
+  stack.DeployRoute(WalkthroughRoute());
+  const json user = {{"plan", "free"}, {"email", "victim@example.com"}};
+  RawConnection client(stack.proxy_address(0));
+  ASSERT_TRUE(client.Send(stack.ChatBytes({.metadata = user, .body = {{"max_tokens", 1'000}}})));
+  ASSERT_TRUE(Eventually([&] { return stack.Provider("/connections")["open_requests"] == 1; }));
+  stack.proxy(0).process->Kill();
+  // A minute after its last sign of life.
+  std::vector<json> records;
+  ASSERT_TRUE(Eventually(
+      [&] {
+        records = stack.Records();
+        return !records.empty();
+      },
+      120'000));
+  EXPECT_EQ(records[0]["outcome"], "SUSPENDED");
+  const int64_t suspended = CostNanos(records[0]);
+  EXPECT_GE(suspended, 1'000 * 600);  // the output cap at the output price, and the input's bound
+  const HttpAnswer next = stack.Chat({.proxy = 1, .metadata = user});
+  EXPECT_EQ(next.status, 200) << next.body;
+  const std::vector<json> both = stack.AwaitRecords(2);
+  std::string limits;
+  for (const auto& [name, value] : next.headers) {
+    if (name == "signalbox-limit") limits += value + "\n";
+  }
+  const int64_t left = 10'000'000'000 - suspended - CostNanos(both[0]);
+  EXPECT_THAT(limits,
+              testing::HasSubstr(absl::StrFormat("remaining=%d.%09d", left / 1'000'000'000, left % 1'000'000'000)));
+  EXPECT_THAT(limits, testing::HasSubstr("limit=10; remaining=8")) << "the request that vanished stays counted";
 }
 
 }  // namespace

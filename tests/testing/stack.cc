@@ -145,7 +145,8 @@ size_t Stack::AddProxy(const std::vector<std::string>& flags, const std::string&
 
 void Stack::AwaitInSync(size_t index) {
   const bool in_sync = Eventually([&] {
-    for (const json& proxy : Api("GET", "/v1/proxies")["proxies"]) {
+    const json fleet = Api("GET", "/v1/proxies");
+    for (const json& proxy : fleet["proxies"]) {
       if (proxy.value("proxyId", "") == proxies_[index].name && proxy.value("connected", false)) {
         return proxy.value("inSync", false);
       }
