@@ -262,6 +262,8 @@ class ProxyDataplane : public Dataplane {
       const std::shared_ptr<const ActiveSnapshot> snapshot = config_->holder().Get();
       metrics_.SetSnapshot(snapshot == nullptr ? 0 : snapshot->id.sequence());
       metrics_.SetStaleness(static_cast<double>(config_->StalenessMicros()) / 1e6);
+      const ConfigClient::Counters counters = config_->counters();
+      metrics_.SetSnapshotCounts(counters.applied, counters.rejected, counters.save_failures);
       metrics_.SetInFlight(static_cast<double>(InFlightRequests()));
       metrics_.SetQuotaConnected(quota_->Connected());
       reply.content_type = "text/plain; version=0.0.4";

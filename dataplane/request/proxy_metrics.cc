@@ -34,6 +34,10 @@ ProxyMetrics::ProxyMetrics()
       snapshot_sequence_(AddGauge(*registry_, "signalbox_snapshot_sequence", "Sequence of the snapshot being served")),
       snapshot_staleness_seconds_(
           AddGauge(*registry_, "signalbox_snapshot_staleness_seconds", "Time since the control plane was last heard")),
+      snapshots_applied_(AddGauge(*registry_, "signalbox_snapshots_applied", "Snapshots applied since start")),
+      snapshots_rejected_(AddGauge(*registry_, "signalbox_snapshots_rejected", "Snapshots refused since start")),
+      snapshot_save_failures_(AddGauge(*registry_, "signalbox_snapshot_save_failures",
+                                       "Last known goods that could not be written since start")),
       in_flight_requests_(AddGauge(*registry_, "signalbox_in_flight_requests", "Requests being answered")),
       quota_connected_(AddGauge(*registry_, "signalbox_quota_connected", "1 while the quota service answers")),
       duration_seconds_(
@@ -52,6 +56,12 @@ void ProxyMetrics::CountRefusal(const std::string& code) { refusals_.Add({{"code
 
 void ProxyMetrics::CountAttempt(const std::string& provider, const std::string& model, const std::string& result) {
   attempts_.Add({{"provider", provider}, {"model", model}, {"result", result}}).Increment();
+}
+
+void ProxyMetrics::SetSnapshotCounts(int64_t applied, int64_t rejected, int64_t save_failures) {
+  snapshots_applied_.Set(static_cast<double>(applied));
+  snapshots_rejected_.Set(static_cast<double>(rejected));
+  snapshot_save_failures_.Set(static_cast<double>(save_failures));
 }
 
 std::string ProxyMetrics::Serialize() const { return prometheus::TextSerializer().Serialize(registry_->Collect()); }

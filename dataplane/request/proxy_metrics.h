@@ -23,6 +23,7 @@ class ProxyMetrics {
   void CountLostRecord() { lost_records_.Increment(); }
   void SetSnapshot(int64_t sequence) { snapshot_sequence_.Set(static_cast<double>(sequence)); }
   void SetStaleness(double seconds) { snapshot_staleness_seconds_.Set(seconds); }
+  void SetSnapshotCounts(int64_t applied, int64_t rejected, int64_t save_failures);  // since start
   void SetInFlight(double requests) { in_flight_requests_.Set(requests); }
   void SetQuotaConnected(bool connected) { quota_connected_.Set(connected ? 1 : 0); }
   std::string Serialize() const;  // Prometheus text format
@@ -35,6 +36,9 @@ class ProxyMetrics {
   prometheus::Counter& lost_records_;
   prometheus::Gauge& snapshot_sequence_;
   prometheus::Gauge& snapshot_staleness_seconds_;
+  prometheus::Gauge& snapshots_applied_;
+  prometheus::Gauge& snapshots_rejected_;
+  prometheus::Gauge& snapshot_save_failures_;
   prometheus::Gauge& in_flight_requests_;
   prometheus::Gauge& quota_connected_;
   prometheus::Histogram& duration_seconds_;
