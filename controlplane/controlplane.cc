@@ -18,7 +18,7 @@
 #include "controlplane/http/http_api.h"
 #include "controlplane/ledger/ledger_service.h"
 #include "controlplane/ledger/suspense_reader.h"
-#include "controlplane/metrics.h"
+#include "controlplane/rpc_metrics.h"
 #include "controlplane/prices/bundled_prices.h"
 #include "controlplane/publish/grpc_publisher.h"
 #include "controlplane/quota/quota_service.h"

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/token_authority.h"
 
 namespace signalbox {
 
@@ -38,24 +39,8 @@ void AddToken(grpc::ClientContext& context, const std::string& token);
 // The first line of a token file. NOT_FOUND, or FAILED_PRECONDITION when the file is readable by others.
 absl::StatusOr<std::string> ReadTokenFile(const std::string& path);
 
-grpc::Status ToGrpcStatus(const absl::Status& status);   // faults travel as binary details
+grpc::Status ToGrpcStatus(const absl::Status& status);  // faults travel as binary details
 absl::Status FromGrpcStatus(const grpc::Status& status);
-
-enum class Role { kAdmin, kProxy };
-
-struct Caller {
-  std::string token_id;
-  std::string name;  // author in versions and deployments
-  Role role = Role::kProxy;
-};
-
-// Who may. Implementations are thread-safe.
-class TokenAuthority {
- public:
-  virtual ~TokenAuthority() = default;
-  // UNAUTHENTICATED for a token that is unknown or revoked.
-  virtual absl::StatusOr<Caller> Authenticate(std::string_view token) const = 0;
-};
 
 // The caller of an RPC. UNAUTHENTICATED without a valid bearer token, PERMISSION_DENIED for the wrong role (an admin
 // token may do what a proxy token may).

@@ -11,7 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/mutex.h"
-#include "common/rpc/rpc.h"
+#include "common/token_authority.h"
 #include "controlplane/store/token_store.h"
 
 namespace signalbox {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "common/rpc/rpc.h"
+#include "common/token_authority.h"
 
 namespace signalbox {
 

@@ -139,12 +139,9 @@ bool MayKnowGrpc(const std::string& file) {
   static const std::vector<std::string> kParts = {"_service",  "_client", "_session", "_publisher",
                                                   "_services", "_answer", "_reporter"};
   static const std::vector<std::string> kFiles = {
-      "controlplane/metrics.h",  // counts calls by an interceptor
-      "controlplane/metrics.cc",
-      "controlplane/quota/token_file.h",     // who may call the quota service
-      "controlplane/api/answer.h",           // the one frame around every call of the operators' API
-      "controlplane/api/token_authority.h",  // who may call
-      "controlplane/api/token_authority.cc",
+      "controlplane/rpc_metrics.h",  // counts calls by an interceptor
+      "controlplane/rpc_metrics.cc",
+      "controlplane/api/answer.h",  // the one frame around every call of the operators' API
   };
   const std::string name = FileName(file);
   return StartsWithAny(file, kFolders) || std::find(kNames.begin(), kNames.end(), name) != kNames.end() ||

@@ -1,4 +1,4 @@
-#include "controlplane/metrics.h"
+#include "controlplane/rpc_metrics.h"
 
 #include <google/protobuf/descriptor.h>
 #include <grpcpp/grpcpp.h>
