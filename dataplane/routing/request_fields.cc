@@ -118,6 +118,12 @@ std::variant<Metadata, Refusal> MergeMetadata(const v1::SnapshotKey& key, const 
   if (merged.size() > static_cast<size_t>(kMetadataEntriesMax)) {
     return InvalidMetadata(absl::StrCat("metadata may have at most ", kMetadataEntriesMax, " entries"), "metadata");
   }
+  size_t bytes = 0;
+  for (const auto& [key, scalar] : merged) bytes += key.size() + scalar.string_value().size();
+  if (bytes > kMetadataBytesMax) {
+    return InvalidMetadata(absl::StrCat("metadata may have at most ", kMetadataBytesMax, " bytes, not ", bytes),
+                           "metadata");
+  }
   return merged;
 }
 

@@ -20,7 +20,7 @@ using Metadata = std::vector<std::pair<std::string, v1::Scalar>>;
 
 // Key by key, strongest first: what the API key pins, the cf-aig-metadata header (or signalbox-metadata; both is a
 // 400), the body's metadata. 400 invalid_metadata when the header is not a flat JSON object of scalars, names a key
-// twice, or the merge has more than kMetadataEntriesMax entries.
+// twice, or the merge has more than kMetadataEntriesMax entries or kMetadataBytesMax bytes.
 std::variant<Metadata, Refusal> MergeMetadata(const v1::SnapshotKey& key, const boost::beast::http::fields& headers,
                                               const ChatBody& body);
 // {"plan":"free",...} for the spend record.

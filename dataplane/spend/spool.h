@@ -25,6 +25,8 @@ namespace signalbox {
 
 inline constexpr int64_t kSpoolSegmentBytesMax = 8 << 20;
 inline constexpr int64_t kSpoolRecordBytesMax = 1 << 20;
+// JSON writes a byte as six at worst, and attempts and limits need room too.
+static_assert(kSpoolRecordBytesMax >= 8 * static_cast<int64_t>(kMetadataBytesMax), "no request may outgrow its record");
 
 struct SpoolOptions {
   std::string directory;  // made when missing; its parent must exist

@@ -76,6 +76,17 @@ TEST(MergeMetadata, MoreThan32EntriesAreRefused) {
   EXPECT_EQ(parts.Merged(), "the cf-aig-metadata header may have at most 32 entries");
 }
 
+TEST(MergeMetadata, MoreBytesThanASpendRecordTakesAreRefused) {
+  Parts parts;
+  parts.json = R"({"model":"m","messages":[],"metadata":{"note":")" + std::string(64 << 10, 'x') + "\"}}";
+  const auto merged = parts.Merge();
+  ASSERT_TRUE(std::holds_alternative<Refusal>(merged));
+  EXPECT_EQ(std::get<Refusal>(merged).code, "invalid_metadata");
+  EXPECT_EQ(std::get<Refusal>(merged).message, "metadata may have at most 65536 bytes, not 65540");
+  parts.json = R"({"model":"m","messages":[],"metadata":{"note":")" + std::string((64 << 10) - 4, 'x') + "\"}}";
+  EXPECT_TRUE(std::holds_alternative<Metadata>(parts.Merge()));
+}
+
 TEST(RequestFields, ReachesAllThreeRoots) {
   Parts parts;
   parts.headers.set("X-Region", "eu");
