@@ -28,7 +28,8 @@ class GatewayStore {
   absl::Status DeleteProvider(const std::string& gateway, const std::string& name);
 
  private:
-  absl::Status PutProvider(const v1::Provider& provider, const std::optional<std::string>& secret);
+  absl::Status PutProvider(const v1::Provider& provider, const std::optional<std::string>& secret)
+      SB_REQUIRES(core_.mutex);
 
   StoreCore& core_;
 };

@@ -32,6 +32,6 @@ struct KeyRow {
   v1::GatewayKey key;
   std::string sha256;
 };
-absl::StatusOr<KeyRow> FindKey(const StoreCore& core, const std::string& id);
+absl::StatusOr<KeyRow> FindKey(const StoreCore& core, const std::string& id) SB_REQUIRES(core.mutex);
 
 }  // namespace signalbox

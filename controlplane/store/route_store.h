@@ -83,7 +83,7 @@ class RouteStore {
 
  private:
   absl::StatusOr<v1::Version> InsertVersion(const v1::Route& route, const NewVersion& version,
-                                            const CheckedRoute& checked);
+                                            const CheckedRoute& checked) SB_REQUIRES(core_.mutex);
 
   StoreCore& core_;
 };

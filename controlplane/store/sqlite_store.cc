@@ -24,8 +24,11 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const StoreOption
   SqliteOptions sqlite;
   sqlite.path = absl::StrCat(options.data_dir, "/routes.db");
   sqlite.vfs = options.vfs;
-  ASSIGN_OR_RETURN(core->db, SqliteDb::Open(sqlite));
-  RETURN_IF_ERROR(core->db->Migrate(StoreMigrations()));
+  {
+    MutexLock lock(core->mutex);
+    ASSIGN_OR_RETURN(core->db, SqliteDb::Open(sqlite));
+    RETURN_IF_ERROR(core->db->Migrate(StoreMigrations()));
+  }
   std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(core)));
   RETURN_IF_ERROR(store->Prepare());
   return store;

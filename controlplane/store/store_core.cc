@@ -189,8 +189,8 @@ absl::StatusOr<std::optional<v1::ModelPrice>> PriceInForce(const StoreCore& core
 absl::StatusOr<v1::CompiledRoute> CompileInGateway(const StoreCore& core, const RouteIdentity& identity,
                                                    const v1::RouteSpec& spec) {
   absl::Status price_status;
-  const PriceLookup prices = [&](const std::string& provider,
-                                 const std::string& model) -> std::optional<v1::ModelPrice> {
+  const PriceLookup prices = [&](const std::string& provider, const std::string& model)
+                                 SB_REQUIRES(core.mutex) -> std::optional<v1::ModelPrice> {
     absl::StatusOr<std::optional<v1::ModelPrice>> price = PriceInForce(core, identity.gateway, provider, model);
     if (price.ok()) return *std::move(price);
     price_status.Update(price.status());

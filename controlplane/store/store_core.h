@@ -1,5 +1,5 @@
 // What the areas of the store share: the one connection and the mutex that guards it, the clock, the sealer and the
-// bundled prices. Owned by SqliteStore. Functions here that touch the database need the mutex held.
+// bundled prices. Owned by SqliteStore.
 #pragma once
 
 #include <functional>
@@ -23,7 +23,7 @@ namespace signalbox {
 
 struct StoreCore {
   mutable Mutex mutex;
-  std::unique_ptr<SqliteDb> db;  // used with the mutex held
+  std::unique_ptr<SqliteDb> db SB_GUARDED_BY(mutex);
   const Clock* clock = nullptr;
   std::optional<Sealer> sealer;
   std::vector<v1::ModelPrice> bundled_prices;  // ordered by provider and model
@@ -44,26 +44,28 @@ struct RouteRow {
 };
 
 // NOT_FOUND naming the gateways there are.
-absl::Status RequireGateway(const StoreCore& core, const std::string& gateway);
+absl::Status RequireGateway(const StoreCore& core, const std::string& gateway) SB_REQUIRES(core.mutex);
 
 // By name (live ones only) or by id. NOT_FOUND names near ones. A deleted route is found by its id when
 // `with_deleted`, for its history.
 absl::StatusOr<RouteRow> FindRoute(const StoreCore& core, const std::string& gateway, const std::string& route,
-                                   bool with_deleted = false);
+                                   bool with_deleted = false) SB_REQUIRES(core.mutex);
 
 // `number` 0: the latest. NOT_FOUND names the versions there are.
-absl::StatusOr<v1::Version> FindVersion(const StoreCore& core, const v1::Route& route, int64_t number);
+absl::StatusOr<v1::Version> FindVersion(const StoreCore& core, const v1::Route& route, int64_t number)
+    SB_REQUIRES(core.mutex);
 
 // Providers and prices of the gateway, to check a graph against.
-absl::StatusOr<ValidationContext> ContextOf(const StoreCore& core, const std::string& gateway);
+absl::StatusOr<ValidationContext> ContextOf(const StoreCore& core, const std::string& gateway) SB_REQUIRES(core.mutex);
 
 // The price in force: the gateway's own, else the bundled one.
 absl::StatusOr<std::optional<v1::ModelPrice>> PriceInForce(const StoreCore& core, const std::string& gateway,
-                                                           const std::string& provider, const std::string& model);
+                                                           const std::string& provider, const std::string& model)
+    SB_REQUIRES(core.mutex);
 
 // Compiles with the gateway's prices. Errors start with `route "<name>" v<version>: `.
 absl::StatusOr<v1::CompiledRoute> CompileInGateway(const StoreCore& core, const RouteIdentity& identity,
-                                                   const v1::RouteSpec& spec);
+                                                   const v1::RouteSpec& spec) SB_REQUIRES(core.mutex);
 
 // `<context>: element "mini": unknown provider ...`, all faults as details; counts those not told in the text.
 absl::Status FaultsStatus(absl::StatusCode code, const std::string& context, const std::vector<v1::Fault>& faults);

@@ -17,7 +17,7 @@ v1::Token ReadToken(const SqliteStatement& query) {
   return token;
 }
 
-absl::StatusOr<v1::Token> FindToken(const StoreCore& core, const std::string& id) {
+absl::StatusOr<v1::Token> FindToken(const StoreCore& core, const std::string& id) SB_REQUIRES(core.mutex) {
   ASSIGN_OR_RETURN(SqliteStatement query,
                    core.db->Query(absl::StrCat("SELECT ", kTokenColumns, " FROM tokens WHERE id=?"), id));
   ASSIGN_OR_RETURN(const bool found, query.Step());
