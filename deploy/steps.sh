@@ -15,11 +15,13 @@ build_jobs() {
   echo $((cores < memory_gb ? cores : memory_gb))
 }
 
-# configure_and_build PRESET [TARGET...]: every target when none is named. Ninja shows how far it is.
+# configure_and_build PRESET [TARGET...]: every target when none is named, with `configure_flags` besides the preset's
+# own. Ninja shows how far it is.
+configure_flags=()
 configure_and_build() {
   local preset=$1
   shift
-  (cd "$root" && cmake --preset "$preset" -Wno-dev | tail -n 3) || die "configuring preset $preset failed"
+  (cd "$root" && cmake --preset "$preset" -Wno-dev "${configure_flags[@]}" | tail -n 3) || die "configuring preset $preset failed"
   local targets=()
   (($# > 0)) && targets=(--target "$@")
   cmake --build "$root/build/$preset" -j "$(build_jobs)" "${targets[@]}" || die "building preset $preset failed"
