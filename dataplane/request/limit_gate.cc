@@ -34,6 +34,12 @@ Refusal QuotaUnavailable() {
   return Refusal{503, "quota_unavailable", "the limits of this route cannot be checked right now; try again", "", 1};
 }
 
+// A defect of ours or of the service: neither denied nor away, so onError has no say in it.
+Refusal NotAccepted(std::string_view why) {
+  return Refusal{500, "internal_error",
+                 absl::StrCat("the quota service did not accept the limits of this route: ", std::string(why)), ""};
+}
+
 // The models reachable from a limit may differ in maximum: the largest is what is asked for when the client names none.
 constexpr int64_t kUnknownOutputMax = 1 << 20;
 
@@ -110,7 +116,7 @@ std::variant<v1::Acquire, Refusal> LimitGate::BuildAcquire(const CheckLimits& as
   acquire.set_client_cap(body_.output_cap().has_value());
   if (body_.output_cap().has_value()) asked_cap = *body_.output_cap();
   if (output_cap_.has_value()) asked_cap = std::min(asked_cap, *output_cap_);
-  acquire.set_output_cap(asked_cap);
+  acquire.set_output_cap(std::max<int64_t>(asked_cap, 1));  // a budget that leads to no model holds nothing
   return acquire;
 }
 
@@ -130,6 +136,9 @@ asio::awaitable<std::variant<size_t, Refusal>> LimitGate::Check(const CheckLimit
   const absl::StatusOr<v1::QuotaAnswer> answer =
       co_await AwaitAnswer([&](QuotaClient::Done done) { worker_.quota.Acquire(acquire, std::move(done)); });
   size_t passed = 0;
+  if (absl::IsInvalidArgument(answer.status())) {
+    co_return NotAccepted({answer.status().message().data(), answer.status().message().size()});
+  }
   if (!answer.ok()) {
     std::variant<size_t, Refusal> unanswered = PassWithoutAnswer(asked, acquire);
     if (std::holds_alternative<Refusal>(unanswered)) co_return unanswered;
@@ -139,9 +148,7 @@ asio::awaitable<std::variant<size_t, Refusal>> LimitGate::Check(const CheckLimit
   } else if (answer->result() == v1::QuotaAnswer::DENIED) {
     passed = std::min<size_t>(answer->denied_index(), asked.elements.size() - 1);
   } else {
-    co_return Refusal{500, "internal_error",
-                      absl::StrCat("the quota service did not accept the limits of this route: ", answer->message()),
-                      ""};
+    co_return NotAccepted(answer->message());
   }
   for (size_t i = 0; i < asked.elements.size() && i <= passed; ++i) {
     const v1::CompiledElement& element = route_.elements(static_cast<int>(asked.elements[i]));

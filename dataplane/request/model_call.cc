@@ -110,6 +110,11 @@ UpstreamRequest BuildUpstreamRequest(const ChatRequest& request, const v1::Snaps
   UpstreamRequest upstream;
   upstream.target = absl::StrCat(endpoint.path_prefix, "/chat/completions");
   upstream.headers = ForwardedRequestHeaders(request.exchange.request().headers, request.presented_key);
+  // What the provider is configured to get, a client can neither change nor add to.
+  std::erase_if(upstream.headers, [&provider](const auto& header) {
+    return std::any_of(provider.headers().begin(), provider.headers().end(),
+                       [&header](const auto& set) { return absl::EqualsIgnoreCase(set.first, header.first); });
+  });
   upstream.headers.emplace_back("content-type", "application/json");
   upstream.headers.emplace_back("accept-encoding", "identity");  // usage is read from the response
   upstream.headers.emplace_back("x-client-request-id", request.record.request_id());

@@ -69,6 +69,9 @@ void AddWeaker(Metadata& into, Metadata weaker) {
   }
 }
 
+// What identifies a user goes into counters and the ledger; a gateway key must not.
+bool IsKeyHeader(std::string_view name) { return name == "authorization" || name == "cf-aig-authorization"; }
+
 FieldValue FromScalar(const v1::Scalar& scalar) {
   FieldValue value;
   switch (scalar.kind_case()) {
@@ -160,7 +163,7 @@ FieldValue RequestFields::Get(const v1::FieldRef& field) const {
     case v1::FieldRef::BODY:
       return body_.Get({field.path().begin(), field.path().end()});
     case v1::FieldRef::HEADERS: {
-      if (field.path_size() != 1) return {};
+      if (field.path_size() != 1 || IsKeyHeader(field.path(0))) return {};
       const auto header = headers_.find(field.path(0));
       if (header == headers_.end()) return {};
       FieldValue value;

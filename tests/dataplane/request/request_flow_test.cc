@@ -282,6 +282,7 @@ class RequestFlowTest : public ::testing::Test {
     provider->set_name("openai");
     provider->set_base_url(absl::StrCat("http://", provider_->address(), "/v1"));
     provider->set_secret("sk-provider");
+    (*provider->mutable_headers())["Openai-Organization"] = "ours";
     auto key = std::make_shared<v1::SnapshotKey>();
     key->set_gateway("default");
     key->set_id("key-1");
@@ -419,6 +420,38 @@ TEST_F(RequestFlowTest, UnavailableQuotaIs503WhereAnyLimitSaysDeny) {
   EXPECT_EQ(result->get_header_value("retry-after"), "1");
   EXPECT_EQ(Wait().outcome(), v1::ERROR);
   EXPECT_THAT(quota_.charges, SizeIs(0));
+}
+
+TEST_F(RequestFlowTest, LimitsTheServiceRefusesAsMalformedAreAnErrorWhateverOnErrorSays) {
+  quota_.on_acquire = [](const v1::Acquire&) { return absl::InvalidArgumentError("check 0: no gateway"); };
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 500);
+  EXPECT_EQ(CodeOf(result), "internal_error");
+  EXPECT_THAT(result->body, HasSubstr("check 0: no gateway"));
+  EXPECT_EQ(Wait().outcome(), v1::ERROR);
+  EXPECT_THAT(quota_.charges, SizeIs(0));
+  EXPECT_THAT(quota_.settles, SizeIs(1));
+}
+
+TEST_F(RequestFlowTest, HeadersOfTheProviderReplaceTheClients) {
+  std::promise<std::string> organizations;
+  Provider({[&organizations](HttpExchange& exchange) -> asio::awaitable<void> {
+    std::string seen;
+    for (const auto& header : exchange.request().headers) {
+      if (absl::EqualsIgnoreCase(absl::string_view(header.name_string().data(), header.name_string().size()),
+                                 "openai-organization")) {
+        absl::StrAppend(&seen, std::string(header.value()), ";");
+      }
+    }
+    organizations.set_value(seen);
+    co_await Answers(200, Completion(1, 1))(exchange);
+  }});
+  httplib::Headers headers = Headers();
+  headers.emplace("OpenAI-Organization", "the-clients");
+  ASSERT_TRUE(Client().Post("/v1/chat/completions", headers, Body(false), "application/json"));
+  EXPECT_EQ(organizations.get_future().get(), "ours;");
+  Wait();
 }
 
 TEST_F(RequestFlowTest, TransientFailureIsRetriedAndFree) {

@@ -105,5 +105,16 @@ TEST(RequestFields, ReachesAllThreeRoots) {
   EXPECT_EQ(fields.Get(Field(v1::FieldRef::HEADERS, {"x-none"})).kind, Kind::kMissing);
 }
 
+TEST(RequestFields, TheGatewayKeyIsNoField) {
+  Parts parts;
+  parts.headers.set("Authorization", "Bearer sbx_secret");
+  parts.headers.set("cf-aig-authorization", "Bearer sbx_secret");
+  const std::unique_ptr<ChatBody> body = parts.Body();
+  const Metadata metadata;
+  const RequestFields fields(metadata, *body, parts.headers);
+  EXPECT_EQ(fields.Get(Field(v1::FieldRef::HEADERS, {"authorization"})).kind, Kind::kMissing);
+  EXPECT_EQ(fields.Get(Field(v1::FieldRef::HEADERS, {"cf-aig-authorization"})).kind, Kind::kMissing);
+}
+
 }  // namespace
 }  // namespace signalbox
