@@ -246,7 +246,7 @@ class ProxyDataplane : public Dataplane {
       std::string reason;
       if (draining_) reason = "draining";
       if (snapshot == nullptr) reason = "no snapshot yet";
-      if (!reporter_->CanAccept()) reason = "the spool of spend records is full";
+      if (!reporter_->CanAccept()) reason = "the spool of spend records is full or cannot be written";
       reply.status = reason.empty() ? 200 : 503;
       nlohmann::json body = {{"ready", reason.empty()},
                              {"control_plane_connected", config_->Connected()},

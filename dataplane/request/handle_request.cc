@@ -200,8 +200,8 @@ asio::awaitable<void> HandleRequest(Worker& worker, HttpExchange& exchange) {
   if (!worker.reporter.CanAccept()) {
     worker.metrics.CountRefusal("spool_full");
     co_return co_await Refuse(exchange, Refusal{503, "spool_full",
-                                                "this proxy cannot account for more requests until the control plane "
-                                                "takes its spend records",
+                                                "this proxy cannot account for more requests: its spool of spend "
+                                                "records is full or cannot be written",
                                                 "", 5});
   }
 

@@ -16,7 +16,8 @@ namespace signalbox {
 namespace {
 
 constexpr std::string_view kSuffix = ".spool";
-constexpr int64_t kHeaderBytes = 8;  // length and checksum, little-endian uint32
+constexpr int64_t kHeaderBytes = 8;       // length and checksum, little-endian uint32
+constexpr size_t kProbeBytes = 16 << 10;  // room to find before records are taken again
 
 void PutUint32(std::string& out, uint32_t value) {
   for (int shift = 0; shift < 32; shift += 8) out += static_cast<char>(value >> shift);
@@ -175,29 +176,44 @@ absl::Status Spool::Append(const v1::SpendRecord& record) {
         absl::StrCat("the spool ", options_.directory, " is full: ", bytes_, " of ", options_.bytes_max,
                      " bytes wait for the control plane, which must come back to empty it"));
   }
+  absl::Status status = Write(frame);
+  failing_ = !status.ok();
+  if (failing_) return status;
+  Segment& segment = segments_.rbegin()->second;
+  segment.good_bytes += size;
+  Resize(segment, segment.good_bytes);
+  full_ = full_ || bytes_ >= options_.bytes_max / 20 * 19;
+  return absl::OkStatus();
+}
+
+// Behind the last record of the active segment, or of a new one. After an error nothing of `data` is there, or nothing
+// follows it.
+absl::Status Spool::Write(std::string_view data) {
+  const int64_t size = data.size();
   if (active_ == nullptr || segments_.rbegin()->second.good_bytes + size > options_.segment_bytes_max) {
     if (active_ == nullptr || segments_.rbegin()->second.good_bytes > 0) RETURN_IF_ERROR(Rotate());
   }
-  Segment& segment = segments_.rbegin()->second;
-  const absl::Status status = active_->Append(frame);
-  if (status.ok()) {
-    segment.good_bytes += size;
-    Resize(segment, segment.good_bytes);
-    full_ = full_ || bytes_ >= options_.bytes_max / 20 * 19;
-    return absl::OkStatus();
-  }
-  // A part of the record may be there. If it cannot be cut off, nothing may follow it.
-  if (!active_->Truncate(segment.good_bytes).ok()) {
-    Resize(segment, segment.good_bytes + size);
-    GiveUpRest(segments_.rbegin()->first, segment.good_bytes);
-    active_.reset();
-  }
+  absl::Status status = active_->Append(data);
+  if (!status.ok()) CutOff(size);
   return status;
 }
 
-bool Spool::CanAccept() const {
+// A part of what was written may be there. If it cannot be cut off, nothing may follow it.
+void Spool::CutOff(int64_t size) {
+  Segment& segment = segments_.rbegin()->second;
+  if (active_->Truncate(segment.good_bytes).ok()) return;
+  Resize(segment, segment.good_bytes + size);
+  GiveUpRest(segments_.rbegin()->first, segment.good_bytes);
+  active_.reset();
+}
+
+bool Spool::CanAccept() {
   MutexLock lock(mutex_);
-  return !full_;
+  if (failing_ && Write(std::string(kProbeBytes, '\0')).ok()) {
+    CutOff(kProbeBytes);
+    failing_ = active_ == nullptr;
+  }
+  return !full_ && !failing_;
 }
 
 absl::StatusOr<Spool::Batch> Spool::Read(Position from, size_t records_max, int64_t bytes_max) {

@@ -61,8 +61,9 @@ class Spool {
 
   // RESOURCE_EXHAUSTED when full, INVALID_ARGUMENT past kSpoolRecordBytesMax, UNAVAILABLE on I/O errors.
   absl::Status Append(const v1::SpendRecord& record) SB_EXCLUDES(mutex_);
-  // False from 95% on until it is back at 90%: requests under way still find room.
-  bool CanAccept() const SB_EXCLUDES(mutex_);
+  // False from 95% on until it is back at 90%: requests under way still find room. False too from an Append that could
+  // not be written (the disk is full) until there is room again, which each call tries.
+  bool CanAccept() SB_EXCLUDES(mutex_);
 
   // The oldest records behind `from`, as many as fit (at least one if there is one); empty when there are none.
   absl::StatusOr<Batch> Read(Position from, size_t records_max, int64_t bytes_max) SB_EXCLUDES(mutex_);
@@ -88,6 +89,8 @@ class Spool {
   absl::Status LoadSegment(uint64_t number, const std::function<void(const v1::SpendRecord&)>& on_pending)
       SB_REQUIRES(mutex_);
   absl::Status Rotate() SB_REQUIRES(mutex_);
+  absl::Status Write(std::string_view data) SB_REQUIRES(mutex_);
+  void CutOff(int64_t size) SB_REQUIRES(mutex_);
   absl::Status RemoveAcked() SB_REQUIRES(mutex_);
   void Resize(Segment& segment, int64_t file_bytes) SB_REQUIRES(mutex_);
   void GiveUpRest(uint64_t number, int64_t offset) SB_REQUIRES(mutex_);
@@ -101,6 +104,7 @@ class Spool {
   Position acked_ SB_GUARDED_BY(mutex_);
   int64_t bytes_ SB_GUARDED_BY(mutex_) = 0;
   bool full_ SB_GUARDED_BY(mutex_) = false;
+  bool failing_ SB_GUARDED_BY(mutex_) = false;  // the last write did
   Losses losses_ SB_GUARDED_BY(mutex_);
 };
 

@@ -41,7 +41,8 @@ class TempDirectory {
 class FaultyFiles : public SpoolFiles {
  public:
   explicit FaultyFiles(int fail_at = 0, bool stay_broken = false) : fail_at_(fail_at), stay_broken_(stay_broken) {}
-  void Heal() { fail_at_ = 0; }
+  void Heal() { fail_at_ = 0, stay_broken_ = false; }
+  void Break() { fail_at_ = operations_ + 1, stay_broken_ = true; }
   bool failed() const { return failed_; }
 
   absl::Status MakeDirectory(const std::string& path) override { return Fail() ? Fault() : real_.MakeDirectory(path); }
@@ -95,7 +96,7 @@ class FaultyFiles : public SpoolFiles {
 
   SpoolFiles& real_ = PosixSpoolFiles();
   int fail_at_;
-  const bool stay_broken_;
+  bool stay_broken_;
   int operations_ = 0;
   bool failed_ = false;
 };
@@ -389,6 +390,26 @@ void FailEachOperation(bool stay_broken) {
 
 TEST(SpoolFaults, AnyOneFailingOperationLosesNothingThatWasTaken) { FailEachOperation(false); }
 TEST(SpoolFaults, AFileSystemThatStaysBrokenLosesNothingThatWasTaken) { FailEachOperation(true); }
+
+TEST(SpoolFaults, ADiskThatTakesNothingIsNotTrustedWithRequestsUntilItDoes) {
+  TempDirectory dir;
+  FaultyFiles files;
+  const SpoolOptions options{.directory = dir.spool(), .files = &files};
+  Opened opened = MustOpen(options);
+  Spool& spool = *opened.spool;
+  ASSERT_TRUE(spool.Append(Record("before")).ok());
+  files.Break();
+  EXPECT_TRUE(spool.CanAccept());
+  EXPECT_THAT(spool.Append(Record("lost")).ToString(), HasSubstr("No space left"));
+  EXPECT_FALSE(spool.CanAccept());
+  EXPECT_FALSE(spool.CanAccept());
+  files.Heal();
+  EXPECT_TRUE(spool.CanAccept());
+  ASSERT_TRUE(spool.Append(Record("after")).ok());
+  EXPECT_THAT(ReadAll(spool), ElementsAre("before", "after"));
+  opened.spool.reset();
+  EXPECT_THAT(MustOpen(options).pending, ElementsAre("before", "after"));
+}
 
 TEST(SpoolThreads, WritersAndTheReaderWorkAtOnce) {
   TempDirectory dir;
