@@ -380,11 +380,12 @@ awaitable<Call::Attempt> Call::SendAndAwait(const Message& message, UpstreamHead
   size_t interim_bytes = 0;
   while (true) {
     const size_t end = in_.bytes().find("\r\n\r\n");
+    const size_t head_bytes = end == std::string_view::npos ? in_.size() : end + 4;
+    if (head_bytes + interim_bytes > kResponseHeaderBytesMax) {
+      co_return Attempt{absl::DataLossError(
+          absl::StrCat("provider ", authority_, ": the response's head exceeds ", kResponseHeaderBytesMax, " bytes"))};
+    }
     if (end == std::string_view::npos) {
-      if (in_.size() + interim_bytes > kResponseHeaderBytesMax) {
-        co_return Attempt{absl::DataLossError(absl::StrCat("provider ", authority_, ": the response's head exceeds ",
-                                                           kResponseHeaderBytesMax, " bytes"))};
-      }
       if (in_.size() >= 5 && in_.bytes().substr(0, 5) != "HTTP/") {
         co_return Attempt{absl::DataLossError(absl::StrCat("provider ", authority_, ": the response is not HTTP"))};
       }
@@ -400,11 +401,11 @@ awaitable<Call::Attempt> Call::SendAndAwait(const Message& message, UpstreamHead
       attempt.stale = connection_->reused && NowUs() - began_us < int64_t{kUpstreamStaleWindowMs} * 1000;
       co_return attempt;
     }
-    const absl::Status parsed = ParseHead(end + 4, message.method, response);
+    const absl::Status parsed = ParseHead(head_bytes, message.method, response);
     if (!parsed.ok()) co_return Attempt{parsed};
-    in_.Consume(end + 4);
+    in_.Consume(head_bytes);
     if (response.status >= 200) break;
-    interim_bytes += end + 4;
+    interim_bytes += head_bytes;
   }
   if (write_error) keep_alive_ = false;
   if (framing_ == Framing::kNone || (framing_ == Framing::kLength && length_left_ == 0)) Finish();

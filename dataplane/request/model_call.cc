@@ -86,6 +86,10 @@ void ChargeUnknownOutcome(v1::Attempt& attempt) {
 AttemptResult Broken(const ChatRequest& request, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
                      const UpstreamCall& call, const absl::Status& status, size_t content_bytes) {
   AttemptResult result;
+  if (!call.request_sent()) {
+    attempt.set_cost_nanos(0);
+    attempt.set_estimated(false);
+  }
   if (request.exchange.client_gone()) {
     attempt.set_error("cancelled");
     result.verdict = Verdict::kClientGone;
@@ -96,12 +100,7 @@ AttemptResult Broken(const ChatRequest& request, const v1::CompiledElement::Mode
   result.failure.timed_out = absl::IsDeadlineExceeded(status);
   result.failure.message = std::string(status.message());
   attempt.set_error(result.failure.timed_out ? "timeout" : call.request_sent() ? "cut" : "connect");
-  if (call.request_sent()) {
-    ChargeUnknownOutcome(attempt);
-  } else {
-    attempt.set_cost_nanos(0);
-    attempt.set_estimated(false);
-  }
+  if (call.request_sent()) ChargeUnknownOutcome(attempt);
   return result;
 }
 

@@ -2,6 +2,8 @@
 
 #include <glog/logging.h>
 
+#include <exception>
+
 namespace signalbox {
 
 std::string NewRequestId(Worker& worker) {
@@ -27,6 +29,9 @@ RequestRecord::RequestRecord(Worker& worker, const std::string& gateway)
 }
 
 RequestRecord::~RequestRecord() {
+  if (record_.outcome() == v1::OUTCOME_UNSPECIFIED && std::uncaught_exceptions() > 0) {
+    End(v1::ERROR, 500, "internal_error");
+  }
   if (record_.outcome() == v1::OUTCOME_UNSPECIFIED) {
     End(worker_.stopping ? v1::SHUTDOWN : v1::CANCELLED, 0, worker_.stopping ? "shutdown" : "client_gone");
   }

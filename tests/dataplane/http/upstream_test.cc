@@ -367,6 +367,8 @@ TEST_F(UpstreamTest, WhatIsCutOrNotHttpIsDataLoss) {
       {"unknown encoding", "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n", "unknown Transfer-Encoding"},
       {"upgrade", "HTTP/1.1 101 Switching Protocols\r\n\r\n", "unexpected status 101"},
       {"long head", "HTTP/1.1 200 OK\r\nx: " + std::string(70'000, 'x'), "head exceeds 65536 bytes"},
+      {"long whole head", "HTTP/1.1 200 OK\r\nx: " + std::string(70'000, 'x') + "\r\ncontent-length: 0\r\n\r\n",
+       "head exceeds 65536 bytes"},
       {"endless interim",
        [] {
          std::string all;

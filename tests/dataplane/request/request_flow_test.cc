@@ -648,6 +648,65 @@ TEST_F(RequestFlowTest, ClientLeavingBeforeTheFirstTokenCancelsTheProviderAndSet
   EXPECT_THAT(quota_.settles, SizeIs(1));
 }
 
+// A provider that cannot be reached: calls connect until they are cancelled, or fail by an exception.
+class UnreachablePool : public UpstreamPool {
+ public:
+  explicit UnreachablePool(asio::io_context& io, bool throws) : io_(io), throws_(throws) {}
+  std::unique_ptr<UpstreamCall> NewCall(const UpstreamEndpoint&) override {
+    if (throws_) throw std::runtime_error("a defect");
+    return std::make_unique<Call>(*this);
+  }
+  std::promise<void> connecting;
+
+ private:
+  struct Call : UpstreamCall {
+    explicit Call(UnreachablePool& pool) : pool(pool), cancelled(pool.io_, asio::steady_timer::time_point::max()) {}
+    asio::awaitable<absl::StatusOr<UpstreamHead>> Start(const UpstreamRequest&, int64_t) override {
+      pool.connecting.set_value();
+      boost::system::error_code error;
+      co_await cancelled.async_wait(asio::redirect_error(asio::use_awaitable, error));
+      co_return absl::CancelledError("cancelled");
+    }
+    asio::awaitable<absl::StatusOr<std::string_view>> ReadSome(int64_t) override { co_return ""; }
+    asio::awaitable<absl::StatusOr<std::string>> ReadAll(size_t, int64_t) override { co_return ""; }
+    void Cancel() override { cancelled.cancel(); }
+    bool request_sent() const override { return false; }
+    UnreachablePool& pool;
+    asio::steady_timer cancelled;
+  };
+  asio::io_context& io_;
+  const bool throws_;
+};
+
+TEST_F(RequestFlowTest, ClientLeavingWhileTheProviderIsNotEvenReachedPaysNothing) {
+  auto pool = std::make_unique<UnreachablePool>(io_, false);
+  std::future<void> connecting = pool->connecting.get_future();
+  asio::post(io_, [&] { worker_->upstreams = std::move(pool); });
+  httplib::Client client = Client();
+  std::thread caller([&] { client.Post("/v1/chat/completions", Headers(), Body(false), "application/json"); });
+  connecting.wait();
+  client.stop();
+  caller.join();
+  const v1::SpendRecord record = Wait();
+  EXPECT_EQ(record.outcome(), v1::CANCELLED);
+  EXPECT_EQ(record.cost_nanos(), 0);
+  EXPECT_FALSE(record.estimated());
+  ASSERT_THAT(quota_.settles, SizeIs(1));
+  EXPECT_EQ(quota_.settles[0].cost_nanos(), 0);
+}
+
+TEST_F(RequestFlowTest, AnExceptionIsAnErrorOfOursAndNotTheClientsLeaving) {
+  auto pool = std::make_unique<UnreachablePool>(io_, true);
+  asio::post(io_, [&] { worker_->upstreams = std::move(pool); });
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 500);
+  const v1::SpendRecord record = Wait();
+  EXPECT_EQ(record.outcome(), v1::ERROR);
+  EXPECT_EQ(record.status(), 500);
+  EXPECT_EQ(record.error_code(), "internal_error");
+}
+
 TEST_F(RequestFlowTest, BadRequestsAreRefusedByName) {
   struct Case {
     std::string body;
