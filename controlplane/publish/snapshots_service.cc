@@ -22,7 +22,7 @@ class SnapshotsService::Reactor final : public grpc::ServerBidiReactor<v1::Proxy
   }
 
   void Offer(OfferChunks chunks) SB_REQUIRES(service_.mutex_) {
-    if (finished_) return;
+    if (finished_ || !StillAllowed()) return;
     chunks_.emplace(std::move(chunks));
     // The answer to the offer before can overtake the news that its last chunk is written.
     if (!writing_) WriteNext();
@@ -45,7 +45,7 @@ class SnapshotsService::Reactor final : public grpc::ServerBidiReactor<v1::Proxy
       service_.changed_.NotifyAll();
       return;
     }
-    if (finished_) return;
+    if (finished_ || !StillAllowed()) return;
     const bool answer = incoming_.has_ack() || incoming_.has_nack();
     if (answer && chunks_.has_value()) {
       service_.core_.OnClosed(id_, service_.clock_.MonotonicMicros());
@@ -82,6 +82,16 @@ class SnapshotsService::Reactor final : public grpc::ServerBidiReactor<v1::Proxy
   }
 
  private:
+  // A token revoked meanwhile ends the stream: no offer, which holds secrets, follows.
+  bool StillAllowed() SB_REQUIRES(service_.mutex_) {
+    const absl::StatusOr<Caller> caller = Authorize(context_, service_.tokens_, Role::kProxy);
+    if (caller.ok()) return true;
+    service_.core_.OnClosed(id_, service_.clock_.MonotonicMicros());
+    Close(caller.status());
+    service_.changed_.NotifyAll();
+    return false;
+  }
+
   // The offer counts as under way until its last chunk is handed to gRPC: an answer can come right after.
   void WriteNext() SB_REQUIRES(service_.mutex_) {
     *outgoing_.mutable_offer() = chunks_->Next();

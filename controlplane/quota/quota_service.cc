@@ -28,13 +28,13 @@ class QuotaService final : public v1::Quota::CallbackService {
   QuotaService(QuotaEngine& engine, const TokenAuthority& authority) : engine_(engine), authority_(authority) {}
 
   grpc::ServerBidiReactor<v1::QuotaRequest, v1::QuotaResponse>* Session(grpc::CallbackServerContext* context) override {
-    const absl::StatusOr<Caller> caller = Authorize(*context, authority_, Role::kProxy);
-    auto session = std::make_shared<QuotaSession>(engine_, [this](QuotaSession* done) {
+    const auto allowed = [this, context] { return Authorize(*context, authority_, Role::kProxy).status(); };
+    auto session = std::make_shared<QuotaSession>(engine_, allowed, [this](QuotaSession* done) {
       MutexLock lock(mutex_);
       sessions_.erase(done);
     });
-    if (!caller.ok()) {
-      session->Refuse(ToGrpcStatus(caller.status()));
+    if (const absl::Status status = allowed(); !status.ok()) {
+      session->Refuse(ToGrpcStatus(status));
       return session.get();
     }
     {

@@ -38,6 +38,12 @@ void QuotaSession::OnReadDone(bool ok) {
       closing_ = true;
       return Pump();
     }
+    if (const absl::Status allowed = allowed_(); !allowed.ok()) {
+      reading_ = false;
+      status_ = ToGrpcStatus(allowed);
+      closing_ = true;
+      return Pump();
+    }
     if (std::string fault = TakeIds(); !fault.empty()) {
       reading_ = false;
       status_ = grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, fault);

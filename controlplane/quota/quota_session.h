@@ -17,9 +17,10 @@ namespace signalbox {
 class QuotaSession : public grpc::ServerBidiReactor<v1::QuotaRequest, v1::QuotaResponse>,
                      public std::enable_shared_from_this<QuotaSession> {
  public:
-  // `on_done` is called last, once.
-  QuotaSession(QuotaEngine& engine, std::function<void(QuotaSession*)> on_done)
-      : engine_(engine), on_done_(std::move(on_done)) {}
+  // `allowed` is asked for every message, so that a token revoked meanwhile ends the session. `on_done` is called last,
+  // once.
+  QuotaSession(QuotaEngine& engine, std::function<absl::Status()> allowed, std::function<void(QuotaSession*)> on_done)
+      : engine_(engine), allowed_(std::move(allowed)), on_done_(std::move(on_done)) {}
 
   void Start();
   void Refuse(const grpc::Status& status);  // instead of Start
@@ -37,6 +38,7 @@ class QuotaSession : public grpc::ServerBidiReactor<v1::QuotaRequest, v1::QuotaR
   void Pump() SB_REQUIRES(mutex_);  // writes, reads on or finishes, whatever is next
 
   QuotaEngine& engine_;
+  const std::function<absl::Status()> allowed_;
   const std::function<void(QuotaSession*)> on_done_;
   v1::QuotaRequest incoming_;
   v1::QuotaResponse outgoing_;

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <future>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "signalbox/v1/admin.grpc.pb.h"
 #include "signalbox/v1/quota.grpc.pb.h"
@@ -236,6 +237,41 @@ TEST_F(ControlPlaneTest, MetricsCountCallsByMethodAndCode) {
               HasSubstr(R"(signalbox_rpcs_total{code="invalid_argument",method="signalbox.v1.Usage.QueryUsage"} 1)"));
   EXPECT_THAT(result->body, HasSubstr(R"(signalbox_http_responses_total{status="400"} 1)"));
   EXPECT_THAT(result->body, HasSubstr("signalbox_ledger_records 0"));
+}
+
+TEST_F(ControlPlaneTest, ARevokedTokenEndsOpenStreams) {
+  Start();
+  const Json created = Call("POST", "/v1/tokens", {{"role", "proxy"}});
+  const std::string token = created["secret"];
+  grpc::ClientContext context, quota_context;
+  AddToken(context, token);
+  AddToken(quota_context, token);
+  const auto snapshots = v1::Snapshots::NewStub(channel_)->Stream(&context);
+  v1::ProxyMessage hello;
+  hello.mutable_hello()->set_proxy_id("proxy-1");
+  hello.mutable_hello()->set_boot_id("boot-1");
+  hello.mutable_hello()->set_schema(1);
+  ASSERT_TRUE(snapshots->Write(hello));
+  const auto quota = v1::Quota::NewStub(channel_)->Session(&quota_context);
+  v1::QuotaRequest command;
+  command.set_proxy_id("proxy-1");
+  command.set_boot_id("boot-1");
+  command.add_commands()->set_sequence(1);
+  command.mutable_commands(0)->mutable_settle()->set_request_id("r1");
+  ASSERT_TRUE(quota->Write(command));
+  v1::QuotaResponse answer;
+  ASSERT_TRUE(quota->Read(&answer));
+  while (Call("GET", "/v1/proxies", {})["proxies"].empty()) std::this_thread::yield();
+
+  Call("POST", "/v1/tokens/" + created["token"]["id"].get<std::string>() + ":revoke", Json::object());
+  DeployTheRoute();
+  v1::ControlMessage offer;
+  EXPECT_FALSE(snapshots->Read(&offer));
+  EXPECT_EQ(snapshots->Finish().error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  command.mutable_commands(0)->set_sequence(2);
+  quota->Write(command);
+  EXPECT_FALSE(quota->Read(&answer));
+  EXPECT_EQ(quota->Finish().error_code(), grpc::StatusCode::UNAUTHENTICATED);
 }
 
 TEST_F(ControlPlaneTest, StopEndsOpenStreamsAndSaysToComeBack) {
