@@ -17,13 +17,13 @@
 #include "controlplane/data_dir.h"
 #include "controlplane/http/http_api.h"
 #include "controlplane/ledger/ledger_service.h"
+#include "controlplane/ledger/suspense_client.h"
 #include "controlplane/ledger/suspense_reader.h"
-#include "controlplane/rpc_metrics.h"
 #include "controlplane/prices/bundled_prices.h"
 #include "controlplane/publish/grpc_publisher.h"
 #include "controlplane/quota/quota_service.h"
+#include "controlplane/rpc_metrics.h"
 #include "controlplane/store/sqlite_store.h"
-#include "signalbox/v1/quota.grpc.pb.h"
 
 namespace signalbox {
 namespace {
@@ -32,7 +32,6 @@ constexpr char kBuild[] = "0.1.0";
 constexpr int kSuspenseIntervalMs = 5'000;
 constexpr int kMessageBytesMax = 16 << 20;  // a batch of spend records with long metadata
 constexpr auto kStreamsEndWithin = std::chrono::milliseconds(500);
-constexpr auto kSuspenseCallTimeout = std::chrono::seconds(5);
 
 // What the tokens table says, and one token that lives in this process only: with it the control plane reads its own
 // quota service's suspense.
@@ -172,17 +171,8 @@ class RunningControlPlane final : public ControlPlane {
       ASSIGN_OR_RETURN(token, ReadTokenFile(options_.quota_token_file));
       ASSIGN_OR_RETURN(channel, NewChannel(options_.quota, options_.peer_tls));
     }
-    const std::shared_ptr<v1::Quota::Stub> stub = v1::Quota::NewStub(channel);
-    suspense_ = std::make_unique<SuspenseReader>(
-        [stub, token](const v1::ListSuspenseRequest& request) -> absl::StatusOr<v1::ListSuspenseResponse> {
-          grpc::ClientContext context;
-          AddToken(context, token);
-          context.set_deadline(std::chrono::system_clock::now() + kSuspenseCallTimeout);
-          v1::ListSuspenseResponse response;
-          RETURN_IF_ERROR(FromGrpcStatus(stub->ListSuspense(&context, request, &response)));
-          return response;
-        },
-        *ledger_);
+    suspense_ =
+        std::make_unique<SuspenseReader>(ListSuspenseOver(channel, token), SettleOver(channel, token), *ledger_);
     suspense_->Start(kSuspenseIntervalMs);
     return absl::OkStatus();
   }

@@ -214,6 +214,22 @@ absl::Status SqliteLedger::AppendSuspended(const std::vector<v1::SuspendedHold>&
   return transaction.Commit();
 }
 
+absl::StatusOr<std::vector<v1::Settle>> SqliteLedger::SettlementsOf(const std::vector<v1::SuspendedHold>& holds) const {
+  MutexLock lock(mutex_);
+  std::vector<v1::Settle> settlements;
+  for (const v1::SuspendedHold& hold : holds) {
+    if (hold.resolved()) continue;
+    const absl::StatusOr<v1::SpendRecord> record = Find(hold.request_id());
+    if (absl::IsNotFound(record.status())) continue;
+    RETURN_IF_ERROR(record.status());
+    if (record->outcome() == v1::SUSPENDED) continue;
+    v1::Settle& settle = settlements.emplace_back();
+    settle.set_request_id(record->request_id());
+    settle.set_cost_nanos(record->cost_nanos());
+  }
+  return settlements;
+}
+
 absl::Status SqliteLedger::Insert(const v1::SpendRecord& record) {
   RETURN_IF_ERROR(
       db_->Run("INSERT INTO requests (request_id, gateway, route_id, route, version, key_id, identifier, outcome, "

@@ -32,6 +32,11 @@ class SqliteLedger {
   // same money), or what it was settled at. A request with a real record is left alone.
   absl::Status AppendSuspended(const std::vector<v1::SuspendedHold>& holds) SB_EXCLUDES(mutex_);
 
+  // What the requests of those holds that are still open really cost, where the record is here: their settlement was
+  // lost with the proxy.
+  absl::StatusOr<std::vector<v1::Settle>> SettlementsOf(const std::vector<v1::SuspendedHold>& holds) const
+      SB_EXCLUDES(mutex_);
+
   // Sums by any of the dimensions in `by`; `model` and `provider` are those of each attempt, so a fallback's billed
   // attempts count where the money went. An empty gateway means all. INVALID_ARGUMENT for an unknown dimension.
   absl::StatusOr<v1::QueryUsageResponse> QueryUsage(const v1::QueryUsageRequest& request) const SB_EXCLUDES(mutex_);

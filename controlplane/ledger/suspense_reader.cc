@@ -49,6 +49,8 @@ absl::Status SuspenseReader::ReadOnce() {
     if (response.holds().empty()) return absl::OkStatus();
     const std::vector<v1::SuspendedHold> holds(response.holds().begin(), response.holds().end());
     RETURN_IF_ERROR(ledger_.AppendSuspended(holds));
+    ASSIGN_OR_RETURN(const std::vector<v1::Settle> settlements, ledger_.SettlementsOf(holds));
+    if (!settlements.empty()) RETURN_IF_ERROR(settle_(settlements));
     for (const v1::SuspendedHold& hold : holds) {
       if (hold.sequence() <= after) return absl::DataLossError("the quota service's suspense is not in order");
       after = hold.sequence();

@@ -36,6 +36,16 @@ class FakeQuota {
     holds.push_back(hold);
     return holds.back();
   }
+  absl::Status Settle(const std::vector<v1::Settle>& settlements) {
+    for (const v1::Settle& settle : settlements) {
+      for (v1::SuspendedHold& hold : holds) {
+        if (hold.request_id() != settle.request_id()) continue;
+        hold.set_resolved(true);
+        hold.set_settled_nanos(settle.cost_nanos());
+      }
+    }
+    return absl::OkStatus();
+  }
   std::vector<v1::SuspendedHold> holds;
   absl::Status failure;
   int calls = 0;
@@ -65,7 +75,9 @@ class SuspenseReaderTest : public ::testing::Test {
   TempDir dir_;
   std::unique_ptr<SqliteLedger> ledger_;
   FakeQuota quota_;
-  SuspenseReader reader_{[this](const v1::ListSuspenseRequest& request) { return quota_.List(request); }, *ledger_};
+  SuspenseReader reader_{[this](const v1::ListSuspenseRequest& request) { return quota_.List(request); },
+                         [this](const std::vector<v1::Settle>& settlements) { return quota_.Settle(settlements); },
+                         *ledger_};
 };
 
 TEST_F(SuspenseReaderTest, AHoldIsChargedInFullByRequestIdOnce) {
@@ -91,6 +103,19 @@ TEST_F(SuspenseReaderTest, TheRealRecordReplacesItAndStays) {
   EXPECT_EQ(*ledger_->CountRecords(), 1);
   EXPECT_EQ(Get("a").outcome(), v1::SUCCESS);
   EXPECT_EQ(Get("a").cost_nanos(), 3);
+}
+
+TEST_F(SuspenseReaderTest, AHoldWhoseRecordCameAndSettlementDidNotIsSettledAtWhatItCost) {
+  AppendReal("reported", 3);
+  quota_.Suspend("reported", 500, "r-1/daily");
+  quota_.Suspend("reported", 500, "r-1/monthly");
+  quota_.Suspend("unheard of", 500);
+  ASSERT_TRUE(reader_.ReadOnce().ok());
+  EXPECT_TRUE(quota_.holds[0].resolved());
+  EXPECT_EQ(quota_.holds[0].settled_nanos(), 3);
+  EXPECT_TRUE(quota_.holds[1].resolved());
+  EXPECT_FALSE(quota_.holds[2].resolved());
+  EXPECT_EQ(Get("reported").cost_nanos(), 3);
 }
 
 TEST_F(SuspenseReaderTest, ASettlementThatCameLateCorrectsTheCharge) {
