@@ -164,7 +164,13 @@ absl::Status CheckSpendRecord(const v1::SpendRecord& record) {
 absl::StatusOr<std::unique_ptr<SqliteLedger>> SqliteLedger::Open(const SqliteOptions& options) {
   ASSIGN_OR_RETURN(std::unique_ptr<SqliteDb> db, SqliteDb::Open(options));
   RETURN_IF_ERROR(db->Migrate(Migrations()));
-  return std::unique_ptr<SqliteLedger>(new SqliteLedger(std::move(db)));
+  int64_t records = 0;
+  {
+    ASSIGN_OR_RETURN(SqliteStatement count, db->Query("SELECT count(*) FROM requests"));
+    RETURN_IF_ERROR(count.Step().status());
+    records = count.Int(0);
+  }
+  return std::unique_ptr<SqliteLedger>(new SqliteLedger(std::move(db), records));
 }
 
 absl::Status SqliteLedger::Append(const google::protobuf::RepeatedPtrField<v1::SpendRecord>& records) {
@@ -177,6 +183,7 @@ absl::Status SqliteLedger::Append(const google::protobuf::RepeatedPtrField<v1::S
   }
   MutexLock lock(mutex_);
   ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*db_));
+  int64_t added = 0;
   for (const v1::SpendRecord& record : records) {
     ASSIGN_OR_RETURN(SqliteStatement known,
                      db_->Query("SELECT id, outcome FROM requests WHERE request_id = ?", record.request_id()));
@@ -184,15 +191,20 @@ absl::Status SqliteLedger::Append(const google::protobuf::RepeatedPtrField<v1::S
     if (found) {
       if (known.Int(1) != v1::SUSPENDED || record.outcome() == v1::SUSPENDED) continue;
       RETURN_IF_ERROR(db_->Run("DELETE FROM requests WHERE id = ?", known.Int(0)));
+    } else {
+      ++added;
     }
     RETURN_IF_ERROR(Insert(record));
   }
-  return transaction.Commit();
+  RETURN_IF_ERROR(transaction.Commit());
+  records_ += added;
+  return absl::OkStatus();
 }
 
 absl::Status SqliteLedger::AppendSuspended(const std::vector<v1::SuspendedHold>& holds) {
   MutexLock lock(mutex_);
   ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*db_));
+  int64_t added = 0;
   for (const v1::SuspendedHold& hold : holds) {
     v1::SpendRecord record = SuspendedRecord(hold);
     const absl::StatusOr<v1::SpendRecord> known = Find(hold.request_id());
@@ -210,8 +222,11 @@ absl::Status SqliteLedger::AppendSuspended(const std::vector<v1::SuspendedHold>&
     }
     RETURN_IF_ERROR(db_->Run("DELETE FROM requests WHERE request_id = ?", hold.request_id()));
     RETURN_IF_ERROR(Insert(record));
+    if (!known.ok()) ++added;
   }
-  return transaction.Commit();
+  RETURN_IF_ERROR(transaction.Commit());
+  records_ += added;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<v1::Settle>> SqliteLedger::SettlementsOf(const std::vector<v1::SuspendedHold>& holds) const {
@@ -350,9 +365,9 @@ absl::StatusOr<v1::SpendRecord> SqliteLedger::GetRequest(const v1::GetRequestReq
 
 absl::StatusOr<int64_t> SqliteLedger::CountRecords() const {
   MutexLock lock(mutex_);
-  ASSIGN_OR_RETURN(SqliteStatement query, db_->Query("SELECT count(*) FROM requests"));
+  ASSIGN_OR_RETURN(SqliteStatement query, db_->Query("SELECT id FROM requests LIMIT 1"));
   RETURN_IF_ERROR(query.Step().status());
-  return query.Int(0);
+  return records_;
 }
 
 absl::Status SqliteLedger::BackupTo(const std::string& path) {
