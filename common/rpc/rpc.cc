@@ -2,10 +2,13 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/faults.h"
@@ -13,6 +16,8 @@
 
 namespace signalbox {
 namespace {
+
+constexpr size_t kTokenBytesMax = 4096;
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
   if (path.empty()) return std::string();
@@ -29,14 +34,22 @@ bool IsLoopback(std::string_view address) {
   const size_t colon = address.rfind(':');
   std::string_view host = colon == std::string_view::npos ? address : address.substr(0, colon);
   if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
+  // A name may begin with 127. too, and lead anywhere.
+  const bool numbers = host.find_first_not_of("0123456789.") == std::string_view::npos;
+  return host == "localhost" || host == "::1" || (numbers && host.starts_with("127."));
 }
 
 absl::Status CheckListenerIsSafe(std::string_view address, const TlsFiles& tls) {
+  const size_t colon = address.rfind(':');
+  const std::string port(colon == std::string_view::npos ? "" : address.substr(colon + 1));
+  uint32_t number = 0;
+  if (!absl::SimpleAtoi(port, &number) || number > 65'535) {  // gRPC would take the number modulo 65,536
+    return absl::InvalidArgumentError(
+        absl::StrCat("listen address \"", std::string(address), "\" is not host:port, port 0 to 65535"));
+  }
   if (IsLoopback(address) || (!tls.cert.empty() && !tls.key.empty())) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("refusing to listen on ", std::string(address),
-                   " without TLS: give --tls_cert and --tls_key, or bind 127.0.0.1"));
+  return absl::FailedPreconditionError(absl::StrCat("refusing to listen on ", std::string(address),
+                                                    " without TLS: give --tls_cert and --tls_key, or bind 127.0.0.1"));
 }
 
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(const std::string& address,
@@ -92,8 +105,14 @@ absl::StatusOr<std::string> ReadTokenFile(const std::string& path) {
   }
   std::ifstream in(path);
   std::string line;
-  if (!std::getline(in, line) || line.empty()) return absl::NotFoundError(absl::StrCat("no token in ", path));
-  return line;
+  std::getline(in, line);
+  const std::string token(absl::StripAsciiWhitespace(line));
+  if (token.empty()) return absl::NotFoundError(absl::StrCat("no token in ", path));
+  // gRPC ends the process over metadata that is no header value.
+  if (token.size() > kTokenBytesMax || !std::all_of(token.begin(), token.end(), absl::ascii_isgraph)) {
+    return absl::FailedPreconditionError(absl::StrCat("the first line of ", path, " is not a token"));
+  }
+  return token;
 }
 
 grpc::Status ToGrpcStatus(const absl::Status& status) {

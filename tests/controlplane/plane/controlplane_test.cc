@@ -220,8 +220,10 @@ TEST_F(ControlPlaneTest, BadOptionsAreNamedBeforeAnythingIsTouched) {
   bad.quota = "127.0.0.1:9092";
   EXPECT_THAT(std::string(ControlPlane::Start(bad).status().message()), HasSubstr("needs --quota_token_file"));
   bad = OptionsIn("bad");
-  bad.http_address = "0.0.0.0:0";
-  EXPECT_THAT(std::string(ControlPlane::Start(bad).status().message()), HasSubstr("--tls_cert"));
+  for (const char* address : {"0.0.0.0:0", "127.example.com:0", ":0"}) {
+    bad.http_address = address;
+    EXPECT_THAT(std::string(ControlPlane::Start(bad).status().message()), HasSubstr("--tls_cert")) << address;
+  }
   EXPECT_FALSE(std::filesystem::exists(bad.data_dir));
   bad = OptionsIn("bad");
   bad.data_dir.clear();
