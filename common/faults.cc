@@ -5,8 +5,7 @@
 
 namespace signalbox {
 
-absl::Status StatusWithFaults(absl::StatusCode code, const std::string& message,
-                              const std::vector<v1::Fault>& faults) {
+absl::Status StatusWithFaults(absl::StatusCode code, const std::string& message, const std::vector<v1::Fault>& faults) {
   absl::Status status(code, message);
   if (faults.empty()) return status;
   v1::Faults payload;

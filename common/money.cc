@@ -40,8 +40,8 @@ int64_t BoundNanos(int64_t input_nanos, int64_t choices, int64_t output_cap, int
 }
 
 int64_t DearestInputPrice(const v1::ModelPrice& price) {
-  return std::max({price.input_nanos_per_mtok(), price.cache_write_nanos_per_mtok(),
-                   price.cached_input_nanos_per_mtok()});
+  return std::max(
+      {price.input_nanos_per_mtok(), price.cache_write_nanos_per_mtok(), price.cached_input_nanos_per_mtok()});
 }
 
 int64_t LargestCapWithin(int64_t nanos, int64_t input_nanos, int64_t choices, int64_t output_nanos_per_mtok) {

@@ -9,8 +9,8 @@
 #define SB_CONCAT_INNER(a, b) a##b
 #define SB_CONCAT(a, b) SB_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expr)                          \
-  do {                                                 \
+#define RETURN_IF_ERROR(expr)                                               \
+  do {                                                                      \
     if (absl::Status sb_status = (expr); !sb_status.ok()) return sb_status; \
   } while (false)
 
@@ -21,7 +21,7 @@
   lhs = *std::move(tmp)
 
 // The same in a coroutine.
-#define CO_RETURN_IF_ERROR(expr)                       \
-  do {                                                 \
+#define CO_RETURN_IF_ERROR(expr)                                               \
+  do {                                                                         \
     if (absl::Status sb_status = (expr); !sb_status.ok()) co_return sb_status; \
   } while (false)

@@ -84,9 +84,9 @@ absl::StatusOr<std::string> Sealer::Open(std::string_view sealed) const {
   if (sealed.size() < kOverhead) return absl::DataLossError("sealed data is too short");
   std::string plaintext(sealed.size() - kOverhead, '\0');
   const auto* bytes = reinterpret_cast<const unsigned char*>(sealed.data());
-  if (crypto_secretbox_open_easy(reinterpret_cast<unsigned char*>(plaintext.data()), bytes + crypto_secretbox_NONCEBYTES,
-                                 sealed.size() - crypto_secretbox_NONCEBYTES, bytes,
-                                 reinterpret_cast<const unsigned char*>(key_.data())) != 0) {
+  if (crypto_secretbox_open_easy(reinterpret_cast<unsigned char*>(plaintext.data()),
+                                 bytes + crypto_secretbox_NONCEBYTES, sealed.size() - crypto_secretbox_NONCEBYTES,
+                                 bytes, reinterpret_cast<const unsigned char*>(key_.data())) != 0) {
     return absl::DataLossError("sealed data was altered, or was sealed with another key file");
   }
   return plaintext;
