@@ -36,7 +36,8 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> NewChannel(const std::string& tar
 
 // Client side: sends `authorization: Bearer <token>`.
 void AddToken(grpc::ClientContext& context, const std::string& token);
-// The first line of a token file. NOT_FOUND, or FAILED_PRECONDITION when the file is readable by others.
+// The first line of a token file. NOT_FOUND, or FAILED_PRECONDITION when the file is readable by others or holds no
+// token.
 absl::StatusOr<std::string> ReadTokenFile(const std::string& path);
 
 grpc::Status ToGrpcStatus(const absl::Status& status);  // faults travel as binary details

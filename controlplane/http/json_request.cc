@@ -62,6 +62,7 @@ absl::Status SetScalar(const std::string& name, const std::string& text, const F
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_STRING:
       if (field.type() == FieldDescriptor::TYPE_BYTES) return BadField(name, "cannot be given in a URL");
+      if (!google::protobuf::internal::IsStructurallyValidUTF8(text)) return BadField(name, "is not UTF-8");
       return set(&Reflection::SetString, &Reflection::AddString, text);
     case FieldDescriptor::CPPTYPE_INT32: {
       ASSIGN_OR_RETURN(const int32_t value, Number<int32_t>(name, text));

@@ -42,6 +42,13 @@ TEST(FillRequest, ABodyThatContradictsThePathIsRefused) {
   EXPECT_EQ(ParamOf(status), "provider.name");
 }
 
+TEST(FillRequest, TextThatIsNotUtf8IsRefused) {
+  v1::GetRouteRequest request;
+  const absl::Status status = FillRequest({{"gateway", "default"}, {"route", "\xff"}}, {}, "", request);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("\"route\" is not UTF-8"));
+}
+
 TEST(FillRequest, ARepeatedQueryFieldAddsUp) {
   v1::QueryUsageRequest request;
   ASSERT_TRUE(FillRequest({}, {{"by", "route"}, {"by", "model"}, {"start_time_us", "12"}}, "", request).ok());
