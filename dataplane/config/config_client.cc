@@ -82,7 +82,10 @@ class StreamingConfigClient final : public ConfigClient {
     for (const absl::Status& failure : loaded.failures) LOG(ERROR) << failure.message() << "; going on without it";
     if (loaded.snapshot == nullptr) return;
     live_ = loaded.snapshot;
-    heard_us_ = loaded.saved_us;
+    {
+      MutexLock lock(mutex_);
+      heard_us_ = loaded.saved_us;
+    }
     LOG(INFO) << "serving snapshot " << live_->active->id.sequence() << " from disk until the control plane is heard";
     slot_.Swap(live_->active);
   }

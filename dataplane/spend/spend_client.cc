@@ -80,6 +80,8 @@ class ReportStream final : public grpc::ClientBidiReactor<v1::SpendBatch, v1::Sp
     changed_.NotifyAll();
   }
 
+  // Said by the client once it holds its mutex, which is this stream's too: the analysis cannot know that.
+  void MutexIsHeld() const SB_TSA(assert_capability(mutex_)) {}
   bool broken() const SB_REQUIRES(mutex_) { return broken_; }
   bool writing() const SB_REQUIRES(mutex_) { return writing_; }
   uint64_t acked_batch() const SB_REQUIRES(mutex_) { return acked_batch_; }
@@ -226,6 +228,7 @@ class GrpcSpendClient final : public SpendClient {
                    SteadyClock::time_point write_at) SB_EXCLUDES(mutex_) {
     const size_t in_flight_max = isolate_ ? 1 : options_.batches_in_flight_max;
     MutexLock lock(mutex_);
+    stream.MutexIsHeld();
     while (true) {
       if (stopping_) return Next::kStop;
       if (!sent.empty() && stream.acked_batch() >= sent.front().batch) return Next::kAcked;
@@ -254,6 +257,7 @@ class GrpcSpendClient final : public SpendClient {
     uint64_t acked = 0;
     {
       MutexLock lock(mutex_);
+      stream.MutexIsHeld();
       acked = stream.acked_batch();
     }
     if (acked > last_batch) {
