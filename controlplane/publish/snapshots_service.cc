@@ -21,6 +21,9 @@ class SnapshotsService::Reactor final : public grpc::ServerBidiReactor<v1::Proxy
     StartRead(&incoming_);
   }
 
+  // Said by the service once it holds its own mutex: the analysis cannot know that it is service_'s.
+  void MutexIsHeld() const SB_TSA(assert_capability(service_.mutex_)) {}
+
   void Offer(OfferChunks chunks) SB_REQUIRES(service_.mutex_) {
     if (finished_ || !StillAllowed()) return;
     chunks_.emplace(std::move(chunks));
@@ -105,9 +108,9 @@ class SnapshotsService::Reactor final : public grpc::ServerBidiReactor<v1::Proxy
   grpc::CallbackServerContext& context_;
   v1::ProxyMessage incoming_;
   v1::ControlMessage outgoing_;
-  std::optional<OfferChunks> chunks_;  // what is left to write of the offer under way
-  bool writing_ = false;
-  bool finished_ = false;
+  std::optional<OfferChunks> chunks_ SB_GUARDED_BY(service_.mutex_);  // what is left to write of the offer under way
+  bool writing_ SB_GUARDED_BY(service_.mutex_) = false;
+  bool finished_ SB_GUARDED_BY(service_.mutex_) = false;
 };
 
 namespace {
@@ -136,18 +139,21 @@ grpc::ServerBidiReactor<v1::ProxyMessage, v1::ControlMessage>* SnapshotsService:
   auto* reactor = new Reactor(*this, id, *context);
   reactors_[id] = reactor;
   core_.OnOpened(id, clock_.MonotonicMicros());
+  reactor->MutexIsHeld();
   reactor->Open();
   return reactor;
 }
 
 void SnapshotsService::Run(PublishCore::Actions actions) {
   for (PublishCore::Action& action : actions) {
-    const auto reactor = reactors_.find(action.stream);
-    if (reactor == reactors_.end()) continue;
+    const auto found = reactors_.find(action.stream);
+    if (found == reactors_.end()) continue;
+    Reactor* const reactor = found->second;
+    reactor->MutexIsHeld();
     if (action.content == nullptr) {
-      reactor->second->Close(action.close);
+      reactor->Close(action.close);
     } else {
-      reactor->second->Offer(OfferChunks(action.nonce, std::move(action.content), std::move(action.blobs)));
+      reactor->Offer(OfferChunks(action.nonce, std::move(action.content), std::move(action.blobs)));
     }
   }
 }
@@ -167,7 +173,10 @@ void SnapshotsService::Tick() {
 void SnapshotsService::Shutdown() {
   MutexLock lock(mutex_);
   shut_down_ = true;
-  for (const auto& [id, reactor] : reactors_) reactor->Close(absl::UnavailableError("the control plane is stopping"));
+  for (const auto& [id, reactor] : reactors_) {
+    reactor->MutexIsHeld();
+    reactor->Close(absl::UnavailableError("the control plane is stopping"));
+  }
   changed_.NotifyAll();
 }
 
