@@ -94,6 +94,7 @@ class StreamingConfigClient final : public ConfigClient {
     int64_t backoff_us = kBackoffUsMin;
     while (!Stopping()) {
       const bool was_connected = RunStream();
+      if (unkept_) Keep();
       backoff_us = was_connected ? kBackoffUsMin : std::min(backoff_us * 2, kBackoffUsMax);
       // Half of it at random: a fleet that lost its control plane must not come back in step.
       SleepUnlessStopping(backoff_us / 2 + std::uniform_int_distribution<int64_t>(0, backoff_us / 2)(random_));
@@ -120,6 +121,7 @@ class StreamingConfigClient final : public ConfigClient {
           cancelled = true;
           stream.Cancel();
         } else {
+          if (unkept_) Keep();
           stream.Send(MakeStatus());
           status_at = NextStatus();
         }
@@ -182,12 +184,23 @@ class StreamingConfigClient final : public ConfigClient {
   void Apply(std::shared_ptr<const BuiltSnapshot> built) {
     live_ = std::move(built);
     slot_.Swap(live_->active);
-    const absl::Status saved = kept_.Save(*live_, options_.clock->UnixMicros());
-    if (!saved.ok()) LOG(ERROR) << "snapshot " << live_->active->id.sequence() << " serves but is not kept: " << saved;
+    unkept_ = false;
+    Keep();
     MutexLock lock(mutex_);
     ++counters_.applied;
-    if (!saved.ok()) ++counters_.save_failures;
     changed_.NotifyAll();
+  }
+
+  // After a failure again with every status: a restart must not go back to what was served before.
+  void Keep() {
+    const absl::Status saved = kept_.Save(*live_, options_.clock->UnixMicros());
+    const int64_t sequence = live_->active->id.sequence();
+    if (saved.ok() && unkept_) LOG(INFO) << "snapshot " << sequence << " is kept now";
+    if (!saved.ok() && !unkept_) LOG(ERROR) << "snapshot " << sequence << " serves but is not kept: " << saved;
+    unkept_ = !saved.ok();
+    if (saved.ok()) return;
+    MutexLock lock(mutex_);
+    ++counters_.save_failures;
   }
 
   void OnConnected() {
@@ -266,6 +279,7 @@ class StreamingConfigClient final : public ConfigClient {
   // Of the thread, and of the constructor before it.
   LastKnownGood kept_;
   std::shared_ptr<const BuiltSnapshot> live_;
+  bool unkept_ = false;  // live_ could not be saved
   OfferAssembler assembler_;
   std::mt19937_64 random_;
   std::thread thread_;

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "common/mutex.h"
@@ -289,6 +290,24 @@ TEST_F(ConfigClientTest, AProxyStartsFromItsDiskWithTheControlPlaneAwayAndCatche
   ControlPlane control(source_, port);
   ASSERT_TRUE(watcher.WaitForVersion(2));
   EXPECT_TRUE(client->Connected());
+}
+
+TEST_F(ConfigClientTest, WhatCouldNotBeKeptIsKeptAsSoonAsItCan) {
+  source_.Set(VersionOfRoute(1, 1));
+  ControlPlane control(source_);
+  auto client = NewClient(control.Channel());
+  const std::string in_the_way = directory_ + "/p1/snapshot.tmp";
+  std::filesystem::create_directory(in_the_way);
+  client->Start();
+  ASSERT_TRUE(client->WaitForFirst(kPatienceMs));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
+  while (client->counters().save_failures < 2 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_GE(client->counters().save_failures, 2);
+  std::filesystem::remove(in_the_way);
+  const std::string kept = directory_ + "/p1/snapshot.0";
+  while (!std::filesystem::exists(kept) && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_TRUE(std::filesystem::exists(kept));
+  EXPECT_EQ(client->counters().applied, 1);
 }
 
 TEST_F(ConfigClientTest, ALowerSequenceOfARestoredDatabaseIsApplied) {
