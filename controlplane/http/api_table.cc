@@ -121,7 +121,7 @@ ApiMatch MatchApi(std::string_view verb, std::string_view path) {
 
 const google::protobuf::MethodDescriptor* FindMethod(const std::string& full_name) {
   // Naming a message of each file links its descriptors in: the pool knows only what was linked.
-  [[maybe_unused]] static const auto* const files = new std::vector<const google::protobuf::Descriptor*>{
+  [[maybe_unused]] static const google::protobuf::Descriptor* const files[] = {
       v1::Token::descriptor(), v1::Gateway::descriptor(), v1::Route::descriptor(), v1::ProxyStatus::descriptor(),
       v1::SpendRecord::descriptor()};
   return google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(full_name);
