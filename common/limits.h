@@ -42,6 +42,7 @@ inline constexpr int kUpstreamStaleWindowMs = 1'000;  // a pooled connection los
 inline constexpr int kDrainTimeoutMs = 30'000;
 inline constexpr int kShutdownFlushTimeoutMs = 5'000;
 inline constexpr int kStreamIdleTimeoutMs = 300'000;  // a provider silent for so long mid-answer is cut
+inline constexpr int kStreamTailTimeoutMs = 100;       // after [DONE]: for the end of the response, else not reused
 inline constexpr int kErrorBodyTimeoutMs = 5'000;     // to read why a provider refused
 inline constexpr size_t kErrorBodyBytesMax = 1 << 20;
 inline constexpr int kRetryDelayMs = 100;  // before the first retry

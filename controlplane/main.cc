@@ -7,8 +7,7 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
+#include "common/program_flags.h"
 #include "controlplane/controlplane.h"
 
 ABSL_FLAG(std::string, data_dir, "", "directory of the databases, tokens and master key; made when missing (required)");
@@ -31,12 +30,7 @@ ABSL_FLAG(std::string, peer_tls_key, "", "PEM key of that certificate");
 int main(int argc, char** argv) {
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
-  absl::SetProgramUsageMessage("signalbox-controlplane --data_dir=DIR [flags]");
-  const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
-  if (rest.size() > 1) {
-    std::cerr << "signalbox-controlplane: unexpected argument \"" << rest[1] << "\"; see --help\n";
-    return 2;
-  }
+  signalbox::ParseProgramFlags(argc, argv, "signalbox-controlplane --data_dir=DIR [flags]", "controlplane/main.cc");
   const std::string durability = absl::GetFlag(FLAGS_durability);
   if (durability != "process" && durability != "power") {
     std::cerr << "signalbox-controlplane: --durability=" << durability << " is not known: give process or power\n";

@@ -5,10 +5,9 @@
 #include <iostream>
 
 #include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "common/program_flags.h"
 #include "dataplane/dataplane.h"
 
 ABSL_FLAG(std::string, proxy_id, "", "name of this proxy, unique in the fleet (required)");
@@ -30,12 +29,8 @@ ABSL_FLAG(int, max_schema, signalbox::kSchema, "newest snapshot schema to accept
 int main(int argc, char** argv) {
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
-  absl::SetProgramUsageMessage("signalbox-proxy --proxy_id=ID --data_dir=DIR --token_file=F [flags]");
-  const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
-  if (rest.size() > 1) {
-    std::cerr << "signalbox-proxy: unexpected argument \"" << rest[1] << "\"; see --help\n";
-    return 2;
-  }
+  signalbox::ParseProgramFlags(argc, argv, "signalbox-proxy --proxy_id=ID --data_dir=DIR --token_file=F [flags]",
+                               "dataplane/main.cc");
   signalbox::DataplaneOptions options;
   options.proxy_id = absl::GetFlag(FLAGS_proxy_id);
   options.data_dir = absl::GetFlag(FLAGS_data_dir);

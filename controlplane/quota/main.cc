@@ -11,10 +11,9 @@
 #include <string_view>
 
 #include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "common/program_flags.h"
 #include "common/status_macros.h"
 #include "controlplane/quota/quota_service.h"
 #include "controlplane/quota/token_file.h"
@@ -89,8 +88,8 @@ absl::Status Serve(const sigset_t& stop_signals) {
 int main(int argc, char** argv) {
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
-  absl::SetProgramUsageMessage("signalbox-quota --data_dir=DIR --token_file=F [--grpc_address=host:port]");
-  absl::ParseCommandLine(argc, argv);
+  signalbox::ParseProgramFlags(argc, argv, "signalbox-quota --data_dir=DIR --token_file=F [--grpc_address=host:port]",
+                               "controlplane/quota/main.cc");
   // Before any thread starts, so that the signals reach only sigwait.
   sigset_t stop_signals;
   sigemptyset(&stop_signals);

@@ -1,6 +1,8 @@
 #include "controlplane/store/sqlite_store.h"
 
+#include <filesystem>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,11 +20,18 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const StoreOption
   auto core = std::make_unique<StoreCore>();
   core->clock = &clock;
   core->bundled_prices = options.bundled_prices;
-  ASSIGN_OR_RETURN(core->sealer,
-                   Sealer::FromKeyFile(options.master_key_path.empty() ? absl::StrCat(options.data_dir, "/master.key")
-                                                                       : options.master_key_path));
+  const std::string key_path =
+      options.master_key_path.empty() ? absl::StrCat(options.data_dir, "/master.key") : options.master_key_path;
+  const std::string database_path = absl::StrCat(options.data_dir, "/routes.db");
+  if (std::error_code ignored;  // what cannot be looked at cannot be opened either, and says so then
+      std::filesystem::exists(database_path, ignored) && !std::filesystem::exists(key_path, ignored)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "there is no master key at ", key_path, ", but ", database_path,
+        " may hold secrets that only it opens: put the key back, or give its place with --master_key_file"));
+  }
+  ASSIGN_OR_RETURN(core->sealer, Sealer::FromKeyFile(key_path));
   SqliteOptions sqlite;
-  sqlite.path = absl::StrCat(options.data_dir, "/routes.db");
+  sqlite.path = database_path;
   sqlite.vfs = options.vfs;
   {
     MutexLock lock(core->mutex);

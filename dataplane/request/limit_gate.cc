@@ -156,7 +156,7 @@ asio::awaitable<std::variant<size_t, Refusal>> LimitGate::Check(const CheckLimit
     v1::LimitPassed& noted = *record_.record().add_limits();
     noted.set_element_id(element.id());
     noted.set_pool(element.limit().pool());
-    noted.set_identifier(ScalarText(asked.identifiers[i]));
+    noted.set_identifier(IdentifierText(asked.identifiers[i]));
     noted.set_denied(denied);
     if (record_.record().identifier().empty()) record_.record().set_identifier(noted.identifier());
     if (!answer.ok()) continue;
@@ -222,19 +222,6 @@ int LimitGate::RetryAfterSeconds() const {
     return static_cast<int>(std::clamp<int64_t>((wait_us + 999'999) / 1'000'000, 1, kWindowSecondsMax));
   }
   return 0;
-}
-
-std::string ScalarText(const v1::Scalar& scalar) {
-  switch (scalar.kind_case()) {
-    case v1::Scalar::kStringValue:
-      return scalar.string_value();
-    case v1::Scalar::kNumberValue:
-      return absl::StrFormat("%.17g", scalar.number_value());
-    case v1::Scalar::kBoolValue:
-      return scalar.bool_value() ? "true" : "false";
-    default:
-      return "";
-  }
 }
 
 std::string HeaderSafe(std::string_view text) {

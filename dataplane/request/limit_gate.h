@@ -57,8 +57,6 @@ class LimitGate {
   std::vector<Seen> seen_;
 };
 
-// An identifier as text, for the spend record.
-std::string ScalarText(const v1::Scalar& scalar);
 // Keeps [A-Za-z0-9._~/@:-] and percent-encodes the rest: names of authors must not break a header.
 std::string HeaderSafe(std::string_view text);
 

@@ -1,5 +1,7 @@
 #include "dataplane/request/model_call.h"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -98,8 +100,12 @@ AttemptResult Broken(const ChatRequest& request, const v1::CompiledElement::Mode
   }
   result.verdict = Verdict::kRetry;
   result.failure.timed_out = absl::IsDeadlineExceeded(status);
-  result.failure.message = std::string(status.message());
   attempt.set_error(result.failure.timed_out ? "timeout" : call.request_sent() ? "cut" : "connect");
+  // The status names addresses, which are the operator's to see and not the client's.
+  LOG(WARNING) << "request " << request.record.request_id() << ": " << status.message();
+  result.failure.message = result.failure.timed_out ? "the provider did not answer in time"
+                           : call.request_sent()    ? "the provider's answer broke off"
+                                                    : "the provider could not be reached";
   if (call.request_sent()) ChargeUnknownOutcome(attempt);
   return result;
 }

@@ -19,7 +19,7 @@ ProxyMetrics::ProxyMetrics()
                     .Help("Requests ended, by outcome of their spend record")
                     .Register(*registry_)),
       refusals_(prometheus::BuildCounter()
-                    .Name("signalbox_unauthenticated_refusals_total")
+                    .Name("signalbox_early_refusals_total")
                     .Help("Requests refused before a spend record existed, by error code")
                     .Register(*registry_)),
       attempts_(prometheus::BuildCounter()

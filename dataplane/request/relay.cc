@@ -1,11 +1,14 @@
 #include "dataplane/request/relay.h"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <array>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/limits.h"
 
 namespace signalbox {
@@ -31,9 +34,13 @@ bool IsOurs(std::string_view name) { return name.starts_with("cf-aig-") || name.
 template <typename Fields>
 bool NamedByConnection(const Fields& headers, std::string_view name) {
   const auto connection = headers[boost::beast::http::field::connection];
-  return !connection.empty() &&
-         absl::StrContains(absl::AsciiStrToLower(absl::string_view(connection.data(), connection.size())),
-                           absl::string_view(name.data(), name.size()));
+  if (connection.empty()) return false;
+  for (absl::string_view token : absl::StrSplit(absl::string_view(connection.data(), connection.size()), ',')) {
+    if (absl::EqualsIgnoreCase(absl::StripAsciiWhitespace(token), absl::string_view(name.data(), name.size()))) {
+      return true;
+    }
+  }
+  return false;
 }
 
 template <typename Fields, typename Drop>
@@ -103,7 +110,8 @@ asio::awaitable<void> RelayStream(ChatRequest& request, const v1::CompiledElemen
     const absl::StatusOr<std::string_view> bytes = co_await call.ReadSome(idle_deadline_us);
     if (request.exchange.client_gone()) break;
     if (!bytes.ok()) {
-      fault = std::string(bytes.status().message());
+      LOG(WARNING) << "request " << request.record.request_id() << ": " << bytes.status().message();
+      fault = absl::IsDeadlineExceeded(bytes.status()) ? "the provider fell silent" : "the provider's answer broke off";
     } else if (bytes->empty()) {
       const std::string last = stream.Finish();
       if (!last.empty()) open = co_await request.exchange.WriteChunk(last);
@@ -126,23 +134,25 @@ asio::awaitable<void> RelayStream(ChatRequest& request, const v1::CompiledElemen
     call.Cancel();
     co_return;  // the record says cancelled
   }
-  if (!fault.empty()) {
+  if (stream.error_event()) {
+    // The client has the provider's own words; whatever came after them adds nothing.
+    attempt.set_error("provider_error");
+    request.record.End(v1::ERROR, answer.head.status, "provider_error");
+    if (!fault.empty()) call.Cancel();
+  } else if (!fault.empty()) {
     attempt.set_error("cut");
     call.Cancel();
     request.record.End(v1::ERROR, answer.head.status, "stream_cut");
     if (co_await request.exchange.WriteChunk(ErrorEvent("stream_cut", fault))) co_await request.exchange.EndStream();
     co_return;
-  }
-  if (stream.error_event()) {
-    attempt.set_error("provider_error");
-    request.record.End(v1::ERROR, answer.head.status, "provider_error");
   } else {
     request.record.End(v1::SUCCESS, answer.head.status, "");
   }
   co_await request.exchange.EndStream();
-  // Read to the response's end, so that the connection can serve again.
+  if (!fault.empty()) co_return;
+  // Read to the response's end, which mostly came along already, so that the connection can serve again.
   const absl::StatusOr<std::string_view> rest =
-      co_await call.ReadSome(request.worker.clock.MonotonicMicros() + int64_t{kConnectTimeoutMs} * 1000);
+      co_await call.ReadSome(request.worker.clock.MonotonicMicros() + int64_t{kStreamTailTimeoutMs} * 1000);
   if (!rest.ok() || !rest->empty()) call.Cancel();
 }
 

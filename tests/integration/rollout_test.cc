@@ -94,6 +94,29 @@ TEST(Rollout, AProxyThatRefusesAVersionIsNamedWithItsReasonAndTheOthersServe) {
   EXPECT_THAT(refused.body, HasSubstr("\"code\":\"not_ready\""));
 }
 
+TEST(Rollout, AProxyThatRefusesAVersionGoesOnServingTheOldOne) {
+  Stack stack;
+  stack.DeployRoute(SmallRoute("a", "gpt-4o-mini"));
+  // It keeps what it has on disk, and takes nothing new.
+  stack.proxy(1).process->Kill();
+  stack.proxy(1).flags.push_back("--max_schema=0");
+  stack.StartMember(stack.proxy(1));
+  ASSERT_TRUE(Eventually([&] { return stack.Chat({.proxy = 1, .route = "small"}).status == 200; }));
+  std::ofstream(stack.directory() + "/b.json") << SmallRoute("b", "gpt-5.1");
+  const CommandResult deployed =
+      stack.Ctl({"route", "apply", "-f", stack.directory() + "/b.json", "--deploy", "--wait"});
+  EXPECT_EQ(deployed.exit_status, 1);
+  EXPECT_THAT(deployed.out, testing::ContainsRegex("proxy-1 +applied"));
+  EXPECT_THAT(deployed.out, testing::ContainsRegex("proxy-2 +rejected.*schema"));
+  const HttpAnswer from_new = stack.Chat({.proxy = 0, .route = "small"});
+  EXPECT_EQ(from_new.Header("cf-aig-model"), "gpt-5.1");
+  EXPECT_EQ(from_new.Header("signalbox-route"), "small@2");
+  const HttpAnswer from_old = stack.Chat({.proxy = 1, .route = "small"});
+  EXPECT_EQ(from_old.Header("cf-aig-model"), "gpt-4o-mini");
+  EXPECT_EQ(from_old.Header("signalbox-route"), "small@1");
+  EXPECT_THAT(stack.Ctl({"fleet"}).out, testing::ContainsRegex("proxy-2.*schema"));
+}
+
 TEST(Rollout, AProxyWithoutAValidTokenGetsNoSnapshotAndACallerWithoutOneNoAnswer) {
   Stack stack;
   stack.DeployRoute(SmallRoute("a", "gpt-4o-mini"));

@@ -7,10 +7,7 @@
 #include <string>
 
 #include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
-#include "absl/flags/usage_config.h"
-#include "absl/strings/match.h"
+#include "common/program_flags.h"
 #include "tests/simprovider/default_prices.h"
 #include "tests/simprovider/sim_server.h"
 
@@ -42,14 +39,8 @@ int Fail(const absl::Status& status) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage("a simulated OpenAI-compatible provider that keeps its own bill");
-  // --help shows this file's flags; Abseil would look for a file called like the program.
-  absl::FlagsUsageConfig usage;
-  usage.contains_help_flags = [](absl::string_view file) { return absl::EndsWith(file, "simprovider/main.cc"); };
-  absl::SetFlagsUsageConfig(usage);
-  if (absl::ParseCommandLine(argc, argv).size() > 1) {
-    return Fail(absl::InvalidArgumentError("takes flags only; see --help"));
-  }
+  signalbox::ParseProgramFlags(argc, argv, "a simulated OpenAI-compatible provider that keeps its own bill",
+                               "simprovider/main.cc");
   signalbox::sim::SimOptions options;
   options.address = absl::GetFlag(FLAGS_address);
   options.settings = {absl::GetFlag(FLAGS_latency_ms), absl::GetFlag(FLAGS_chunks),

@@ -5,6 +5,7 @@
 
 #include "common/faults.h"
 #include "common/manifest.h"
+#include "common/seal/seal.h"
 #include "common/sha256.h"
 #include "tests/controlplane/store/store_fixture.h"
 
@@ -278,7 +279,12 @@ TEST_F(StoreTest, ProviderSecretIsPublishedInTheClearAndNeverStoredSo) {
 TEST_F(StoreTest, AnotherMasterKeyIsAClearError) {
   Deployed("a");
   store_.reset();
-  std::filesystem::remove(dir_.path() + "/master.key");
+  const std::string key_file = dir_.path() + "/master.key";
+  std::filesystem::remove(key_file);
+  const absl::Status missing = SqliteStore::Open(StoreOptions{dir_.path(), "", TestPrices(), ""}, clock_).status();
+  EXPECT_EQ(missing.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Text(missing), HasSubstr("there is no master key at " + key_file));
+  ASSERT_TRUE(Sealer::FromKeyFile(key_file).ok());  // makes another one
   Reopen();
   const auto snapshot = store_->ReadSnapshot();
   const absl::Status status = store_->ReadBlob(snapshot->manifest[0].sha256()).status();
