@@ -1,7 +1,7 @@
 #include "common/program_flags.h"
 
+#include <cstdio>
 #include <cstdlib>
-#include <iostream>
 #include <vector>
 
 #include "absl/flags/parse.h"
@@ -18,7 +18,7 @@ void ParseProgramFlags(int argc, char** argv, const std::string& usage, const st
   absl::SetFlagsUsageConfig(config);
   const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
   if (rest.size() > 1) {
-    std::cerr << argv[0] << ": unexpected argument \"" << rest[1] << "\"; see --help\n";
+    std::fprintf(stderr, "%s: unexpected argument \"%s\"; see --help\n", argv[0], rest[1]);
     std::exit(2);
   }
 }

@@ -75,13 +75,13 @@ void AwaitCalls(const Traffic& traffic, int count) {
 }
 
 TEST(Outage, NoRequestFailsWhileTheControlPlaneIsDownAndNothingIsMissingAfter) {
-  Stack stack;
+  Stack stack({.provider_flags = {"--latency_ms=20"}});
   stack.DeployRoute(WalkthroughRoute());
   Notes notes;
   std::atomic<bool> second_up{true};
   std::atomic<int> on_second{0};
   Traffic traffic(6, [&](int thread, int round) {
-    const json user = {{"plan", "paid"}, {"email", absl::StrCat("user-", thread, "@example.com")}};
+    const json user = {{"plan", "paid"}, {"email", absl::StrCat("user-", thread, "-", round / 500, "@example.com")}};
     ++on_second;
     const bool second = round % 2 == 1 && second_up;
     if (!second) --on_second;
