@@ -7,7 +7,7 @@
 namespace signalbox {
 
 // Version of the compiled snapshot format this build reads and writes (proto/signalbox/v1/compiled.proto).
-inline constexpr int kSchema = 1;
+inline constexpr int kSchema = 2;
 
 // Routes.
 inline constexpr size_t kRouteJsonBytesMax = 1 << 20;
@@ -56,6 +56,9 @@ inline constexpr int64_t kLimitNanosMax = 1'000'000'000LL * kNanosPerDollar;
 inline constexpr int64_t kMinimumOutputTokens = 256;  // a hold's least output
 inline constexpr int64_t kCapShareOfLimit = 16;       // without a client's cap a hold takes at most limit / 16
 inline constexpr size_t kIdentifierBytesMax = 1024;
+inline constexpr int kLimitKeyFieldsMax = 8;                     // fields a limit's key may combine
+inline constexpr int64_t kLimitTokensMax = 1'000'000'000'000'000;
+inline constexpr int64_t kUnknownOutputTokensMax = 1 << 20;  // of a model whose price names no maximum
 
 // Quota sessions.
 inline constexpr int64_t kQuotaBatchPaceUs = 250;
@@ -76,6 +79,8 @@ inline constexpr int64_t kQuotaTickUs = 1'000'000;
 inline constexpr int64_t kQuotaBootRetentionUs = 7LL * 86'400 * 1'000'000;      // of silence, then a boot is forgotten
 inline constexpr int64_t kQuotaSuspenseRetentionUs = 7LL * 86'400 * 1'000'000;  // after suspension and window turn
 inline constexpr size_t kQuotaSuspenseRecordsMax = 100'000;  // past it the oldest stay charged and leave the list
+inline constexpr size_t kQuotaAdjustmentsMax = 10'000;  // past it the oldest leave the list
+inline constexpr size_t kQuotaReasonBytesMax = 1'024;   // who and why of an adjustment, each
 inline constexpr int64_t kQuotaLogBytesBeforeCompaction = 16 << 20;
 inline constexpr int kQuotaReconnectMsMin = 20;
 inline constexpr int kQuotaReconnectMsMax = 1'000;

@@ -23,14 +23,22 @@ int64_t CostNanos(const v1::TokenUsage& usage, const v1::ModelPrice& price) {
   const int64_t input = std::max<int64_t>(usage.input(), 0);
   const int64_t cached = std::clamp<int64_t>(usage.cached_input(), 0, input);
   const int64_t written = std::clamp<int64_t>(usage.cache_write(), 0, input - cached);
+  const int64_t spoken_in = std::clamp<int64_t>(usage.audio_input(), 0, input - cached - written);
   const int64_t output = std::max<int64_t>(usage.output(), 0);
+  const int64_t spoken_out = std::clamp<int64_t>(usage.audio_output(), 0, output);
   const int64_t input_price = price.input_nanos_per_mtok();
+  const int64_t output_price = price.output_nanos_per_mtok();
   const int64_t cached_price =
       price.has_cached_input_nanos_per_mtok() ? price.cached_input_nanos_per_mtok() : input_price;
   const int64_t written_price =
       price.has_cache_write_nanos_per_mtok() ? price.cache_write_nanos_per_mtok() : input_price;
-  const Int128 sum = Int128{input - cached - written} * input_price + Int128{cached} * cached_price +
-                     Int128{written} * written_price + Int128{output} * price.output_nanos_per_mtok();
+  const int64_t spoken_in_price =
+      price.has_audio_input_nanos_per_mtok() ? price.audio_input_nanos_per_mtok() : input_price;
+  const int64_t spoken_out_price =
+      price.has_audio_output_nanos_per_mtok() ? price.audio_output_nanos_per_mtok() : output_price;
+  const Int128 sum = Int128{input - cached - written - spoken_in} * input_price + Int128{cached} * cached_price +
+                     Int128{written} * written_price + Int128{spoken_in} * spoken_in_price +
+                     Int128{output - spoken_out} * output_price + Int128{spoken_out} * spoken_out_price;
   return Saturate(CeilDiv(sum, kTokensPerPriceUnit));
 }
 
@@ -40,8 +48,12 @@ int64_t BoundNanos(int64_t input_nanos, int64_t choices, int64_t output_cap, int
 }
 
 int64_t DearestInputPrice(const v1::ModelPrice& price) {
-  return std::max(
-      {price.input_nanos_per_mtok(), price.cache_write_nanos_per_mtok(), price.cached_input_nanos_per_mtok()});
+  return std::max({price.input_nanos_per_mtok(), price.cache_write_nanos_per_mtok(),
+                   price.cached_input_nanos_per_mtok(), price.audio_input_nanos_per_mtok()});
+}
+
+int64_t DearestOutputPrice(const v1::ModelPrice& price) {
+  return std::max(price.output_nanos_per_mtok(), price.audio_output_nanos_per_mtok());
 }
 
 int64_t LargestCapWithin(int64_t nanos, int64_t input_nanos, int64_t choices, int64_t output_nanos_per_mtok) {

@@ -10,15 +10,18 @@
 
 namespace signalbox {
 
-// ceil(Σ tokens × price / 10^6). Cached and cache-write tokens are parts of input and priced apart where the price
-// says so; reasoning is part of output. Saturates at INT64_MAX; negative counts are taken as 0.
+// ceil(Σ tokens × price / 10^6). Cached, cache-write and audio tokens are parts of input, priced apart where the price
+// says so; reasoning and audio are parts of output, only audio has a price of its own. Saturates at INT64_MAX; negative
+// counts are taken as 0, and parts that together exceed the whole are cut in the order cached, written, audio.
 int64_t CostNanos(const v1::TokenUsage& usage, const v1::ModelPrice& price);
 
 // The most one attempt can cost: input_nanos + ceil(choices × output_cap × output price / 10^6). Saturating.
 int64_t BoundNanos(int64_t input_nanos, int64_t choices, int64_t output_cap, int64_t output_nanos_per_mtok);
 
-// The dearest price an input token of this model can have (input, cache write), nano-dollars per million tokens.
+// The dearest price an input token of this model can have (plain, cached, cache write, audio) and an output token
+// (plain, audio), nano-dollars per million tokens: what bounds are reckoned with.
 int64_t DearestInputPrice(const v1::ModelPrice& price);
+int64_t DearestOutputPrice(const v1::ModelPrice& price);
 
 // The largest output cap whose bound is at most `nanos`, or -1 when not even 0 tokens fit. The inverse of BoundNanos.
 int64_t LargestCapWithin(int64_t nanos, int64_t input_nanos, int64_t choices, int64_t output_nanos_per_mtok);

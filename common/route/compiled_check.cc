@@ -21,6 +21,7 @@ Graph GraphOf(const v1::CompiledRoute& route) {
 std::string PriceProblem(const v1::ModelPrice& price) {
   const bool negative = price.input_nanos_per_mtok() < 0 || price.cached_input_nanos_per_mtok() < 0 ||
                         price.cache_write_nanos_per_mtok() < 0 || price.output_nanos_per_mtok() < 0 ||
+                        price.audio_input_nanos_per_mtok() < 0 || price.audio_output_nanos_per_mtok() < 0 ||
                         price.max_output_tokens() < 0 || price.image_tokens_max() < 0 || price.audio_tokens_max() < 0 ||
                         price.file_tokens_max() < 0;
   return negative ? "has a negative price" : "";
@@ -45,17 +46,40 @@ std::string PercentageProblem(const v1::CompiledElement::Percentage& percentage)
   return problem.empty() ? "" : absl::StrCat("has a sticky key that ", problem);
 }
 
+// Whether a time zone is known is the quota service's to know: a proxy only carries its name.
+std::string WindowProblem(const v1::CompiledElement::Limit& limit) {
+  if (limit.calendar() == v1::CALENDAR_UNSPECIFIED) {
+    if (!limit.timezone().empty()) return "has a time zone and no calendar window";
+    const bool in_range = limit.window_seconds() > 0 && limit.window_seconds() <= kWindowSecondsMax;
+    return in_range ? "" : "has a window out of range";
+  }
+  if (limit.calendar() != v1::DAY && limit.calendar() != v1::MONTH) return "has an unknown calendar window";
+  if (limit.window_seconds() != 0) return "has a calendar window and one in seconds";
+  if (limit.technique() != v1::FIXED) return "has a calendar window that slides";
+  return limit.timezone().size() > kNameBytesMax ? "has a time zone that is too long" : "";
+}
+
 std::string LimitProblem(const v1::CompiledElement::Limit& limit) {
   if (limit.pool().empty()) return "has no pool";
-  if (limit.unit() != v1::REQUESTS && limit.unit() != v1::NANO_DOLLARS) return "counts in an unknown unit";
+  if (limit.unit() != v1::REQUESTS && limit.unit() != v1::NANO_DOLLARS && limit.unit() != v1::TOKENS) {
+    return "counts in an unknown unit";
+  }
   if (limit.limit() <= 0) return "has a limit that is not positive";
-  if (limit.unit() == v1::NANO_DOLLARS && limit.limit() > kLimitNanosMax) return "has a limit past the largest";
-  if (limit.window_seconds() <= 0 || limit.window_seconds() > kWindowSecondsMax) return "has a window out of range";
-  if (limit.technique() != v1::FIXED) return "uses an unknown technique";
+  if (limit.limit() > (limit.unit() == v1::NANO_DOLLARS ? kLimitNanosMax : kLimitTokensMax)) {
+    return "has a limit past the largest";
+  }
+  if (limit.technique() != v1::FIXED && limit.technique() != v1::SLIDING) return "uses an unknown technique";
+  if (const std::string problem = WindowProblem(limit); !problem.empty()) return problem;
   if (limit.admission() != v1::STRICT && limit.admission() != v1::OBSERVED) return "uses an unknown admission";
   if (limit.on_error() != v1::DENY && limit.on_error() != v1::ALLOW) return "has an unknown onError";
-  const std::string problem = FieldRefProblem(limit.key());
-  return problem.empty() ? "" : absl::StrCat("has a key that ", problem);
+  if (limit.key().empty()) return "has no key";
+  if (limit.key_size() > kLimitKeyFieldsMax) return "has a key of too many fields";
+  for (const v1::FieldRef& key : limit.key()) {
+    if (const std::string problem = FieldRefProblem(key); !problem.empty()) {
+      return absl::StrCat("has a key that ", problem);
+    }
+  }
+  return "";
 }
 
 std::string ModelProblem(const v1::CompiledRoute& route, const v1::CompiledElement::Model& model) {

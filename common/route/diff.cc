@@ -26,6 +26,8 @@ std::string PropertyJson(const v1::Properties& properties, const FieldDescriptor
       return JsonString(reflection.GetString(properties, &field));
     case FieldDescriptor::CPPTYPE_DOUBLE:
       return JsonNumber(reflection.GetDouble(properties, &field));
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return reflection.GetBool(properties, &field) ? "true" : "false";
     case FieldDescriptor::CPPTYPE_INT32:
       return JsonNumber(reflection.GetInt32(properties, &field));
     default:

@@ -10,7 +10,7 @@ const std::vector<ElementType>& ElementTypes() {
       {"conditional", {"conditions"}, {"true", "false"}, {}},
       {"percentage", {"stickyKey"}, {}, {}, true},
       {"rate",
-       {"limitType", "key", "limit", "window", "pool", "technique", "onError", "admission"},
+       {"limitType", "key", "limit", "window", "timezone", "pool", "technique", "onError", "admission", "shadow"},
        {"success"},
        {"fallback"}},
       {"model", {"provider", "model", "timeout", "retries", "parameters", "backoff"}, {"success"}, {"fallback"}},

@@ -134,6 +134,10 @@ class RouteReader {
       case FieldDescriptor::CPPTYPE_DOUBLE:
         if (!value.is_number()) return Mistyped(path, absl::StrCat(Name(field), " is a number"), value);
         return reflection.SetDouble(&message, &field, value.number);
+      case FieldDescriptor::CPPTYPE_BOOL:
+        if (value.kind != JsonTree::Kind::kBool)
+          return Mistyped(path, absl::StrCat(Name(field), " is true or false"), value);
+        return reflection.SetBool(&message, &field, value.boolean);
       case FieldDescriptor::CPPTYPE_INT32:
         return ReadInt32(value, path, field, message);
       case FieldDescriptor::CPPTYPE_MESSAGE:

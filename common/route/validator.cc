@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/calendar.h"
 #include "common/limits.h"
 #include "common/route/condition.h"
 #include "common/route/element_type.h"
@@ -14,7 +15,9 @@
 #include "common/route/field_ref.h"
 #include "common/route/graph.h"
 #include "common/route/json_tree.h"
+#include "common/route/limit_terms.h"
 #include "common/route/quantity.h"
+#include "common/route/value_json.h"
 #include "google/protobuf/descriptor.h"
 
 namespace signalbox {
@@ -156,19 +159,18 @@ class RouteValidator {
   }
 
   void CheckChoice(std::string_view property, bool present, const std::string& value, std::string_view code,
-                   const std::vector<std::string_view>& choices, std::string_view later = "") {
+                   const std::vector<std::string_view>& choices) {
     if (!present || std::find(choices.begin(), choices.end(), value) != choices.end()) return;
-    if (!later.empty() && value == later) {
-      return PropertyError(code, property,
-                           absl::StrCat(value, " is not supported by this version (use ", JoinNames(choices), ")"));
-    }
-    PropertyError(code, property, absl::StrCat(Quoted(property), " is ", JoinNames(choices), "; not ", Quoted(value)));
+    const std::string_view nearest = NearestName(value, choices);
+    PropertyError(code, property,
+                  absl::StrCat(Quoted(property), " is ", JoinNames(choices), "; not ", Quoted(value),
+                               nearest.empty() ? "" : absl::StrCat("; did you mean ", Quoted(nearest), "?")));
   }
 
   void CheckRate(const v1::Properties& p) {
-    if (!p.has_limit_type()) Missing("limitType", "count or cost");
-    CheckChoice("limitType", p.has_limit_type(), p.limit_type(), "invalid_limit_type", {"count", "cost"}, "tokens");
-    CheckChoice("technique", p.has_technique(), p.technique(), "invalid_technique", {"fixed"}, "sliding");
+    if (!p.has_limit_type()) Missing("limitType", "count, cost or tokens");
+    CheckChoice("limitType", p.has_limit_type(), p.limit_type(), "invalid_limit_type", {"count", "cost", "tokens"});
+    CheckChoice("technique", p.has_technique(), p.technique(), "invalid_technique", {"fixed", "sliding"});
     CheckChoice("admission", p.has_admission(), p.admission(), "invalid_admission", {"strict", "observed"});
     CheckChoice("onError", p.has_on_error(), p.on_error(), "invalid_on_error", {"allow", "deny"});
     CheckKey(p);
@@ -178,18 +180,44 @@ class RouteValidator {
       PropertyError("invalid_pool", "pool",
                     absl::StrCat("a pool's name has 1 to ", kNameBytesMax, " bytes and no control characters"));
     }
+    if (p.limit_type() == "count" && p.admission() == "observed") {
+      faults_.Warning("admission_without_effect", element().id(), PropertyPath("admission"),
+                      "a count limit is exact however it is admitted: a request weighs 1 and holds nothing; remove "
+                      "\"admission\"");
+    }
   }
 
   void CheckKey(const v1::Properties& p) {
     if (!p.has_key())
       return Missing("key", "the field that tells one counter from another, such as \"metadata.email\"");
-    if (p.key().has_list_value()) {
-      return PropertyError("invalid_key", "key", "a list of fields is not supported by this version (use one field)");
+    if (p.key().has_string_value()) return CheckFieldName("key", p.key().string_value());
+    if (!p.key().has_list_value()) {
+      return PropertyError("invalid_key", "key",
+                           "\"key\" is the name of a field, such as \"metadata.email\", or a list of names");
     }
-    if (!p.key().has_string_value()) {
-      return PropertyError("invalid_key", "key", "\"key\" is the name of a field, such as \"metadata.email\"");
+    const auto& items = p.key().list_value().values();
+    if (items.empty() || items.size() > kLimitKeyFieldsMax) {
+      return PropertyError(
+          "invalid_key", "key",
+          absl::StrCat("a list of fields has 1 to ", kLimitKeyFieldsMax, " of them; not ", items.size()));
     }
-    CheckFieldName("key", p.key().string_value());
+    std::map<std::string, int> first_at;
+    for (int i = 0; i < items.size(); ++i) {
+      const std::string path = JsonPathItem(PropertyPath("key"), static_cast<size_t>(i));
+      if (!items[i].has_string_value()) {
+        Error("invalid_key", path, "each item of \"key\" is the name of a field, such as \"metadata.email\"");
+        continue;
+      }
+      v1::FieldRef field;
+      FieldRefFault fault;
+      if (!ParseFieldRef(items[i].string_value(), field, fault)) {
+        Error(fault.code, path, fault.message);
+      } else if (const auto [first, added] = first_at.emplace(FieldRefText(field), i); !added) {
+        Error("invalid_key", path,
+              absl::StrCat(Quoted(items[i].string_value()), " is the same field as item ", first->second,
+                           "; name each field once"));
+      }
+    }
   }
 
   void CheckLimit(const v1::Properties& p) {
@@ -201,23 +229,46 @@ class RouteValidator {
                                    kLimitNanosMax / kNanosPerDollar, "; not ", absl::StrFormat("%g", p.limit())));
       }
     } else if (p.limit_type() == "count") {
-      if (!WholeNumber(p.limit(), 1, kCountLimitMax).has_value()) {
-        PropertyError("invalid_limit", "limit",
-                      absl::StrCat("a count limit is a positive whole number of requests, at most ", kCountLimitMax,
-                                   "; not ", absl::StrFormat("%g", p.limit())));
-      }
+      CheckWholeLimit(p, "a count limit is a positive whole number of requests", kCountLimitMax);
+    } else if (p.limit_type() == "tokens") {
+      CheckWholeLimit(p, "a tokens limit is a positive whole number of tokens", kLimitTokensMax);
     } else if (!(p.limit() > 0)) {  // of a type unknown here; positive it is in any case
       PropertyError("invalid_limit", "limit",
                     absl::StrCat("a limit is positive; not ", absl::StrFormat("%g", p.limit())));
     }
   }
 
+  void CheckWholeLimit(const v1::Properties& p, const std::string& wanted, int64_t max) {
+    if (WholeNumber(p.limit(), 1, max).has_value()) return;
+    PropertyError("invalid_limit", "limit",
+                  absl::StrCat(wanted, ", at most ", max, "; not ", absl::StrFormat("%g", p.limit())));
+  }
+
   void CheckWindow(const v1::Properties& p) {
-    if (!p.has_window()) return Missing("window", "the window's length in seconds, such as 86400");
-    if (p.window().has_number_value() && WholeNumber(p.window().number_value(), 1, kWindowSecondsMax).has_value())
-      return;
-    PropertyError("invalid_window", "window",
-                  absl::StrCat("a window is a positive whole number of seconds, at most ", kWindowSecondsMax));
+    const bool calendar = ParseCalendar(p.window().string_value()) != v1::CALENDAR_UNSPECIFIED;
+    if (!p.has_window()) {
+      Missing("window", "the window's length in seconds, such as 86400, or \"day\" or \"month\"");
+    } else if (!calendar && ReadWindow(p).seconds == 0) {
+      PropertyError("invalid_window", "window",
+                    absl::StrCat("a window is a positive whole number of seconds, at most ", kWindowSecondsMax,
+                                 ", or \"day\" or \"month\", which follow the calendar; not ", ValueJson(p.window())));
+    } else if (calendar && p.technique() == "sliding") {
+      PropertyError("invalid_technique", "technique",
+                    absl::StrCat("a calendar window does not slide: write \"technique\": \"fixed\", or a window in "
+                                 "seconds instead of ",
+                                 Quoted(p.window().string_value())));
+    }
+    if (!p.has_timezone()) return;
+    if (p.has_window() && !calendar) {
+      PropertyError("invalid_timezone", "timezone",
+                    "only a calendar window has a time zone (windows in seconds align to UTC): write \"window\": "
+                    "\"day\" or \"month\", or remove \"timezone\"");
+    } else if (p.timezone().empty() || !IsTimezone(p.timezone())) {
+      PropertyError("invalid_timezone", "timezone",
+                    absl::StrCat("unknown time zone ", Quoted(p.timezone()),
+                                 "; it is an IANA name such as \"Europe/Berlin\" (without one, days and months are "
+                                 "those of UTC)"));
+    }
   }
 
   void CheckModel(const v1::Properties& p) {
@@ -367,12 +418,11 @@ class RouteValidator {
     }
   }
 
-  // The first cost limit found above each model names the fault.
-  void CheckPrices() {
-    if (!context_.check_prices) return;
+  // The first limit of `limit_type` found above each element; kNoElement: none.
+  std::vector<uint32_t> LimitedBy(std::string_view limit_type) const {
     std::vector<uint32_t> limited_by(graph_.size(), kNoElement);
     for (uint32_t i = 0; i < graph_.size(); ++i) {
-      if (at(i).type() != "rate" || at(i).properties().limit_type() != "cost") continue;
+      if (at(i).type() != "rate" || at(i).properties().limit_type() != limit_type) continue;
       const auto success = at(i).outputs().find("success");
       if (success == at(i).outputs().end()) continue;
       const auto target = by_id_.find(success->second.element_id());
@@ -382,15 +432,29 @@ class RouteValidator {
         if (reached[j] && limited_by[j] == kNoElement) limited_by[j] = i;
       }
     }
+    return limited_by;
+  }
+
+  // Dollars cannot be held without a price. Tokens can: the bound is then the request's bytes and the cap asked for.
+  void CheckPrices() {
+    if (!context_.check_prices) return;
+    const std::vector<uint32_t> by_cost = LimitedBy("cost"), by_tokens = LimitedBy("tokens");
     for (index_ = 0; index_ < graph_.size(); ++index_) {
       const v1::Properties& p = element().properties();
-      if (element().type() != "model" || limited_by[index_] == kNoElement || p.model().empty()) continue;
+      if (element().type() != "model" || p.model().empty()) continue;
       if (context_.providers.count(p.provider()) == 0 || context_.priced_models.count({p.provider(), p.model()}) > 0)
         continue;
-      PropertyError(
-          "unpriced_model", "model",
-          absl::StrCat("model ", Quoted(p.model()), " of ", Quoted(p.provider()),
-                       " has no price, which the cost limit ", Quoted(at(limited_by[index_]).id()), " needs; set one"));
+      const std::string model = absl::StrCat("model ", Quoted(p.model()), " of ", Quoted(p.provider()));
+      if (by_cost[index_] != kNoElement) {
+        PropertyError("unpriced_model", "model",
+                      absl::StrCat(model, " has no price, which the cost limit ", Quoted(at(by_cost[index_]).id()),
+                                   " needs; set one"));
+      } else if (by_tokens[index_] != kNoElement) {
+        faults_.Warning("unknown_output_maximum", element().id(), PropertyPath("model"),
+                        absl::StrCat(model, " has no price, so its output maximum is not known and the tokens limit ",
+                                     Quoted(at(by_tokens[index_]).id()), " reckons with ", kUnknownOutputTokensMax,
+                                     " where the client names no cap; set a price with its maximum"));
+      }
     }
   }
 
@@ -401,12 +465,28 @@ class RouteValidator {
       if (element().type() != "rate" || p.pool().empty()) continue;
       const auto [entry, added] = first_of.emplace(p.pool(), index_);
       if (added) continue;
-      const v1::Properties& first = at(entry->second).properties();
-      if (first.limit_type() == p.limit_type() && first.window().number_value() == p.window().number_value()) continue;
+      const std::vector<std::string_view> differences = PoolDifferences(at(entry->second).properties(), p);
+      if (differences.empty()) continue;
       faults_.Warning("pool_mismatch", element().id(), PropertyPath("pool"),
                       absl::StrCat("pool ", Quoted(p.pool()), " is used by ", Quoted(at(entry->second).id()),
-                                   " with another unit or window, so the two do not share a counter"));
+                                   " with another ", JoinNames(differences), ", so the two do not share a counter"));
     }
+  }
+
+  // What makes two limits of one pool count apart, but for whose they are: the values found are the request's.
+  static std::vector<std::string_view> PoolDifferences(const v1::Properties& a, const v1::Properties& b) {
+    std::vector<std::string_view> differences;
+    const auto sliding = [](const v1::Properties& p) { return p.technique() == "sliding"; };
+    const std::vector<std::string> keys_a = KeyFields(a), keys_b = KeyFields(b);
+    if (a.limit_type() != b.limit_type()) differences.push_back("unit");
+    if (ReadWindow(a) != ReadWindow(b)) differences.push_back("window");
+    if (sliding(a) != sliding(b)) differences.push_back("technique");
+    if (keys_a.size() != keys_b.size()) {
+      differences.push_back("number of key fields");
+    } else if (keys_a != keys_b && std::is_permutation(keys_a.begin(), keys_a.end(), keys_b.begin())) {
+      differences.push_back("order of key fields");
+    }
+    return differences;
   }
 
   const v1::RouteSpec& spec_;

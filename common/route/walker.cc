@@ -104,24 +104,6 @@ const v1::CompiledElement::Branch& PickBranch(const v1::CompiledElement::Percent
 
 }  // namespace
 
-std::string IdentifierText(const v1::Scalar& identifier) {
-  switch (identifier.kind_case()) {
-    case v1::Scalar::kStringValue:
-      return identifier.string_value();
-    case v1::Scalar::kNumberValue: {
-      const double number = identifier.number_value();
-      if (number == std::floor(number) && std::abs(number) < 9007199254740992.0) {
-        return absl::StrCat(static_cast<int64_t>(number));
-      }
-      return absl::StrFormat("%.17g", number);
-    }
-    case v1::Scalar::kBoolValue:
-      return identifier.bool_value() ? "true" : "false";
-    default:
-      return "null";
-  }
-}
-
 Walker::Walker(const v1::CompiledRoute& route, const RequestView& request, uint32_t draw)
     : route_(route), request_(request), draw_(draw) {}
 
@@ -212,9 +194,14 @@ Step Walker::Advance(uint32_t element) {
 Step Walker::AskLimits(uint32_t first) {
   CheckLimits ask;
   for (uint32_t element = first; at(element).has_limit(); element = at(element).limit().on_success()) {
-    const v1::FieldRef& key = at(element).limit().key();
-    v1::Scalar identifier;
-    if (const std::string problem = ReadIdentifier(request_.Get(key), identifier); !problem.empty()) {
+    Identifier identifier;
+    for (const v1::FieldRef& key : at(element).limit().key()) {
+      const std::string problem = ReadIdentifier(request_.Get(key), *identifier.Add());
+      if (problem.empty()) continue;
+      if (at(element).limit().shadow()) {
+        identifier.Clear();
+        break;
+      }
       const std::string field = FieldRefText(key);
       return Refuse(first, 400, "missing_identifier",
                     absl::StrCat(field, " ", problem, "; limit ", Quoted(at(element).id()), " needs it"), field);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/identifier.h"
 #include "common/route/request_view.h"
 #include "signalbox/v1/compiled.pb.h"
 
@@ -18,7 +19,8 @@ namespace signalbox {
 // The consecutive limits of one success chain, to be decided together. Answer with OnLimits.
 struct CheckLimits {
   std::vector<uint32_t> elements;
-  std::vector<v1::Scalar> identifiers;  // one per element
+  // One per element. Empty: a shadow limit whose key finds nobody; there is nothing to count, and it passes.
+  std::vector<Identifier> identifiers;
 };
 
 // Answer with OnModel.
@@ -89,8 +91,5 @@ std::vector<uint32_t> Targets(const v1::CompiledElement& element);
 
 // Model elements that a request may still call after passing the limit whose `success` is `from`; ascending.
 std::vector<uint32_t> ReachableModels(const v1::CompiledRoute& route, uint32_t from);
-
-// An identifier as text, for headers, records and people: "a@b.c", 5, true.
-std::string IdentifierText(const v1::Scalar& identifier);
 
 }  // namespace signalbox

@@ -13,6 +13,7 @@
 #include "common/route/field_ref.h"
 #include "common/route/graph.h"
 #include "common/route/json_tree.h"
+#include "common/route/limit_terms.h"
 #include "common/route/quantity.h"
 #include "common/route/validator.h"
 #include "common/route/value_json.h"
@@ -131,18 +132,27 @@ class RouteCompiler {
       *percentage.mutable_sticky_key() = Field(element.properties().sticky_key());
   }
 
+  // A shadow limit keeps what it would do without `shadow`: the day it counts for real changes one property.
   void CompileLimit(const v1::Element& element, v1::CompiledElement::Limit& limit) const {
     const v1::Properties& p = element.properties();
-    const bool cost = p.limit_type() == "cost";
     limit.set_pool(p.has_pool() ? p.pool() : absl::StrCat(identity_.route_id, "/", element.id()));
-    limit.set_unit(cost ? v1::NANO_DOLLARS : v1::REQUESTS);
-    limit.set_limit(cost ? DollarsToNanos(p.limit()).value_or(0) : static_cast<int64_t>(p.limit()));
-    limit.set_window_seconds(static_cast<int64_t>(p.window().number_value()));
-    limit.set_technique(v1::FIXED);
+    if (p.limit_type() == "cost") {
+      limit.set_unit(v1::NANO_DOLLARS);
+      limit.set_limit(DollarsToNanos(p.limit()).value_or(0));
+    } else {
+      limit.set_unit(p.limit_type() == "tokens" ? v1::TOKENS : v1::REQUESTS);
+      limit.set_limit(static_cast<int64_t>(p.limit()));
+    }
+    const LimitWindow window = ReadWindow(p);
+    limit.set_window_seconds(window.seconds);
+    limit.set_calendar(window.calendar);
+    limit.set_timezone(window.timezone);
+    limit.set_technique(p.technique() == "sliding" ? v1::SLIDING : v1::FIXED);
     limit.set_admission(p.admission() == "observed" ? v1::OBSERVED : v1::STRICT);
-    limit.set_on_error(p.has_on_error() ? (p.on_error() == "allow" ? v1::ALLOW : v1::DENY)
-                                        : (cost ? v1::DENY : v1::ALLOW));
-    *limit.mutable_key() = Field(p.key().string_value());
+    const v1::OnError by_default = limit.unit() == v1::REQUESTS ? v1::ALLOW : v1::DENY;
+    limit.set_on_error(!p.has_on_error() ? by_default : p.on_error() == "allow" ? v1::ALLOW : v1::DENY);
+    limit.set_shadow(p.shadow());
+    for (const std::string& field : KeyFields(p)) *limit.add_key() = Field(field);
     limit.set_on_success(Target(element, "success"));
     if (element.outputs().count("fallback") > 0) limit.set_on_fallback(Target(element, "fallback"));
   }

@@ -12,18 +12,18 @@
 #include "common/money.h"
 #include "common/route/field_ref.h"
 #include "common/route/json_tree.h"
+#include "common/route/limit_terms.h"
 #include "common/route/walker.h"
 #include "common/sha256.h"
 #include "common/status_macros.h"
 #include "controlplane/compiler/compiler.h"
 #include "controlplane/compiler/explain.h"
 #include "controlplane/compiler/sample_request.h"
+#include "controlplane/quota/amount_math.h"
 #include "signalbox/v1/quota.pb.h"
 
 namespace signalbox {
 namespace {
-
-constexpr int64_t kUnknownMaxOutputTokens = 1 << 20;  // of a model whose price names no maximum
 
 struct Assumed {
   std::set<std::string> denied;
@@ -54,11 +54,11 @@ absl::StatusOr<Assumed> ReadAssumptions(const v1::CompiledRoute& route, const v1
   return assumed;
 }
 
-// What the models reachable from a cost limit can cost, and the output cap the client asked for, as a proxy would put
-// them into its question to the quota service.
+// What the models reachable from a limit can use in its unit, and the output cap the client asked for, as a proxy would
+// put them into its question to the quota service.
 struct Bounds {
-  std::vector<v1::AttemptBound> models;
-  int64_t asked_cap = 0;
+  std::vector<BoundLine> models;
+  int64_t asked_cap = 1;
   bool client_cap = false;
 };
 
@@ -68,12 +68,14 @@ Bounds BoundsAt(const v1::CompiledRoute& route, const v1::CompiledElement::Limit
   for (uint32_t index : limit.reachable_models()) {
     const v1::CompiledElement::Model& model = route.elements(static_cast<int>(index)).model();
     const v1::ModelPrice& price = model.price();
-    v1::AttemptBound& bound = bounds.models.emplace_back();
     const int64_t sent_bytes = request.body_bytes() + static_cast<int64_t>(model.parameters_json().size());
+    v1::AttemptBound bound;
     bound.set_input_nanos(BoundNanos(0, 1, sent_bytes, DearestInputPrice(price)));
     bound.set_output_nanos_per_mtok(price.output_nanos_per_mtok());
-    bound.set_max_output_tokens(price.max_output_tokens() > 0 ? price.max_output_tokens() : kUnknownMaxOutputTokens);
+    bound.set_max_output_tokens(price.max_output_tokens() > 0 ? price.max_output_tokens() : kUnknownOutputTokensMax);
     bound.set_choices(request.choices());
+    bound.set_input_tokens(sent_bytes);
+    bounds.models.push_back(LineOf(bound, limit.unit()));
     bounds.asked_cap = std::max(bounds.asked_cap, bound.max_output_tokens());
   }
   bounds.client_cap = request.output_cap() > 0;
@@ -81,30 +83,16 @@ Bounds BoundsAt(const v1::CompiledRoute& route, const v1::CompiledElement::Limit
   return bounds;
 }
 
-int64_t Dearest(const Bounds& bounds, int64_t cap) {
-  int64_t dearest = 0;
-  for (const v1::AttemptBound& bound : bounds.models) {
-    dearest = std::max(dearest, BoundNanos(bound.input_nanos(), bound.choices(),
-                                           std::min(cap, bound.max_output_tokens()), bound.output_nanos_per_mtok()));
-  }
-  return dearest;
-}
-
 // The least that must be left of a strict limit for this request.
-int64_t MinimumHold(const Bounds& bounds) { return Dearest(bounds, std::min(bounds.asked_cap, kMinimumOutputTokens)); }
+int64_t LeastHold(const Bounds& bounds) { return MinimumHold(bounds.models, bounds.asked_cap); }
 
 // The cap with which the request passes an unused strict limit: the client's own when it fits, else what fits into
 // the share of the limit that one request may take, but never less than the minimum hold needs.
 int64_t CapAt(const v1::CompiledElement::Limit& limit, const Bounds& bounds) {
-  if (limit.admission() != v1::STRICT) return bounds.asked_cap;
-  if (bounds.client_cap && Dearest(bounds, bounds.asked_cap) <= limit.limit()) return bounds.asked_cap;
-  const int64_t ceiling = std::min(limit.limit(), std::max(limit.limit() / kCapShareOfLimit, MinimumHold(bounds)));
-  int64_t cap = bounds.asked_cap;
-  for (const v1::AttemptBound& bound : bounds.models) {
-    const int64_t fits = LargestCapWithin(ceiling, bound.input_nanos(), bound.choices(), bound.output_nanos_per_mtok());
-    if (fits < std::min(cap, bound.max_output_tokens())) cap = fits;
-  }
-  return cap;
+  if (limit.admission() != v1::STRICT || limit.shadow()) return bounds.asked_cap;
+  if (bounds.client_cap && LargestBound(bounds.models, bounds.asked_cap) <= limit.limit()) return bounds.asked_cap;
+  const int64_t ceiling = std::min(limit.limit(), std::max(limit.limit() / kCapShareOfLimit, LeastHold(bounds)));
+  return LargestCap(bounds.models, ceiling, bounds.asked_cap);
 }
 
 class Simulation {
@@ -130,6 +118,12 @@ class Simulation {
  private:
   const v1::CompiledElement& at(uint32_t element) const { return route_.elements(static_cast<int>(element)); }
 
+  // Whether not even the least that this request can use fits under the limit.
+  bool NeverFits(const v1::CompiledElement::Limit& limit) const {
+    return limit.unit() != v1::REQUESTS && limit.admission() == v1::STRICT &&
+           LeastHold(BoundsAt(route_, limit, request_)) > limit.limit();
+  }
+
   // One decision over the chain, as the quota service makes it: limits before the first denial are held, all with the
   // smallest cap that any of them leaves.
   size_t Passed(const CheckLimits& ask) {
@@ -137,16 +131,17 @@ class Simulation {
     size_t passed = 0;
     for (; passed < ask.elements.size(); ++passed) {
       const v1::CompiledElement& element = at(ask.elements[passed]);
+      const v1::CompiledElement::Limit& limit = element.limit();
+      if (ask.identifiers[passed].empty()) continue;  // a shadow limit that finds nobody
       identifiers_[ask.elements[passed]] = IdentifierText(ask.identifiers[passed]);
-      if (assumed_.denied.count(element.id()) > 0) break;
-      if (element.limit().unit() != v1::NANO_DOLLARS) continue;
-      const Bounds bounds = BoundsAt(route_, element.limit(), request_);
-      if (element.limit().admission() == v1::STRICT && MinimumHold(bounds) > element.limit().limit()) break;
-      cap = std::min(cap, CapAt(element.limit(), bounds));
+      const bool denies = assumed_.denied.count(element.id()) > 0 || NeverFits(limit);
+      if (denies && !limit.shadow()) break;
+      if (limit.unit() != v1::REQUESTS) cap = std::min(cap, CapAt(limit, BoundsAt(route_, limit, request_)));
     }
     for (size_t i = 0; i < passed; ++i) {
       const v1::CompiledElement::Limit& limit = at(ask.elements[i]).limit();
-      if (limit.unit() == v1::NANO_DOLLARS) holds_[ask.elements[i]] = Dearest(BoundsAt(route_, limit, request_), cap);
+      if (limit.unit() == v1::REQUESTS || ask.identifiers[i].empty()) continue;
+      holds_[ask.elements[i]] = LargestBound(BoundsAt(route_, limit, request_).models, cap);
     }
     return passed;
   }
@@ -213,24 +208,41 @@ class Simulation {
     const v1::CompiledElement& element = at(entry.element);
     const v1::CompiledElement::Limit& limit = element.limit();
     step.set_pool(limit.pool());
+    step.set_shadow(limit.shadow());
     if (!refusal.empty()) return step.set_reason(refusal);
     const auto identifier = identifiers_.find(entry.element);
-    if (identifier != identifiers_.end()) step.set_identifier(identifier->second);
-    const bool cost = limit.unit() == v1::NANO_DOLLARS;
-    const std::string amount =
-        cost ? absl::StrCat("$", FormatDollars(limit.limit())) : absl::StrCat(limit.limit(), " requests");
-    const std::string whose = absl::StrCat(amount, " per ", limit.window_seconds(), " s for ",
-                                           FieldRefText(limit.key()), " ", Quoted(step.identifier()));
-    if (entry.output == "success") {
-      if (const auto hold = holds_.find(entry.element); hold != holds_.end()) step.set_hold_nanos(hold->second);
-      step.set_reason(absl::StrCat("within ", whose));
-    } else if (assumed_.denied.count(element.id()) > 0) {
-      step.set_reason(absl::StrCat("assumed to be over ", whose));
-    } else {
-      step.set_reason(absl::StrCat("the least this request can cost, $",
-                                   FormatDollars(MinimumHold(BoundsAt(route_, limit, request_))),
-                                   ", does not fit into ", whose));
+    if (identifier == identifiers_.end()) {
+      return step.set_reason(absl::StrCat(KeyText(limit),
+                                          " identifies nobody: this shadow limit counts nothing here, "
+                                          "and without \"shadow\" the request would be refused with 400"));
     }
+    step.set_identifier(identifier->second);
+    if (const auto hold = holds_.find(entry.element); hold != holds_.end() && entry.output == "success") {
+      limit.unit() == v1::TOKENS ? step.set_hold_tokens(hold->second) : step.set_hold_nanos(hold->second);
+    }
+    const std::string whose =
+        absl::StrCat(LimitText(limit), " for ", KeyText(limit), " ", IdentifierShown(limit, step.identifier()));
+    std::string reason;
+    if (assumed_.denied.count(element.id()) > 0) {
+      reason = absl::StrCat("assumed to be over ", whose);
+    } else if (NeverFits(limit)) {
+      reason = absl::StrCat("the least this request can ", limit.unit() == v1::TOKENS ? "use" : "cost", ", ",
+                            AmountText(limit.unit(), LeastHold(BoundsAt(route_, limit, request_))),
+                            ", does not fit into ", whose);
+    } else {
+      return step.set_reason(absl::StrCat(limit.shadow() ? "shadow: " : "", "within ", whose));
+    }
+    step.set_reason(limit.shadow() ? absl::StrCat("shadow: would deny, but only reports: ", reason) : reason);
+  }
+
+  static std::string KeyText(const v1::CompiledElement::Limit& limit) {
+    std::string text;
+    for (const v1::FieldRef& field : limit.key()) absl::StrAppend(&text, text.empty() ? "" : ", ", FieldRefText(field));
+    return text;
+  }
+  // A combination is JSON already.
+  static std::string IdentifierShown(const v1::CompiledElement::Limit& limit, const std::string& identifier) {
+    return limit.key_size() > 1 ? identifier : Quoted(identifier);
   }
 
   const v1::CompiledRoute& route_;
@@ -238,7 +250,7 @@ class Simulation {
   const Assumed& assumed_;
   Walker walker_;
   std::map<uint32_t, std::string> identifiers_;  // by element
-  std::map<uint32_t, int64_t> holds_;            // by element, of cost limits passed
+  std::map<uint32_t, int64_t> holds_;            // by element, of cost and tokens limits passed
   const v1::CompiledElement::Model* answered_ = nullptr;
 };
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/identifier.h"
 #include "common/limits.h"
 #include "common/status_macros.h"
 #include "controlplane/ledger/usage_query.h"
@@ -84,19 +85,6 @@ int64_t DollarsAndNanos(int64_t dollars, int64_t nanos) {
   return total;
 }
 
-std::string IdentifierText(const v1::Scalar& identifier) {
-  switch (identifier.kind_case()) {
-    case v1::Scalar::kStringValue:
-      return identifier.string_value();
-    case v1::Scalar::kBoolValue:
-      return identifier.bool_value() ? "true" : "false";
-    case v1::Scalar::kNumberValue:
-      return absl::StrCat(identifier.number_value());
-    default:
-      return "";
-  }
-}
-
 v1::SpendRecord SuspendedRecord(const v1::SuspendedHold& hold) {
   v1::SpendRecord record;
   record.set_request_id(hold.request_id());
@@ -125,7 +113,7 @@ bool AddHold(const v1::SuspendedHold& hold, v1::SpendRecord& record) {
     limit.set_identifier(identifier);
   }
   // Settled money is what it cost; held money is the most it can have cost.
-  record.set_cost_nanos(hold.resolved() ? hold.settled_nanos() : std::max(record.cost_nanos(), hold.amount_nanos()));
+  record.set_cost_nanos(hold.resolved() ? hold.settled() : std::max(record.cost_nanos(), hold.amount()));
   return record.SerializeAsString() != before;
 }
 

@@ -22,25 +22,17 @@ void AppendText(const std::string& text, std::string& out) {
   out += text;
 }
 
-}  // namespace
-
-void AppendIdentity(const v1::CounterKey& key, std::string& out) {
-  AppendText(key.gateway(), out);
-  AppendText(key.pool(), out);
-  AppendRaw(static_cast<int32_t>(key.unit()), out);
-  AppendRaw(key.window_seconds(), out);
-  AppendRaw(static_cast<int32_t>(key.technique()), out);
-  const v1::Scalar& identifier = key.identifier();
-  AppendRaw(static_cast<int32_t>(identifier.kind_case()), out);
-  switch (identifier.kind_case()) {
+void AppendScalar(const v1::Scalar& value, std::string& out) {
+  AppendRaw(static_cast<int32_t>(value.kind_case()), out);
+  switch (value.kind_case()) {
     case v1::Scalar::kBoolValue:
-      out.push_back(identifier.bool_value() ? 1 : 0);
+      out.push_back(value.bool_value() ? 1 : 0);
       break;
     case v1::Scalar::kNumberValue:
-      AppendRaw(identifier.number_value() + 0.0, out);  // -0 and 0 are one number
+      AppendRaw(value.number_value() + 0.0, out);  // -0 and 0 are one number
       break;
     case v1::Scalar::kStringValue:
-      AppendText(identifier.string_value(), out);
+      AppendText(value.string_value(), out);
       break;
     case v1::Scalar::kNullValue:
     case v1::Scalar::KIND_NOT_SET:
@@ -48,32 +40,15 @@ void AppendIdentity(const v1::CounterKey& key, std::string& out) {
   }
 }
 
-std::string KeyFault(const v1::CounterKey& key) {
-  if (key.gateway().empty()) return "the counter names no gateway";
-  if (key.pool().empty()) return "the counter names no pool";
-  if (key.gateway().size() > kIdentifierBytesMax || key.pool().size() > kIdentifierBytesMax) {
-    return absl::StrCat("the counter's gateway or pool is longer than ", kIdentifierBytesMax, " bytes");
-  }
-  if (key.unit() != v1::REQUESTS && key.unit() != v1::NANO_DOLLARS) {
-    return absl::StrCat("the counter's unit ", static_cast<int>(key.unit()), " is not known to this quota service");
-  }
-  if (key.technique() != v1::FIXED) {
-    return absl::StrCat("the counter's technique ", static_cast<int>(key.technique()),
-                        " is not known to this quota service");
-  }
-  if (key.window_seconds() <= 0 || key.window_seconds() > kWindowSecondsMax) {
-    return absl::StrCat("the counter's window of ", key.window_seconds(), " s is not between 1 and ",
-                        kWindowSecondsMax);
-  }
-  const v1::Scalar& identifier = key.identifier();
-  switch (identifier.kind_case()) {
+std::string ScalarFault(const v1::Scalar& value) {
+  switch (value.kind_case()) {
     case v1::Scalar::kBoolValue:
       return "";
     case v1::Scalar::kNumberValue:
-      return std::isfinite(identifier.number_value()) ? "" : "the counter's identifier is not a finite number";
+      return std::isfinite(value.number_value()) ? "" : "the counter's identifier is not a finite number";
     case v1::Scalar::kStringValue:
-      if (identifier.string_value().empty()) return "the counter's identifier is empty";
-      if (identifier.string_value().size() > kIdentifierBytesMax) {
+      if (value.string_value().empty()) return "the counter's identifier is empty";
+      if (value.string_value().size() > kIdentifierBytesMax) {
         return absl::StrCat("the counter's identifier is longer than ", kIdentifierBytesMax, " bytes");
       }
       return "";
@@ -82,6 +57,75 @@ std::string KeyFault(const v1::CounterKey& key) {
       break;
   }
   return "the counter has no identifier";
+}
+
+std::string WindowFault(const v1::CounterKey& key) {
+  if (key.calendar() == v1::CALENDAR_UNSPECIFIED) {
+    if (!key.timezone().empty()) return "the counter has a time zone and no calendar window";
+    if (key.window_seconds() > 0 && key.window_seconds() <= kWindowSecondsMax) return "";
+    return absl::StrCat("the counter's window of ", key.window_seconds(), " s is not between 1 and ",
+                        kWindowSecondsMax);
+  }
+  if (key.calendar() != v1::DAY && key.calendar() != v1::MONTH) {
+    return absl::StrCat("the counter's calendar ", static_cast<int>(key.calendar()),
+                        " is not known to this quota service");
+  }
+  if (key.window_seconds() != 0) return "the counter has a calendar window and a length in seconds";
+  if (key.technique() != v1::FIXED) return "the counter's calendar window is not fixed";
+  return IsTimezone(key.timezone()) ? "" : "the counter's time zone is not known to this quota service";
+}
+
+}  // namespace
+
+void AppendIdentity(const v1::CounterKey& key, std::string& out) {
+  AppendText(key.gateway(), out);
+  AppendText(key.pool(), out);
+  AppendRaw(static_cast<int32_t>(key.unit()), out);
+  AppendRaw(key.window_seconds(), out);
+  AppendRaw(static_cast<int32_t>(key.technique()), out);
+  AppendRaw(static_cast<int32_t>(key.calendar()), out);
+  AppendText(key.timezone(), out);
+  AppendRaw(static_cast<int32_t>(key.identifier_size()), out);
+  for (const v1::Scalar& value : key.identifier()) AppendScalar(value, out);
+}
+
+std::string KeyFault(const v1::CounterKey& key) {
+  if (key.gateway().empty()) return "the counter names no gateway";
+  if (key.pool().empty()) return "the counter names no pool";
+  if (key.gateway().size() > kIdentifierBytesMax || key.pool().size() > kIdentifierBytesMax) {
+    return absl::StrCat("the counter's gateway or pool is longer than ", kIdentifierBytesMax, " bytes");
+  }
+  if (key.unit() != v1::REQUESTS && key.unit() != v1::NANO_DOLLARS && key.unit() != v1::TOKENS) {
+    return absl::StrCat("the counter's unit ", static_cast<int>(key.unit()), " is not known to this quota service");
+  }
+  if (key.technique() != v1::FIXED && key.technique() != v1::SLIDING) {
+    return absl::StrCat("the counter's technique ", static_cast<int>(key.technique()),
+                        " is not known to this quota service");
+  }
+  if (std::string fault = WindowFault(key); !fault.empty()) return fault;
+  if (key.identifier().empty()) return "the counter has no identifier";
+  if (key.identifier_size() > kLimitKeyFieldsMax) {
+    return absl::StrCat("the counter's identifier has more than ", kLimitKeyFieldsMax, " values");
+  }
+  for (const v1::Scalar& value : key.identifier()) {
+    if (std::string fault = ScalarFault(value); !fault.empty()) return fault;
+  }
+  return "";
+}
+
+Window WindowOf(const v1::CounterKey& key, int64_t now_us) {
+  if (key.calendar() != v1::CALENDAR_UNSPECIFIED) return CalendarWindow(key.calendar(), key.timezone(), now_us);
+  const int64_t length_us = key.window_seconds() * 1'000'000;
+  const int64_t into = now_us % length_us;
+  const int64_t start_us = now_us - (into < 0 ? into + length_us : into);
+  return {start_us, start_us + length_us};
+}
+
+int64_t WeighsAtMostUs(const v1::CounterKey& key) {
+  constexpr int64_t kDayUs = 86'400'000'000;
+  if (key.calendar() == v1::DAY) return 2 * kDayUs;  // of 25 hours, where clocks change
+  if (key.calendar() == v1::MONTH) return 32 * kDayUs;
+  return key.window_seconds() * 1'000'000 * (key.technique() == v1::SLIDING ? 2 : 1);
 }
 
 }  // namespace signalbox

@@ -1,76 +1,20 @@
 #include "controlplane/quota/quota_core.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
-#include "controlplane/quota/counter_key.h"
-#include "controlplane/quota/output_cap.h"
+#include "controlplane/quota/command_check.h"
 
 namespace signalbox {
 namespace {
 
 constexpr int kCollectPerMessage = 64;
 
-int64_t Saturate(Int128 value) {
-  constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
-  return value > kMax ? kMax : value < 0 ? 0 : static_cast<int64_t>(value);
-}
-
-int64_t WindowStart(int64_t now_us, int64_t window_us) {
-  const int64_t into = now_us % window_us;
-  return now_us - (into < 0 ? into + window_us : into);
-}
-
 void Refuse(v1::QuotaAnswer& answer, std::string message) {
   answer.set_result(v1::QuotaAnswer::INVALID);
   answer.set_message(std::move(message));
-}
-
-std::string IdFault(std::string_view what, const std::string& id) {
-  if (id.empty()) return absl::StrCat("the ", std::string(what), " is empty");
-  if (id.size() > kQuotaIdBytesMax) {
-    return absl::StrCat("the ", std::string(what), " is longer than ", kQuotaIdBytesMax, " bytes");
-  }
-  return "";
-}
-
-std::string CheckFault(const v1::Acquire& acquire, const v1::LimitCheck& check) {
-  if (std::string fault = KeyFault(check.counter()); !fault.empty()) return fault;
-  if (check.limit() <= 0) return absl::StrCat("the limit ", check.limit(), " is not positive");
-  if (check.counter().unit() != v1::NANO_DOLLARS) return "";
-  if (check.limit() > kLimitNanosMax) return absl::StrCat("the limit is above ", kLimitNanosMax, " nano-dollars");
-  if (check.admission() != v1::STRICT && check.admission() != v1::OBSERVED) {
-    return absl::StrCat("the admission ", static_cast<int>(check.admission()), " is not known to this quota service");
-  }
-  if (acquire.output_cap() <= 0) return "an acquire of money asks for no output tokens";
-  for (const uint32_t index : check.bounds()) {
-    if (index >= static_cast<uint32_t>(acquire.bounds_size())) {
-      return absl::StrCat("bound ", index, " does not exist; there are ", acquire.bounds_size());
-    }
-  }
-  return "";
-}
-
-std::string AcquireFault(const v1::Acquire& acquire) {
-  if (std::string fault = IdFault("request id", acquire.request_id()); !fault.empty()) return fault;
-  if (acquire.checks_size() > kQuotaChecksMax) return absl::StrCat("more than ", kQuotaChecksMax, " limits at once");
-  if (acquire.bounds_size() > kQuotaBoundsMax) return absl::StrCat("more than ", kQuotaBoundsMax, " bounds at once");
-  if (acquire.output_cap() < 0) return "the output cap is negative";
-  for (int i = 0; i < acquire.bounds_size(); ++i) {
-    const v1::AttemptBound& bound = acquire.bounds(i);
-    if (bound.input_nanos() < 0 || bound.output_nanos_per_mtok() < 0 || bound.max_output_tokens() < 0 ||
-        bound.choices() < 0) {
-      return absl::StrCat("bound ", i, " has a negative number");
-    }
-  }
-  for (int i = 0; i < acquire.checks_size(); ++i) {
-    std::string fault = CheckFault(acquire, acquire.checks(i));
-    if (!fault.empty()) return absl::StrCat("check ", i, ": ", fault);
-  }
-  return "";
 }
 
 v1::QuotaAnswer Tombstone(uint64_t sequence) {
@@ -146,188 +90,15 @@ void QuotaCore::Evaluate(Boot& boot, const v1::QuotaCommand& command, Answered& 
   }
 }
 
-void QuotaCore::DoAcquire(Boot& boot, const v1::Acquire& acquire, Answered& record) {
-  if (std::string fault = AcquireFault(acquire); !fault.empty()) return Refuse(record.answer, std::move(fault));
-  const auto known = requests_.find(acquire.request_id());
-  const Request* request = known == requests_.end() ? nullptr : &known->second;
-  if (request != nullptr && request->boot != &boot) {
-    return Refuse(record.answer, absl::StrCat("request ", acquire.request_id(), " belongs to another proxy"));
-  }
-  Candidates passed;
-  Candidate denied;
-  int64_t cap = acquire.output_cap();
-  for (const v1::LimitCheck& check : acquire.checks()) {
-    Candidate candidate;
-    candidate.counter = &CounterOf(check.counter());
-    candidate.check = &check;
-    candidate.money = check.counter().unit() == v1::NANO_DOLLARS;
-    if (!Passes(acquire, request, passed, candidate, cap)) {
-      denied = std::move(candidate);
-      break;
-    }
-    passed.push_back(std::move(candidate));
-  }
-  Request* taken = nullptr;
-  if (!passed.empty()) {
-    const auto [it, fresh] = requests_.try_emplace(acquire.request_id());
-    taken = &it->second;
-    if (fresh) {
-      taken->boot = &boot;
-      ++boot.requests;
-    }
-    for (const Candidate& candidate : passed) Take(*taken, candidate, cap, record.effects);
-    record.request_id = acquire.request_id();
-  }
-  v1::QuotaAnswer& answer = record.answer;
-  answer.set_result(denied.check == nullptr ? v1::QuotaAnswer::GRANTED : v1::QuotaAnswer::DENIED);
-  answer.set_output_cap(cap);
-  const Request* after = taken != nullptr ? taken : request;
-  for (const Candidate& candidate : passed) *answer.add_limits() = StateOf(candidate, after);
-  if (denied.check != nullptr) {
-    answer.set_denied_index(static_cast<uint32_t>(passed.size()));
-    *answer.add_limits() = StateOf(denied, after);
-  }
-}
-
-// Whether the candidate passes, given those that passed before it in the same acquire; lowers `cap` where its money
-// does not reach.
-bool QuotaCore::Passes(const v1::Acquire& acquire, const Request* request, const Candidates& passed,
-                       Candidate& candidate, int64_t& cap) const {
-  const Entry* own = request == nullptr ? nullptr : FindEntry(*request, candidate.counter, !candidate.money);
-  if (!candidate.money) {
-    if (own != nullptr) return true;
-    for (const Candidate& earlier : passed) {
-      if (earlier.counter == candidate.counter) return true;
-    }
-    return candidate.counter->settled < candidate.check->limit();
-  }
-  const auto tighten = [&candidate](int64_t limit) {
-    if (limit > 0 && (candidate.strict_limit == 0 || limit < candidate.strict_limit)) candidate.strict_limit = limit;
-  };
-  if (candidate.check->admission() == v1::STRICT) tighten(candidate.check->limit());
-  for (const uint32_t index : candidate.check->bounds()) {
-    candidate.bounds.push_back(&acquire.bounds(static_cast<int>(index)));
-  }
-  // The same counter again: one hold, the larger, which every strict limit that granted it must bear.
-  if (own != nullptr) tighten(own->strict_limit);
-  for (const Candidate& earlier : passed) {
-    if (earlier.counter != candidate.counter) continue;
-    tighten(earlier.strict_limit);
-    candidate.bounds.insert(candidate.bounds.end(), earlier.bounds.begin(), earlier.bounds.end());
-  }
-  return MoneyPasses(acquire, own, candidate, cap);
-}
-
-bool QuotaCore::MoneyPasses(const v1::Acquire& acquire, const Entry* own, Candidate& candidate, int64_t& cap) const {
-  const Counter& counter = *candidate.counter;
-  if (own != nullptr && own->suspense_sequence != 0) return false;  // its proxy was given up; the hold is charged
-  const int64_t own_amount = own == nullptr ? 0 : own->amount;
-  if (candidate.check->admission() == v1::OBSERVED &&
-      Int128{counter.settled} + counter.suspense >= candidate.check->limit()) {
-    return false;
-  }
-  if (candidate.strict_limit == 0) return true;
-  const Int128 others = Int128{counter.settled} + counter.held + counter.suspense - own_amount;
-  const Int128 room = Int128{candidate.strict_limit} - others;
-  const int64_t minimum = MinimumHoldNanos(candidate.bounds, acquire.output_cap());
-  if (room < std::max(minimum, own_amount)) return false;
-  const int64_t available = static_cast<int64_t>(room);
-  if (acquire.client_cap() && DearestNanos(candidate.bounds, acquire.output_cap()) <= available) return true;
-  const int64_t ceiling = std::min(available, std::max(candidate.strict_limit / kCapShareOfLimit, minimum));
-  cap = std::min(cap, LargestCap(candidate.bounds, ceiling, acquire.output_cap()));
-  return true;
-}
-
-void QuotaCore::Take(Request& request, const Candidate& candidate, int64_t cap, Effects& effects) {
-  Counter& counter = *candidate.counter;
-  const int64_t hold = candidate.money ? DearestNanos(candidate.bounds, cap) : 1;
-  Entry* entry = const_cast<Entry*>(FindEntry(request, &counter, !candidate.money));
-  const bool created = entry == nullptr;
-  if (!created && (!candidate.money || hold <= entry->amount)) {
-    if (candidate.strict_limit > 0) entry->strict_limit = candidate.strict_limit;
-    return;
-  }
-  if (created) {
-    Entry fresh;
-    fresh.counter = &counter;
-    fresh.window_start_us = counter.window_start_us;
-    fresh.charge = !candidate.money;
-    ++counter.references;
-    entry = &request.entries.emplace_back(fresh);
-  }
-  const int64_t added = hold - entry->amount;
-  if (candidate.money) {
-    AddHeld(*entry, added);
-    entry->strict_limit = candidate.strict_limit;
-  } else {
-    entry->amount = 1;
-    counter.settled = AddSaturating(counter.settled, 1);
-  }
-  ++counter.references;
-  effects.push_back({&counter, entry->window_start_us, !candidate.money, created, added});
-}
-
-void QuotaCore::DoExtend(Boot& boot, const v1::Extend& extend, Answered& record) {
-  v1::QuotaAnswer& answer = record.answer;
-  if (std::string fault = IdFault("request id", extend.request_id()); !fault.empty()) {
-    return Refuse(answer, std::move(fault));
-  }
-  if (extend.required_nanos() < 0) return Refuse(answer, "the sum to extend to is negative");
-  answer.set_result(v1::QuotaAnswer::DENIED);
-  const auto it = requests_.find(extend.request_id());
-  if (it == requests_.end()) {
-    answer.set_message(absl::StrCat("request ", extend.request_id(), " has no hold"));
-    return;
-  }
-  if (it->second.boot != &boot) {
-    return Refuse(answer, absl::StrCat("request ", extend.request_id(), " belongs to another proxy"));
-  }
-  Request& request = it->second;
-  uint32_t index = 0;
-  for (const Entry& entry : request.entries) {
-    if (entry.charge) continue;
-    Turn(*entry.counter);
-    const Counter& counter = *entry.counter;
-    const Int128 after = Int128{counter.settled} + counter.held + counter.suspense - entry.amount +
-                         std::max(entry.amount, extend.required_nanos());
-    const bool raised = extend.required_nanos() > entry.amount;
-    if (entry.suspense_sequence != 0 || (raised && entry.strict_limit > 0 && after > entry.strict_limit)) {
-      answer.set_denied_index(index);
-      answer.set_message(entry.suspense_sequence != 0 ? "the hold was suspended while its proxy was silent"
-                                                      : "the next attempt does not fit under a strict limit");
-      return;
-    }
-    ++index;
-  }
-  record.request_id = extend.request_id();
-  for (Entry& entry : request.entries) {
-    if (entry.charge) continue;
-    const int64_t added = extend.required_nanos() - entry.amount;
-    if (added > 0) {
-      AddHeld(entry, added);
-      ++entry.counter->references;
-      record.effects.push_back({entry.counter, entry.window_start_us, false, false, added});
-    }
-    v1::LimitState& state = *answer.add_limits();
-    const Int128 used = Int128{entry.counter->settled} + entry.counter->held + entry.counter->suspense;
-    state.set_limit(entry.strict_limit);
-    state.set_remaining(entry.strict_limit == 0 ? 0 : Saturate(Int128{entry.strict_limit} - used));
-    state.set_reset_us(entry.counter->reset_us());
-    state.set_held(entry.amount);
-  }
-  answer.set_result(v1::QuotaAnswer::GRANTED);
-}
-
 void QuotaCore::DoSettle(const v1::Settle& settle, v1::QuotaAnswer& answer) {
-  if (std::string fault = IdFault("request id", settle.request_id()); !fault.empty()) {
-    return Refuse(answer, std::move(fault));
-  }
-  if (settle.cost_nanos() < 0) return Refuse(answer, "the cost is negative");
+  if (std::string fault = SettleFault(settle); !fault.empty()) return Refuse(answer, std::move(fault));
   answer.set_result(v1::QuotaAnswer::GRANTED);
   const auto it = requests_.find(settle.request_id());
   if (it == requests_.end()) return;  // settled before, or it held nothing
   for (Entry& entry : it->second.entries) {
-    if (!entry.charge) EndHold(entry, settle.cost_nanos());
+    if (!entry.charge) {
+      EndHold(entry, entry.counter->key.unit() == v1::TOKENS ? settle.tokens() : settle.cost_nanos());
+    }
     --entry.counter->references;
   }
   --it->second.boot->requests;
@@ -335,10 +106,7 @@ void QuotaCore::DoSettle(const v1::Settle& settle, v1::QuotaAnswer& answer) {
 }
 
 void QuotaCore::DoForceCharge(const v1::ForceCharge& charge, v1::QuotaAnswer& answer) {
-  std::string fault = IdFault("request id", charge.request_id());
-  if (fault.empty()) fault = KeyFault(charge.counter());
-  if (fault.empty() && charge.amount() < 0) fault = "the amount is negative";
-  if (!fault.empty()) return Refuse(answer, std::move(fault));
+  if (std::string fault = ForceChargeFault(charge); !fault.empty()) return Refuse(answer, std::move(fault));
   Counter& counter = CounterOf(charge.counter());
   counter.settled = AddSaturating(counter.settled, charge.amount());
   answer.set_result(v1::QuotaAnswer::GRANTED);
@@ -368,9 +136,7 @@ void QuotaCore::Undo(Answered& record) {
   bool found = request != requests_.end();
   for (const Effect& effect : record.effects) {
     Turn(*effect.counter);
-    if (effect.charge && effect.window_start_us == effect.counter->window_start_us && effect.counter->settled > 0) {
-      --effect.counter->settled;
-    }
+    if (effect.charge && effect.era == effect.counter->era) AddSettled(*effect.counter, effect.window_start_us, -1);
     if (!found) continue;
     auto& entries = request->second.entries;
     const Entry* entry = FindEntry(request->second, effect.counter, effect.charge);
@@ -415,6 +181,35 @@ bool QuotaCore::TickIsDue(int64_t now_us) const {
   return false;
 }
 
+absl::Status QuotaCore::Adjust(const v1::AdjustCounterRequest& request, int64_t now_us, v1::Adjustment& adjustment) {
+  if (std::string fault = AdjustFault(request); !fault.empty()) return absl::InvalidArgumentError(fault);
+  if (const auto known = adjustment_by_id_.find(request.adjustment_id()); known != adjustment_by_id_.end()) {
+    adjustment = adjustments_.at(known->second);
+    return absl::OkStatus();
+  }
+  now_us_ = std::max(now_us_, now_us);
+  Counter& counter = CounterOf(request.key());
+  adjustment.set_sequence(++last_adjustment_sequence_);
+  adjustment.set_time_us(now_us_);
+  *adjustment.mutable_request() = request;
+  *adjustment.mutable_before() = View(counter, now_us_);
+  if (request.reset()) {
+    ++counter.era;
+    counter.settled = counter.previous_settled = 0;
+    counter.suspense = counter.previous_suspense = 0;
+  } else {
+    counter.settled = std::max<int64_t>(AddSaturating(counter.settled, request.delta()), 0);
+  }
+  *adjustment.mutable_after() = View(counter, now_us_);
+  adjustments_.emplace(adjustment.sequence(), adjustment);
+  adjustment_by_id_.emplace(request.adjustment_id(), adjustment.sequence());
+  if (adjustments_.size() > kQuotaAdjustmentsMax) {
+    adjustment_by_id_.erase(adjustments_.begin()->second.request().adjustment_id());
+    adjustments_.erase(adjustments_.begin());
+  }
+  return absl::OkStatus();
+}
+
 void QuotaCore::Restarted(int64_t now_us) {
   now_us_ = std::max(now_us_, now_us);
   for (auto& [key, boot] : boots_) {
@@ -435,6 +230,13 @@ absl::Status QuotaCore::Replay(const v1::QuotaLogBatch& batch) {
       case v1::QuotaLogEntry::kRestarted:
         Restarted(batch.now_us());
         break;
+      case v1::QuotaLogEntry::kAdjust: {
+        v1::Adjustment ignored_too;
+        if (!Adjust(entry.adjust(), batch.now_us(), ignored_too).ok()) {
+          return absl::DataLossError("the quota log holds an adjustment that this build does not accept");
+        }
+        break;
+      }
       case v1::QuotaLogEntry::KIND_NOT_SET:
         return absl::DataLossError("the quota log holds an entry of a kind that this build does not know");
     }
@@ -461,15 +263,16 @@ void QuotaCore::Suspend(Boot& boot) {
       if (entry.suspense_sequence != 0) continue;
       Turn(*entry.counter);
       entry.counter->held -= entry.amount;
-      if (InWindow(entry)) entry.counter->suspense += entry.amount;
       entry.suspense_sequence = ++last_suspense_sequence_;
+      entry.era = entry.counter->era;
+      AddSuspense(entry, entry.amount);
       v1::SuspendedHold& hold = suspense_[entry.suspense_sequence];
       hold.set_sequence(entry.suspense_sequence);
       hold.set_request_id(id);
       hold.set_proxy_id(boot.proxy_id);
       hold.set_boot_id(boot.boot_id);
       *hold.mutable_counter() = entry.counter->key;
-      hold.set_amount_nanos(entry.amount);
+      hold.set_amount(entry.amount);
       hold.set_suspend_time_us(now_us_);
     }
   }
@@ -479,8 +282,7 @@ bool QuotaCore::OldestSuspenseIsPast(int64_t now_us) const {
   if (suspense_.empty()) return false;
   const v1::SuspendedHold& oldest = suspense_.begin()->second;
   if (now_us - oldest.suspend_time_us() < kQuotaSuspenseRetentionUs) return false;
-  // Suspended in the window that granted it or later, so one whole window on it weighs nothing.
-  return oldest.resolved() || now_us - oldest.suspend_time_us() >= oldest.counter().window_seconds() * 1'000'000;
+  return oldest.resolved() || now_us - oldest.suspend_time_us() >= WeighsAtMostUs(oldest.counter());
 }
 
 void QuotaCore::ForgetOldestSuspense() {
@@ -526,17 +328,35 @@ QuotaCore::Counter& QuotaCore::CounterOf(const v1::CounterKey& key) {
   if (fresh) {
     counter.key = key;
     counter.identity = &it->first;
-    counter.window_us = key.window_seconds() * 1'000'000;
-    counter.window_start_us = WindowStart(now_us_, counter.window_us);
-    turning_[counter.reset_us()].push_back(&counter);
+    counter.sliding = key.technique() == v1::SLIDING;
+    counter.window = WindowOf(key, now_us_);
+    turning_[ResetAt(counter)].push_back(&counter);
+    Pool& pool = pools_[{key.gateway(), key.pool()}];
+    counter.pool = &pool;
+    counter.place = pool.counters.size();
+    pool.counters.push_back(&counter);
+    return counter;
   }
   Turn(counter);
   return counter;
 }
 
+void QuotaCore::Forget(Counter* counter) {
+  Pool& pool = *counter->pool;
+  pool.counters[counter->place] = pool.counters.back();
+  pool.counters[counter->place]->place = counter->place;
+  pool.counters.pop_back();
+  if (pool.counters.empty()) pools_.erase({counter->key.gateway(), counter->key.pool()});
+  counters_.erase(std::string(*counter->identity));
+}
+
 void QuotaCore::Turn(Counter& counter) const {
-  if (now_us_ < counter.reset_us()) return;
-  counter.window_start_us = WindowStart(now_us_, counter.window_us);
+  if (now_us_ < counter.window.end_us) return;
+  const Window past = counter.window;
+  counter.window = WindowOf(counter.key, now_us_);
+  const bool next = counter.sliding && counter.window.start_us == past.end_us;
+  counter.previous_settled = next ? counter.settled : 0;
+  counter.previous_suspense = next ? counter.suspense : 0;
   counter.settled = 0;
   counter.suspense = 0;
 }
@@ -549,13 +369,65 @@ void QuotaCore::CollectCounters() {
     Counter* counter = bucket->second.back();
     bucket->second.pop_back();
     if (bucket->second.empty()) turning_.erase(bucket);
-    if (counter->references == 0 && counter->reset_us() <= now_us_) {
-      counters_.erase(*counter->identity);
+    if (IsPast(*counter)) {
+      Forget(counter);
       continue;
     }
     Turn(*counter);
-    turning_[counter->reset_us()].push_back(counter);
+    turning_[ResetAt(*counter)].push_back(counter);
   }
+}
+
+int64_t QuotaCore::ResetAt(const Counter& counter) {
+  const Window& window = counter.window;
+  return counter.sliding ? window.end_us + (window.end_us - window.start_us) : window.end_us;
+}
+
+bool QuotaCore::IsPast(const Counter& counter) const { return counter.references == 0 && ResetAt(counter) <= now_us_; }
+
+QuotaCore::Where QuotaCore::WhereIs(const Counter& counter, int64_t window_start_us) {
+  if (window_start_us == counter.window.start_us) return Where::kCurrent;
+  const int64_t length_us = counter.window.end_us - counter.window.start_us;
+  return counter.sliding && window_start_us == counter.window.start_us - length_us ? Where::kPrevious : Where::kPast;
+}
+
+void QuotaCore::AddSettled(Counter& counter, int64_t window_start_us, int64_t amount) {
+  const Where where = WhereIs(counter, window_start_us);
+  if (where == Where::kPast) return;
+  int64_t& settled = where == Where::kCurrent ? counter.settled : counter.previous_settled;
+  settled = std::max<int64_t>(AddSaturating(settled, amount), 0);  // an adjustment may have taken it below
+}
+
+void QuotaCore::AddSuspense(const Entry& entry, int64_t amount) {
+  Counter& counter = *entry.counter;
+  if (entry.era != counter.era) return;
+  const Where where = WhereIs(counter, entry.window_start_us);
+  if (where == Where::kCurrent) counter.suspense += amount;
+  if (where == Where::kPrevious) counter.previous_suspense += amount;
+}
+
+QuotaCore::Amounts QuotaCore::AmountsAt(const Counter& counter, int64_t now_us) {
+  const int64_t length_us = counter.window.end_us - counter.window.start_us;
+  const auto weigh = [length_us](Int128 amount, int64_t remains_us) {
+    return amount == 0 || remains_us <= 0 ? 0 : ScaleUp(amount, remains_us, length_us);
+  };
+  if (now_us < counter.window.end_us) {
+    const int64_t remains_us = counter.window.end_us - now_us;
+    return {counter.settled + weigh(counter.previous_settled, remains_us),
+            counter.suspense + weigh(counter.previous_suspense, remains_us)};
+  }
+  if (!counter.sliding) return {};
+  const int64_t remains_us = counter.window.end_us + length_us - now_us;  // of the window after
+  return {weigh(counter.settled, remains_us), weigh(counter.suspense, remains_us)};
+}
+
+Int128 QuotaCore::Settled(const Counter& counter) const { return AmountsAt(counter, now_us_).settled; }
+
+Int128 QuotaCore::Suspended(const Counter& counter) const { return AmountsAt(counter, now_us_).suspended; }
+
+Int128 QuotaCore::Used(const Counter& counter) const {
+  const Amounts amounts = AmountsAt(counter, now_us_);
+  return amounts.settled + amounts.suspended + counter.held;
 }
 
 const QuotaCore::Entry* QuotaCore::FindEntry(const Request& request, const Counter* counter, bool charge) {
@@ -565,37 +437,31 @@ const QuotaCore::Entry* QuotaCore::FindEntry(const Request& request, const Count
   return nullptr;
 }
 
-bool QuotaCore::InWindow(const Entry& entry) const {
-  return entry.window_start_us == entry.counter->window_start_us && now_us_ < entry.counter->reset_us();
-}
-
 void QuotaCore::AddHeld(Entry& entry, int64_t amount) {
   entry.amount += amount;
   if (entry.suspense_sequence == 0) {
     entry.counter->held += amount;
     return;
   }
-  if (InWindow(entry)) entry.counter->suspense += amount;
+  AddSuspense(entry, amount);
   if (const auto it = suspense_.find(entry.suspense_sequence); it != suspense_.end()) {
-    it->second.set_amount_nanos(entry.amount);
+    it->second.set_amount(entry.amount);
   }
 }
 
-void QuotaCore::EndHold(Entry& entry, int64_t settled_nanos) {
+// Ends as `used`, in the window that granted it. What was suspended before a reset is forgiven.
+void QuotaCore::EndHold(Entry& entry, int64_t used) {
   Counter& counter = *entry.counter;
   Turn(counter);
-  const bool in_window = InWindow(entry);
-  if (entry.suspense_sequence == 0) {
-    counter.held -= entry.amount;
-  } else {
-    if (in_window) counter.suspense -= entry.amount;
+  const bool suspended = entry.suspense_sequence != 0;
+  AddHeld(entry, -entry.amount);
+  if (suspended) {
     if (const auto it = suspense_.find(entry.suspense_sequence); it != suspense_.end()) {
       it->second.set_resolved(true);
-      it->second.set_settled_nanos(settled_nanos);
+      it->second.set_settled(used);
     }
   }
-  if (in_window) counter.settled = AddSaturating(counter.settled, settled_nanos);
-  entry.amount = 0;
+  if (!suspended || entry.era == counter.era) AddSettled(counter, entry.window_start_us, used);
 }
 
 void QuotaCore::EraseEntry(RequestMap::iterator request, size_t index) {
@@ -610,21 +476,6 @@ void QuotaCore::EraseEntry(RequestMap::iterator request, size_t index) {
 void QuotaCore::DropEffects(Answered& record) {
   for (const Effect& effect : record.effects) --effect.counter->references;
   record.effects.clear();
-}
-
-v1::LimitState QuotaCore::StateOf(const Candidate& candidate, const Request* request) const {
-  const Counter& counter = *candidate.counter;
-  const int64_t limit = candidate.check->limit();
-  Int128 used = counter.settled;
-  if (candidate.money) used += counter.suspense;
-  if (candidate.money && candidate.check->admission() == v1::STRICT) used += counter.held;
-  v1::LimitState state;
-  state.set_limit(limit);
-  state.set_remaining(Saturate(Int128{limit} - used));
-  state.set_reset_us(counter.reset_us());
-  const Entry* own = request == nullptr || !candidate.money ? nullptr : FindEntry(*request, &counter, false);
-  state.set_held(own == nullptr ? 0 : own->amount);
-  return state;
 }
 
 }  // namespace signalbox

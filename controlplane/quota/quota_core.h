@@ -1,8 +1,8 @@
 // Decides every limit: a pure state machine over the commands of all proxies. No clock, I/O or threads: the same
 // messages at the same times give the same state and the same answers, which is how the store recovers it.
-// Invariants: settled + held + suspense <= limit after every strict grant; every hold ends and its money counts once;
-// the same (boot, sequence) gets the same answer; counters fall only by cancel, settle or window turn.
-// Not thread-safe: the engine's thread owns it. Input of peers is validated here and never trusted.
+// Invariants: settled + held + suspense <= limit after every strict grant; every hold ends and what it used counts
+// once; the same (boot, sequence) gets the same answer; counters fall only by cancel, settle, window turn, reset or
+// adjust. Not thread-safe: the engine's thread owns it. Input of peers is validated here and never trusted.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
@@ -17,12 +18,12 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/container/node_hash_map.h"
 #include "absl/status/status.h"
+#include "controlplane/quota/amount_math.h"
+#include "controlplane/quota/counter_key.h"
 #include "signalbox/v1/quota.pb.h"
 #include "signalbox/v1/quota_log.pb.h"
 
 namespace signalbox {
-
-__extension__ typedef __int128 Int128;
 
 class QuotaCore {
  public:
@@ -36,21 +37,21 @@ class QuotaCore {
   // Suspends the holds of proxies silent for kSuspendAfterUs and forgets what is past its retention.
   void Tick(int64_t now_us);
   bool TickIsDue(int64_t now_us) const;  // a Tick would change something
+  // An operator's change of one counter. A repeat of its adjustment_id changes nothing and gives the first result.
+  // INVALID_ARGUMENT when it is malformed: nothing changed, nothing is to be logged.
+  absl::Status Adjust(const v1::AdjustCounterRequest& request, int64_t now_us, v1::Adjustment& adjustment);
   // The service was away and starts anew: no proxy's silence began before now.
   void Restarted(int64_t now_us);
   // A batch of the log; answers are dropped. DATA_LOSS when it holds what this build does not know.
   absl::Status Replay(const v1::QuotaLogBatch& batch);
 
-  struct CounterView {
-    int64_t settled = 0;
-    int64_t held = 0;      // by all requests in flight, whatever window granted them
-    int64_t suspense = 0;  // charged in full for proxies that fell silent, in this window
-    int64_t reset_us = 0;
-  };
   // Zeros for a counter never used. INVALID_ARGUMENT for an impossible key.
-  absl::Status Read(const v1::CounterKey& key, int64_t now_us, CounterView& view) const;
+  absl::Status Read(const v1::CounterKey& key, int64_t now_us, v1::Counter& view) const;
+  // The counters of a pool, fullest first.
+  v1::ListCountersResponse List(const v1::ListCountersRequest& request, int64_t now_us) const;
   // Ordered by sequence, those after `after_sequence`.
   std::vector<v1::SuspendedHold> Suspense(int64_t after_sequence, int page_size) const;
+  std::vector<v1::Adjustment> Adjustments(int64_t after_sequence, int page_size) const;
 
   // The state in slices of `part_records` records; loading them in order into a fresh core gives an equal one.
   // DATA_LOSS when parts contradict each other.
@@ -69,27 +70,38 @@ class QuotaCore {
   int64_t decisions() const { return decisions_; }  // acquires and extends evaluated by this process
 
  private:
-  // Sums of holds are 128 bits wide: observed limits do not bound them.
+  struct Pool;
+  // Sums of holds are 128 bits wide: observed and shadow limits do not bound them.
   struct Counter {
     v1::CounterKey key;
     const std::string* identity = nullptr;  // the map's
-    int64_t window_us = 0;
-    int64_t window_start_us = 0;
+    Pool* pool = nullptr;
+    size_t place = 0;  // in the pool
+    bool sliding = false;
+    Window window;
     int64_t settled = 0;
-    Int128 suspense = 0;
+    Int128 suspense = 0;           // suspended holds that this window granted
+    int64_t previous_settled = 0;  // sliding: the same of the window before
+    Int128 previous_suspense = 0;
     Int128 held = 0;
+    int64_t era = 0;         // resets so far: what was charged or suspended before one weighs nothing
     int64_t references = 0;  // entries and effects that point here
-    int64_t reset_us() const { return window_start_us + window_us; }
+  };
+  // The counters of one (gateway, pool), in no order.
+  struct Pool {
+    std::vector<Counter*> counters;
   };
   struct Boot;
-  // What a request did at one counter: a request charged, or money held.
+  // What a request did at one counter: a request charged, or dollars or tokens held.
   struct Entry {
     Counter* counter = nullptr;
     int64_t window_start_us = 0;
     bool charge = false;
+    bool shadow = false;  // held for shadow limits only
     int64_t amount = 0;
     int64_t strict_limit = 0;       // the least strict limit that granted it; 0: none did
     int64_t suspense_sequence = 0;  // 0: held
+    int64_t era = 0;                // the counter's, when it was charged or suspended
   };
   struct Request {
     Boot* boot = nullptr;
@@ -101,6 +113,7 @@ class QuotaCore {
     bool charge = false;
     bool created = false;  // the entry began with it
     int64_t amount = 0;
+    int64_t era = 0;
   };
   using Effects = absl::InlinedVector<Effect, 2>;
   struct Answered {
@@ -123,9 +136,10 @@ class QuotaCore {
   struct Candidate {
     Counter* counter = nullptr;
     const v1::LimitCheck* check = nullptr;
-    bool money = false;
-    absl::InlinedVector<const v1::AttemptBound*, 4> bounds;  // those of earlier checks at the same counter too
-    int64_t strict_limit = 0;                                // the least that must hold afterwards; 0: none
+    bool holds = false;                        // dollars or tokens, else requests
+    absl::InlinedVector<BoundLine, 4> bounds;  // those of earlier checks at the same counter too
+    int64_t strict_limit = 0;                  // the least that must hold afterwards; 0: none
+    bool shadow_denied = false;
   };
   using Candidates = absl::InlinedVector<Candidate, 4>;
   using RequestMap = absl::flat_hash_map<std::string, Request>;
@@ -135,7 +149,7 @@ class QuotaCore {
   void DoAcquire(Boot& boot, const v1::Acquire& acquire, Answered& record);
   bool Passes(const v1::Acquire& acquire, const Request* request, const Candidates& passed, Candidate& candidate,
               int64_t& cap) const;
-  bool MoneyPasses(const v1::Acquire& acquire, const Entry* own, Candidate& candidate, int64_t& cap) const;
+  bool HoldPasses(const v1::Acquire& acquire, const Entry* own, Candidate& candidate, int64_t& cap) const;
   void Take(Request& request, const Candidate& candidate, int64_t cap, Effects& effects);
   void DoExtend(Boot& boot, const v1::Extend& extend, Answered& record);
   void DoSettle(const v1::Settle& settle, v1::QuotaAnswer& answer);
@@ -147,26 +161,48 @@ class QuotaCore {
   void AdvanceAcked(Boot& boot, uint64_t acked_through);
   Counter& CounterOf(const v1::CounterKey& key);
   void Turn(Counter& counter) const;  // into the window of now
-  void CollectCounters();             // a few of those whose window has turned
+  void CollectCounters();             // a few of those whose windows have passed
+  void Forget(Counter* counter);
+  static int64_t ResetAt(const Counter& counter);  // when all that counts now has stopped counting
+  bool IsPast(const Counter& counter) const;       // equals a counter never used
+  // Which window's sums of a turned counter an amount belongs to.
+  enum class Where { kCurrent, kPrevious, kPast };
+  static Where WhereIs(const Counter& counter, int64_t window_start_us);
+  static void AddSettled(Counter& counter, int64_t window_start_us, int64_t amount);
+  static void AddSuspense(const Entry& entry, int64_t amount);
+  struct Amounts {
+    Int128 settled = 0;
+    Int128 suspended = 0;
+  };
+  static Amounts AmountsAt(const Counter& counter,
+                           int64_t now_us);  // as weighed then; the counter need not have turned
+  Int128 Settled(const Counter& counter) const;
+  Int128 Suspended(const Counter& counter) const;
+  Int128 Used(const Counter& counter) const;  // settled + suspended + held
+  static v1::Counter View(const Counter& counter, int64_t now_us);
   static const Entry* FindEntry(const Request& request, const Counter* counter, bool charge);
-  bool InWindow(const Entry& entry) const;     // of now; the counter turns first
   void AddHeld(Entry& entry, int64_t amount);  // amount may be negative
-  void EndHold(Entry& entry, int64_t settled_nanos);
+  void EndHold(Entry& entry, int64_t used);
   void EraseEntry(RequestMap::iterator request, size_t index);  // and the request with its last one
   void DropEffects(Answered& record);
   void Suspend(Boot& boot);
   bool OldestSuspenseIsPast(int64_t now_us) const;
   void ForgetOldestSuspense();
   v1::LimitState StateOf(const Candidate& candidate, const Request* request) const;
+  int64_t RetryAt(const v1::Acquire& acquire, const Candidate& denied) const;
 
   int64_t now_us_ = 0;
   int64_t last_suspense_sequence_ = 0;
   int64_t decisions_ = 0;
-  absl::node_hash_map<std::string, Counter> counters_;  // by identity
-  std::map<int64_t, std::vector<Counter*>> turning_;    // by window end: to look at then; each counter once
-  RequestMap requests_;                                 // by id
-  absl::node_hash_map<std::string, Boot> boots_;        // by proxy and boot id
-  std::map<int64_t, v1::SuspendedHold> suspense_;       // by sequence
+  absl::node_hash_map<std::string, Counter> counters_;                    // by identity
+  absl::node_hash_map<std::pair<std::string, std::string>, Pool> pools_;  // by gateway and pool
+  std::map<int64_t, std::vector<Counter*>> turning_;  // by when to look whether they are past; each counter once
+  RequestMap requests_;                               // by id
+  absl::node_hash_map<std::string, Boot> boots_;      // by proxy and boot id
+  std::map<int64_t, v1::SuspendedHold> suspense_;     // by sequence
+  int64_t last_adjustment_sequence_ = 0;
+  std::map<int64_t, v1::Adjustment> adjustments_;               // by sequence; the last kQuotaAdjustmentsMax
+  absl::flat_hash_map<std::string, int64_t> adjustment_by_id_;  // to its sequence
   std::string scratch_;
   // While loading: counters and boots in the order written.
   std::vector<Counter*> loaded_counters_;

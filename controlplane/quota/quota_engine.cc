@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +16,10 @@ absl::Status StoreFailed(const absl::Status& cause) {
   return absl::UnavailableError(
       absl::StrCat("the quota store failed, nothing was decided: ", std::string(cause.message())));
 }
+
+absl::Status ShuttingDown() { return absl::UnavailableError("the quota service is shutting down"); }
+
+int PageSize(int asked) { return asked > 0 ? std::min(asked, kPageSizeMax) : kPageSizeDefault; }
 
 }  // namespace
 
@@ -34,7 +39,7 @@ QuotaEngine::QuotaEngine(std::unique_ptr<QuotaStore> store, const Clock& clock, 
 
 QuotaEngine::~QuotaEngine() { Stop(); }
 
-void QuotaEngine::Submit(v1::QuotaRequest message, Answered done) {
+void QuotaEngine::Submit(v1::QuotaRequest message, Done<v1::QuotaResponse> done) {
   {
     MutexLock lock(mutex_);
     if (!stopping_) {
@@ -43,7 +48,19 @@ void QuotaEngine::Submit(v1::QuotaRequest message, Answered done) {
       return;
     }
   }
-  done(absl::UnavailableError("the quota service is shutting down"));
+  done(ShuttingDown());
+}
+
+void QuotaEngine::AdjustCounter(v1::AdjustCounterRequest request, Done<v1::Adjustment> done) {
+  {
+    MutexLock lock(mutex_);
+    if (!stopping_) {
+      queued_.adjustings.push_back({std::move(request), std::move(done)});
+      wake_.NotifyOne();
+      return;
+    }
+  }
+  done(ShuttingDown());
 }
 
 void QuotaEngine::Read(Reader reader) {
@@ -55,7 +72,75 @@ void QuotaEngine::Read(Reader reader) {
       return;
     }
   }
-  reader(absl::UnavailableError("the quota service is shutting down"), 0);
+  reader(ShuttingDown(), 0);
+}
+
+void QuotaEngine::GetCounter(v1::CounterKey key, Done<v1::Counter> done) {
+  Read([key = std::move(key), done = std::move(done)](absl::StatusOr<const QuotaCore*> core, int64_t now_us) {
+    v1::Counter counter;
+    absl::Status status = core.status();
+    if (core.ok()) status = (*core)->Read(key, now_us, counter);
+    done(status.ok() ? absl::StatusOr<v1::Counter>(std::move(counter)) : status);
+  });
+}
+
+void QuotaEngine::ListCounters(v1::ListCountersRequest request, Done<v1::ListCountersResponse> done) {
+  request.set_page_size(PageSize(request.page_size()));
+  Read([request = std::move(request), done = std::move(done)](absl::StatusOr<const QuotaCore*> core, int64_t now_us) {
+    if (!core.ok()) return done(core.status());
+    done((*core)->List(request, now_us));
+  });
+}
+
+void QuotaEngine::ListSuspense(v1::ListSuspenseRequest request, Done<v1::ListSuspenseResponse> done) {
+  Read([request = std::move(request), done = std::move(done)](absl::StatusOr<const QuotaCore*> core, int64_t) {
+    if (!core.ok()) return done(core.status());
+    v1::ListSuspenseResponse page;
+    for (v1::SuspendedHold& hold : (*core)->Suspense(request.after_sequence(), PageSize(request.page_size()))) {
+      *page.add_holds() = std::move(hold);
+    }
+    done(std::move(page));
+  });
+}
+
+void QuotaEngine::ListAdjustments(v1::ListAdjustmentsRequest request, Done<v1::ListAdjustmentsResponse> done) {
+  Read([request = std::move(request), done = std::move(done)](absl::StatusOr<const QuotaCore*> core, int64_t) {
+    if (!core.ok()) return done(core.status());
+    v1::ListAdjustmentsResponse page;
+    for (v1::Adjustment& adjustment : (*core)->Adjustments(request.after_sequence(), PageSize(request.page_size()))) {
+      *page.add_adjustments() = std::move(adjustment);
+    }
+    done(std::move(page));
+  });
+}
+
+absl::Status QuotaEngine::BackupTo(const std::string& path) {
+  std::function<absl::StatusOr<bool>()> step;
+  while (true) {
+    std::promise<absl::StatusOr<bool>> complete;
+    Read([&](absl::StatusOr<const QuotaCore*> core, int64_t) {
+      if (!core.ok()) return complete.set_value(core.status());
+      if (step) return complete.set_value(step());
+      auto started = store_->StartBackup(path);
+      if (started.ok()) step = *std::move(started);
+      complete.set_value(started.ok() ? absl::StatusOr<bool>(false) : started.status());
+    });
+    const absl::StatusOr<bool> done = complete.get_future().get();
+    RETURN_IF_ERROR(done.status());
+    if (*done) return absl::OkStatus();
+  }
+}
+
+std::string QuotaEngine::durability() const {
+  switch (store_->durability()) {
+    case Durability::kNone:
+      return "none";
+    case Durability::kProcess:
+      return "process";
+    case Durability::kPower:
+      return "power";
+  }
+  return "";
 }
 
 void QuotaEngine::Tick() {
@@ -80,7 +165,8 @@ void QuotaEngine::Run() {
     bool stopping = false;
     {
       MutexLock lock(mutex_);
-      while (queued_.submissions.empty() && queued_.readers.empty() && !queued_.tick && !stopping_) {
+      while (queued_.submissions.empty() && queued_.adjustings.empty() && queued_.readers.empty() && !queued_.tick &&
+             !stopping_) {
         if (!wake_.WaitUntil(mutex_, next_tick)) break;
       }
       work = std::exchange(queued_, Work{});
@@ -109,6 +195,7 @@ void QuotaEngine::Process(Work work) {
     std::vector<Submission> none;
     DecideAndCommit(none, true);
   }
+  for (Adjusting& adjusting : work.adjustings) AdjustAndCommit(std::move(adjusting));
   for (Reader& reader : work.readers) {
     if (core_ == nullptr) {
       reader(StoreFailed(store_error_), 0);
@@ -149,6 +236,19 @@ void QuotaEngine::DecideAndCommit(std::vector<Submission>& submissions, bool tic
       submissions[i].done(StoreFailed(status));
     }
   }
+}
+
+void QuotaEngine::AdjustAndCommit(Adjusting adjusting) {
+  if (core_ == nullptr) return adjusting.done(StoreFailed(store_error_));
+  v1::QuotaLogBatch batch;
+  batch.set_now_us(Now());
+  v1::Adjustment adjustment;
+  absl::Status status = core_->Adjust(adjusting.request, batch.now_us(), adjustment);
+  if (!status.ok()) return adjusting.done(status);
+  *batch.add_entries()->mutable_adjust() = std::move(adjusting.request);
+  status = Commit(batch);
+  if (!status.ok()) return adjusting.done(StoreFailed(status));
+  adjusting.done(std::move(adjustment));
 }
 
 // Whether a failed append is in the file is unknown, and the core has already applied it: both are settled by reading

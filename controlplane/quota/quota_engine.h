@@ -1,10 +1,9 @@
-// Runs the quota core: one thread takes what all sessions sent, applies it, commits it as one batch, then answers.
-// Invariant: nothing is answered that the store does not have, and the core never holds what the store lost: after a
-// failed commit the core is thrown away and recovered from the store before anything else is decided.
-// Thread-safe. Callbacks run on the engine's thread and must not block.
+// The quota core as a backend, over a store that keeps its log: one thread takes what all sessions sent, applies it,
+// commits it as one batch, then answers. Invariant: nothing is answered that the store does not have, and the core
+// never holds what the store lost: after a failed commit the core is thrown away and recovered from the store before
+// anything else is decided. Thread-safe. Callbacks run on the engine's thread and must not block.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -17,15 +16,14 @@
 #include "common/clock.h"
 #include "common/mutex.h"
 #include "controlplane/quota/believed_time.h"
+#include "controlplane/quota/quota_backend.h"
 #include "controlplane/quota/quota_core.h"
 #include "controlplane/quota/quota_store.h"
 
 namespace signalbox {
 
-class QuotaEngine {
+class QuotaEngine final : public QuotaBackend {
  public:
-  // UNAVAILABLE: not committed, nothing is known to be decided; the same commands may come again.
-  using Answered = std::function<void(absl::StatusOr<v1::QuotaResponse>)>;
   using Reader = std::function<void(absl::StatusOr<const QuotaCore*>, int64_t now_us)>;
   // What an operator should hear of: store failures, clock steps.
   using Report = std::function<void(const std::string&)>;
@@ -33,27 +31,36 @@ class QuotaEngine {
   // Recovers the core and starts the thread. Errors of the store as they are.
   static absl::StatusOr<std::unique_ptr<QuotaEngine>> Open(std::unique_ptr<QuotaStore> store, const Clock& clock,
                                                            Report report);
-  ~QuotaEngine();
+  ~QuotaEngine() override;
 
-  void Submit(v1::QuotaRequest message, Answered done);
+  void Submit(v1::QuotaRequest message, Done<v1::QuotaResponse> done) override;
+  void GetCounter(v1::CounterKey key, Done<v1::Counter> done) override;
+  void ListCounters(v1::ListCountersRequest request, Done<v1::ListCountersResponse> done) override;
+  void ListSuspense(v1::ListSuspenseRequest request, Done<v1::ListSuspenseResponse> done) override;
+  void ListAdjustments(v1::ListAdjustmentsRequest request, Done<v1::ListAdjustmentsResponse> done) override;
+  void AdjustCounter(v1::AdjustCounterRequest request, Done<v1::Adjustment> done) override;
+  // Step by step on the engine's thread, which decides in between.
+  absl::Status BackupTo(const std::string& path) override;
+  const Counts& counts() const override { return counts_; }
+  std::string store() const override { return store_->name(); }
+  std::string durability() const override;
+  void Stop() override;
+
   void Read(Reader reader);  // sees committed state only
   void Tick();               // looks for silent proxies now; the thread does so every kQuotaTickUs
-  // Answers what was submitted before, then stops; what comes later is UNAVAILABLE.
-  void Stop();
-
-  struct Counts {
-    std::atomic<int64_t> decisions{0}, batches{0}, store_failures{0}, clock_jumps{0}, counters{0}, requests{0};
-  };
-  const Counts& counts() const { return counts_; }
-  const QuotaStore& store() const { return *store_; }  // name and durability only
 
  private:
   struct Submission {
     v1::QuotaRequest message;
-    Answered done;
+    Done<v1::QuotaResponse> done;
+  };
+  struct Adjusting {
+    v1::AdjustCounterRequest request;
+    Done<v1::Adjustment> done;
   };
   struct Work {
     std::vector<Submission> submissions;
+    std::vector<Adjusting> adjustings;
     std::vector<Reader> readers;
     bool tick = false;
   };
@@ -62,6 +69,7 @@ class QuotaEngine {
   void Run();
   void Process(Work work);
   void DecideAndCommit(std::vector<Submission>& submissions, bool tick);
+  void AdjustAndCommit(Adjusting adjusting);
   absl::Status Commit(v1::QuotaLogBatch& batch);
   absl::Status Recover();
   void CompactIfDue();

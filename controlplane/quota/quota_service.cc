@@ -2,10 +2,7 @@
 
 #include <glog/logging.h>
 
-#include <algorithm>
 #include <filesystem>
-#include <functional>
-#include <future>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -15,6 +12,7 @@
 #include "common/limits.h"
 #include "common/mutex.h"
 #include "common/status_macros.h"
+#include "controlplane/quota/memory_quota_store.h"
 #include "controlplane/quota/quota_engine.h"
 #include "controlplane/quota/quota_session.h"
 #include "controlplane/quota/sqlite_quota_store.h"
@@ -25,11 +23,11 @@ namespace {
 
 class QuotaService final : public v1::Quota::CallbackService {
  public:
-  QuotaService(QuotaEngine& engine, const TokenAuthority& authority) : engine_(engine), authority_(authority) {}
+  QuotaService(QuotaBackend& backend, const TokenAuthority& authority) : backend_(backend), authority_(authority) {}
 
   grpc::ServerBidiReactor<v1::QuotaRequest, v1::QuotaResponse>* Session(grpc::CallbackServerContext* context) override {
     const auto allowed = [this, context] { return Authorize(*context, authority_, Role::kProxy).status(); };
-    auto session = std::make_shared<QuotaSession>(engine_, allowed, [this](QuotaSession* done) {
+    auto session = std::make_shared<QuotaSession>(backend_, allowed, [this](QuotaSession* done) {
       MutexLock lock(mutex_);
       sessions_.erase(done);
     });
@@ -49,40 +47,49 @@ class QuotaService final : public v1::Quota::CallbackService {
     return session.get();
   }
 
-  grpc::ServerUnaryReactor* ListSuspense(grpc::CallbackServerContext* context, const v1::ListSuspenseRequest* request,
-                                         v1::ListSuspenseResponse* response) override {
-    return Answer(context, [request, response](const QuotaCore& core, int64_t) {
-      const int size = request->page_size() > 0 ? std::min(request->page_size(), kPageSizeMax) : kPageSizeDefault;
-      for (v1::SuspendedHold& hold : core.Suspense(request->after_sequence(), size)) {
-        *response->add_holds() = std::move(hold);
-      }
-      return absl::OkStatus();
-    });
+  grpc::ServerUnaryReactor* GetCounter(grpc::CallbackServerContext* context, const v1::GetCounterRequest* request,
+                                       v1::Counter* response) override {
+    return Answer(context, Role::kProxy, response,
+                  [this, request](auto done) { backend_.GetCounter(request->counter(), std::move(done)); });
   }
 
-  grpc::ServerUnaryReactor* GetCounter(grpc::CallbackServerContext* context, const v1::GetCounterRequest* request,
-                                       v1::GetCounterResponse* response) override {
-    return Answer(context, [request, response](const QuotaCore& core, int64_t now_us) {
-      QuotaCore::CounterView view;
-      RETURN_IF_ERROR(core.Read(request->counter(), now_us, view));
-      response->set_settled(view.settled);
-      response->set_held(view.held);
-      response->set_suspense(view.suspense);
-      response->set_reset_us(view.reset_us);
-      return absl::OkStatus();
-    });
+  grpc::ServerUnaryReactor* ListCounters(grpc::CallbackServerContext* context, const v1::ListCountersRequest* request,
+                                         v1::ListCountersResponse* response) override {
+    return Answer(context, Role::kProxy, response,
+                  [this, request](auto done) { backend_.ListCounters(*request, std::move(done)); });
+  }
+
+  grpc::ServerUnaryReactor* ListSuspense(grpc::CallbackServerContext* context, const v1::ListSuspenseRequest* request,
+                                         v1::ListSuspenseResponse* response) override {
+    return Answer(context, Role::kProxy, response,
+                  [this, request](auto done) { backend_.ListSuspense(*request, std::move(done)); });
+  }
+
+  grpc::ServerUnaryReactor* ListAdjustments(grpc::CallbackServerContext* context,
+                                            const v1::ListAdjustmentsRequest* request,
+                                            v1::ListAdjustmentsResponse* response) override {
+    return Answer(context, Role::kAdmin, response,
+                  [this, request](auto done) { backend_.ListAdjustments(*request, std::move(done)); });
+  }
+
+  grpc::ServerUnaryReactor* AdjustCounter(grpc::CallbackServerContext* context, const v1::AdjustCounterRequest* request,
+                                          v1::Adjustment* response) override {
+    return Answer(context, Role::kAdmin, response,
+                  [this, request](auto done) { backend_.AdjustCounter(*request, std::move(done)); });
   }
 
   grpc::ServerUnaryReactor* GetQuotaStatus(grpc::CallbackServerContext* context, const v1::GetQuotaStatusRequest*,
                                            v1::GetQuotaStatusResponse* response) override {
-    return Answer(context, [this, response](const QuotaCore& core, int64_t) {
-      response->set_counters(static_cast<int64_t>(core.counters()));
-      response->set_holds(static_cast<int64_t>(core.requests()));
-      response->set_sessions(sessions());
-      response->set_decisions(engine_.counts().decisions);
-      response->set_store(engine_.store().name());
-      response->set_durability(engine_.store().durability() == Durability::kPower ? "power" : "process");
-      return absl::OkStatus();
+    return Answer(context, Role::kProxy, response, [this](auto done) {
+      const QuotaBackend::Counts& counts = backend_.counts();
+      v1::GetQuotaStatusResponse status;
+      status.set_counters(counts.counters);
+      status.set_holds(counts.requests);
+      status.set_sessions(sessions());
+      status.set_decisions(counts.decisions);
+      status.set_store(backend_.store());
+      status.set_durability(backend_.durability());
+      done(std::move(status));
     });
   }
 
@@ -107,21 +114,22 @@ class QuotaService final : public v1::Quota::CallbackService {
     return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the quota service is shutting down");
   }
 
-  // Answers a unary call from committed state, on the engine's thread.
-  template <typename Fill>
-  grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, Fill fill) {
+  // Answers a unary call with what `ask` is done with.
+  template <typename Response, typename Ask>
+  grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, Role role, Response* response, Ask ask) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    if (const auto caller = Authorize(*context, authority_, Role::kProxy); !caller.ok()) {
+    if (const auto caller = Authorize(*context, authority_, role); !caller.ok()) {
       reactor->Finish(ToGrpcStatus(caller.status()));
       return reactor;
     }
-    engine_.Read([reactor, fill](absl::StatusOr<const QuotaCore*> core, int64_t now_us) {
-      reactor->Finish(ToGrpcStatus(core.ok() ? fill(**core, now_us) : core.status()));
+    ask([reactor, response](absl::StatusOr<Response> answer) {
+      if (answer.ok()) *response = *std::move(answer);
+      reactor->Finish(ToGrpcStatus(answer.status()));
     });
     return reactor;
   }
 
-  QuotaEngine& engine_;
+  QuotaBackend& backend_;
   const TokenAuthority& authority_;
   mutable Mutex mutex_;
   bool closed_ SB_GUARDED_BY(mutex_) = false;
@@ -130,14 +138,14 @@ class QuotaService final : public v1::Quota::CallbackService {
 
 class GrpcQuotaHost final : public QuotaHost {
  public:
-  GrpcQuotaHost(std::unique_ptr<QuotaEngine> engine, const TokenAuthority& authority)
-      : engine_(std::move(engine)), service_(*engine_, authority) {}
+  GrpcQuotaHost(std::unique_ptr<QuotaBackend> backend, const TokenAuthority& authority)
+      : backend_(std::move(backend)), service_(*backend_, authority) {}
   ~GrpcQuotaHost() override { Shutdown(); }
 
   grpc::Service* service() override { return &service_; }
 
   QuotaHostMetrics metrics() const override {
-    const QuotaEngine::Counts& counts = engine_->counts();
+    const QuotaBackend::Counts& counts = backend_->counts();
     QuotaHostMetrics metrics;
     metrics.decisions = counts.decisions;
     metrics.batches = counts.batches;
@@ -149,37 +157,24 @@ class GrpcQuotaHost final : public QuotaHost {
     return metrics;
   }
 
-  // Step by step on the engine's thread, which decides in between.
-  absl::Status BackupTo(const std::string& path) override {
-    std::function<absl::StatusOr<bool>()> step;
-    while (true) {
-      std::promise<absl::StatusOr<bool>> complete;
-      engine_->Read([&](absl::StatusOr<const QuotaCore*> core, int64_t) {
-        if (!core.ok()) return complete.set_value(core.status());
-        if (step) return complete.set_value(step());
-        auto started = engine_->store().StartBackup(path);
-        if (started.ok()) step = *std::move(started);
-        complete.set_value(started.ok() ? absl::StatusOr<bool>(false) : started.status());
-      });
-      const absl::StatusOr<bool> done = complete.get_future().get();
-      RETURN_IF_ERROR(done.status());
-      if (*done) return absl::OkStatus();
-    }
-  }
+  absl::Status BackupTo(const std::string& path) override { return backend_->BackupTo(path); }
 
   void Shutdown() override {
     service_.CloseSessions();
-    engine_->Stop();
+    backend_->Stop();
   }
 
  private:
-  const std::unique_ptr<QuotaEngine> engine_;
+  const std::unique_ptr<QuotaBackend> backend_;
   QuotaService service_;
 };
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<QuotaHost>> QuotaHost::Open(QuotaHostOptions options, const TokenAuthority& authority) {
+absl::StatusOr<std::unique_ptr<QuotaStore>> OpenStore(const QuotaHostOptions& options) {
+  if (options.store == "memory") return NewMemoryQuotaStore();
+  if (options.store != "sqlite") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the quota store \"", options.store, "\" is not known; known: sqlite, memory"));
+  }
   std::error_code error;
   const std::filesystem::path directory(options.data_dir);
   if (std::filesystem::create_directories(directory, error)) {
@@ -189,7 +184,13 @@ absl::StatusOr<std::unique_ptr<QuotaHost>> QuotaHost::Open(QuotaHostOptions opti
     return absl::UnavailableError(
         absl::StrCat("cannot use the data directory ", options.data_dir, ": ", error.message()));
   }
-  ASSIGN_OR_RETURN(auto store, OpenSqliteQuotaStore((directory / "quota.db").string(), options.durability));
+  return OpenSqliteQuotaStore((directory / "quota.db").string(), options.durability);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<QuotaHost>> QuotaHost::Open(QuotaHostOptions options, const TokenAuthority& authority) {
+  ASSIGN_OR_RETURN(std::unique_ptr<QuotaStore> store, OpenStore(options));
   ASSIGN_OR_RETURN(auto engine, QuotaEngine::Open(std::move(store), *options.clock,
                                                   [](const std::string& text) { LOG(ERROR) << "quota: " << text; }));
   return std::unique_ptr<QuotaHost>(std::make_unique<GrpcQuotaHost>(std::move(engine), authority));

@@ -55,7 +55,7 @@ void QuotaSession::OnReadDone(bool ok) {
     incoming_.Clear();
   }
   // Still marked as reading: a session's messages reach the engine in their order.
-  engine_.Submit(std::move(message), [self = shared_from_this()](absl::StatusOr<v1::QuotaResponse> response) {
+  backend_.Submit(std::move(message), [self = shared_from_this()](absl::StatusOr<v1::QuotaResponse> response) {
     self->Answered(std::move(response));
   });
   MutexLock lock(mutex_);

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "common/mutex.h"
-#include "controlplane/quota/quota_engine.h"
+#include "controlplane/quota/quota_backend.h"
 #include "signalbox/v1/quota.pb.h"
 
 namespace signalbox {
@@ -19,8 +19,8 @@ class QuotaSession : public grpc::ServerBidiReactor<v1::QuotaRequest, v1::QuotaR
  public:
   // `allowed` is asked for every message, so that a token revoked meanwhile ends the session. `on_done` is called last,
   // once.
-  QuotaSession(QuotaEngine& engine, std::function<absl::Status()> allowed, std::function<void(QuotaSession*)> on_done)
-      : engine_(engine), allowed_(std::move(allowed)), on_done_(std::move(on_done)) {}
+  QuotaSession(QuotaBackend& backend, std::function<absl::Status()> allowed, std::function<void(QuotaSession*)> on_done)
+      : backend_(backend), allowed_(std::move(allowed)), on_done_(std::move(on_done)) {}
 
   void Start();
   void Refuse(const grpc::Status& status);  // instead of Start
@@ -37,7 +37,7 @@ class QuotaSession : public grpc::ServerBidiReactor<v1::QuotaRequest, v1::QuotaR
   void Answered(absl::StatusOr<v1::QuotaResponse> response);
   void Pump() SB_REQUIRES(mutex_);  // writes, reads on or finishes, whatever is next
 
-  QuotaEngine& engine_;
+  QuotaBackend& backend_;
   const std::function<absl::Status()> allowed_;
   const std::function<void(QuotaSession*)> on_done_;
   v1::QuotaRequest incoming_;

@@ -30,6 +30,14 @@ class PartWriter {
   std::vector<v1::QuotaStatePart> parts_;
 };
 
+using Values = google::protobuf::RepeatedPtrField<v1::Scalar>;
+
+bool SameIdentifier(const Values& a, const Values& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const v1::Scalar& left, const v1::Scalar& right) {
+    return left.SerializeAsString() == right.SerializeAsString();
+  });
+}
+
 template <typename Map>
 auto SortedByKey(Map& map) {
   std::vector<decltype(&*map.begin())> sorted;
@@ -39,29 +47,62 @@ auto SortedByKey(Map& map) {
   return sorted;
 }
 
-int64_t Saturate(Int128 value) {
-  constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
-  return value > kMax ? kMax : static_cast<int64_t>(value);
-}
-
 }  // namespace
 
-absl::Status QuotaCore::Read(const v1::CounterKey& key, int64_t now_us, CounterView& view) const {
+v1::Counter QuotaCore::View(const Counter& counter, int64_t now_us) {
+  const Amounts amounts = AmountsAt(counter, now_us);
+  v1::Counter view;
+  *view.mutable_key() = counter.key;
+  view.set_settled(Saturate(amounts.settled));
+  view.set_held(Saturate(counter.held));
+  view.set_suspense(Saturate(amounts.suspended));
+  view.set_used(Saturate(amounts.settled + amounts.suspended + counter.held));
+  Counter turned;
+  turned.sliding = counter.sliding;
+  turned.window = WindowOf(counter.key, std::max(now_us, counter.window.start_us));
+  view.set_reset_us(ResetAt(turned));
+  return view;
+}
+
+absl::Status QuotaCore::Read(const v1::CounterKey& key, int64_t now_us, v1::Counter& view) const {
   if (std::string fault = KeyFault(key); !fault.empty()) return absl::InvalidArgumentError(fault);
-  const int64_t now = std::max(now_us_, now_us);
-  const int64_t window_us = key.window_seconds() * 1'000'000;
-  view = CounterView{};
-  view.reset_us = (now / window_us + 1) * window_us;
   std::string identity;
   AppendIdentity(key, identity);
-  const auto it = counters_.find(identity);
-  if (it == counters_.end()) return absl::OkStatus();
-  const Counter& counter = it->second;
-  view.held = Saturate(counter.held);
-  if (now >= counter.reset_us()) return absl::OkStatus();
-  view.settled = counter.settled;
-  view.suspense = Saturate(counter.suspense);
+  if (const auto it = counters_.find(identity); it != counters_.end()) {
+    view = View(it->second, std::max(now_us_, now_us));
+    return absl::OkStatus();
+  }
+  Counter unused;
+  unused.key = key;
+  unused.sliding = key.technique() == v1::SLIDING;
+  unused.window = WindowOf(key, std::max(now_us_, now_us));
+  view = View(unused, std::max(now_us_, now_us));
   return absl::OkStatus();
+}
+
+v1::ListCountersResponse QuotaCore::List(const v1::ListCountersRequest& request, int64_t now_us) const {
+  v1::ListCountersResponse list;
+  const int64_t now = std::max(now_us_, now_us);
+  const auto pool = pools_.find({request.gateway(), request.pool()});
+  if (pool == pools_.end()) return list;
+  list.set_counters_in_pool(static_cast<int64_t>(pool->second.counters.size()));
+  struct Listed {
+    Int128 used;
+    const Counter* counter;
+  };
+  std::vector<Listed> fullest;
+  for (const Counter* counter : pool->second.counters) {
+    if (!request.identifier().empty() && !SameIdentifier(counter->key.identifier(), request.identifier())) continue;
+    const Amounts amounts = AmountsAt(*counter, now);
+    fullest.push_back({amounts.settled + amounts.suspended + counter->held, counter});
+  }
+  const size_t size = std::min<size_t>(fullest.size(), request.page_size() > 0 ? request.page_size() : fullest.size());
+  std::partial_sort(fullest.begin(), fullest.begin() + static_cast<std::ptrdiff_t>(size), fullest.end(),
+                    [](const Listed& a, const Listed& b) {
+                      return a.used != b.used ? a.used > b.used : *a.counter->identity < *b.counter->identity;
+                    });
+  for (size_t i = 0; i < size; ++i) *list.add_counters() = View(*fullest[i].counter, now);
+  return list;
 }
 
 std::vector<v1::SuspendedHold> QuotaCore::Suspense(int64_t after_sequence, int page_size) const {
@@ -73,19 +114,31 @@ std::vector<v1::SuspendedHold> QuotaCore::Suspense(int64_t after_sequence, int p
   return page;
 }
 
+std::vector<v1::Adjustment> QuotaCore::Adjustments(int64_t after_sequence, int page_size) const {
+  std::vector<v1::Adjustment> page;
+  for (auto it = adjustments_.upper_bound(after_sequence); it != adjustments_.end(); ++it) {
+    if (static_cast<int>(page.size()) >= page_size) break;
+    page.push_back(it->second);
+  }
+  return page;
+}
+
 std::vector<v1::QuotaStatePart> QuotaCore::Save(int part_records) const {
   PartWriter writer(part_records);
   writer.first().set_now_us(now_us_);
   writer.first().set_last_suspense_sequence(last_suspense_sequence_);
+  writer.first().set_last_adjustment_sequence(last_adjustment_sequence_);
   absl::flat_hash_map<const Counter*, uint64_t> counter_index;
   for (const auto* item : SortedByKey(counters_)) {
     Counter counter = item->second;
-    if (counter.references == 0 && counter.reset_us() <= now_us_) continue;  // equals one never used
+    if (IsPast(counter)) continue;
     Turn(counter);
     counter_index.emplace(&item->second, counter_index.size());
     v1::CounterState& state = *writer.Next().add_counters();
-    state.set_window_start_us(counter.window_start_us);
+    state.set_window_start_us(counter.window.start_us);
     state.set_settled(counter.settled);
+    state.set_previous_settled(counter.previous_settled);
+    state.set_era(counter.era);
     *state.mutable_key() = std::move(counter.key);
   }
   absl::flat_hash_map<const Boot*, uint64_t> boot_index;
@@ -111,6 +164,7 @@ std::vector<v1::QuotaStatePart> QuotaCore::Save(int part_records) const {
         written.set_charge(effect.charge);
         written.set_created(effect.created);
         written.set_amount(effect.amount);
+        written.set_era(effect.era);
       }
     }
   }
@@ -126,15 +180,19 @@ std::vector<v1::QuotaStatePart> QuotaCore::Save(int part_records) const {
       written.set_amount(entry.amount);
       written.set_strict_limit(entry.strict_limit);
       written.set_suspense_sequence(entry.suspense_sequence);
+      written.set_era(entry.era);
+      written.set_shadow(entry.shadow);
     }
   }
   for (const auto& [sequence, hold] : suspense_) *writer.Next().add_suspense() = hold;
+  for (const auto& [sequence, adjustment] : adjustments_) *writer.Next().add_adjustments() = adjustment;
   return writer.Take();
 }
 
 absl::Status QuotaCore::Load(const v1::QuotaStatePart& part) {
   now_us_ = std::max(now_us_, part.now_us());
   last_suspense_sequence_ = std::max(last_suspense_sequence_, part.last_suspense_sequence());
+  last_adjustment_sequence_ = std::max(last_adjustment_sequence_, part.last_adjustment_sequence());
   const auto counter_at = [this](uint64_t index) -> Counter* {
     return index < loaded_counters_.size() ? loaded_counters_[index] : nullptr;
   };
@@ -143,8 +201,10 @@ absl::Status QuotaCore::Load(const v1::QuotaStatePart& part) {
       return absl::DataLossError(absl::StrCat("the stored quota state has an impossible counter: ", fault));
     }
     Counter& counter = CounterOf(state.key());
-    counter.window_start_us = state.window_start_us();
+    counter.window = WindowOf(state.key(), state.window_start_us());
     counter.settled = state.settled();
+    counter.previous_settled = state.previous_settled();
+    counter.era = state.era();
     loaded_counters_.push_back(&counter);
   }
   for (const v1::BootState& state : part.boots()) {
@@ -164,7 +224,7 @@ absl::Status QuotaCore::Load(const v1::QuotaStatePart& part) {
         if (counter == nullptr) return absl::DataLossError("the stored quota state names a counter it does not have");
         ++counter->references;
         record.effects.push_back(
-            {counter, effect.window_start_us(), effect.charge(), effect.created(), effect.amount()});
+            {counter, effect.window_start_us(), effect.charge(), effect.created(), effect.amount(), effect.era()});
       }
     }
   }
@@ -186,16 +246,22 @@ absl::Status QuotaCore::Load(const v1::QuotaStatePart& part) {
       entry.amount = written.amount();
       entry.strict_limit = written.strict_limit();
       entry.suspense_sequence = written.suspense_sequence();
+      entry.era = written.era();
+      entry.shadow = written.shadow();
       ++counter->references;
       if (entry.charge) continue;
       if (entry.suspense_sequence == 0) {
         counter->held += entry.amount;
-      } else if (InWindow(entry)) {
-        counter->suspense += entry.amount;
+      } else {
+        AddSuspense(entry, entry.amount);
       }
     }
   }
   for (const v1::SuspendedHold& hold : part.suspense()) suspense_[hold.sequence()] = hold;
+  for (const v1::Adjustment& adjustment : part.adjustments()) {
+    adjustments_[adjustment.sequence()] = adjustment;
+    adjustment_by_id_[adjustment.request().adjustment_id()] = adjustment.sequence();
+  }
   return absl::OkStatus();
 }
 
@@ -212,7 +278,7 @@ std::string QuotaCore::Dump() const {
 
 absl::Status QuotaCore::Check() const {
   struct Sums {
-    Int128 held = 0, suspense = 0;
+    Int128 held = 0, suspense = 0, previous_suspense = 0;
     int64_t references = 0;
   };
   absl::flat_hash_map<const Counter*, Sums> sums;
@@ -227,10 +293,14 @@ absl::Status QuotaCore::Check() const {
       if (entry.charge) continue;
       if (entry.suspense_sequence == 0) {
         sum.held += entry.amount;
-      } else if (InWindow(entry)) {
-        sum.suspense += entry.amount;
+        continue;
       }
-      if (entry.suspense_sequence != 0 && !suspense_.contains(entry.suspense_sequence)) {
+      Counter turned = *entry.counter;
+      Turn(turned);
+      const Where where = entry.era == turned.era ? WhereIs(turned, entry.window_start_us) : Where::kPast;
+      if (where == Where::kCurrent) sum.suspense += entry.amount;
+      if (where == Where::kPrevious) sum.previous_suspense += entry.amount;
+      if (!suspense_.contains(entry.suspense_sequence)) {
         return absl::InternalError(absl::StrCat("request ", id, " is suspended and not listed"));
       }
     }
@@ -247,12 +317,16 @@ absl::Status QuotaCore::Check() const {
       for (const Effect& effect : record.effects) ++sums[effect.counter].references;
     }
   }
+  size_t pooled = 0;
+  for (const auto& [name, pool] : pools_) pooled += pool.counters.size();
+  if (pooled != counters_.size()) return absl::InternalError("the pools do not list each counter once");
   for (const auto& [identity, stored] : counters_) {
     Counter counter = stored;
     Turn(counter);
     const Sums& sum = sums[&stored];
-    if (counter.held != sum.held || counter.suspense != sum.suspense || counter.references != sum.references ||
-        counter.settled < 0) {
+    if (counter.held != sum.held || counter.suspense != sum.suspense ||
+        counter.previous_suspense != sum.previous_suspense || counter.references != sum.references ||
+        counter.settled < 0 || counter.previous_settled < 0 || stored.pool->counters[stored.place] != &stored) {
       return absl::InternalError(absl::StrCat("counter ", counter.key.ShortDebugString(), ": held ",
                                               Saturate(counter.held), " suspense ", Saturate(counter.suspense),
                                               " references ", counter.references, ", its requests say ",

@@ -14,8 +14,8 @@
 
 namespace signalbox {
 
-// What a committed batch survives: the death of the process, or of the machine (fsync).
-enum class Durability { kProcess, kPower };
+// What a committed batch survives: nothing, the death of the process, or of the machine (fsync).
+enum class Durability { kNone, kProcess, kPower };
 
 class QuotaStore {
  public:

@@ -40,19 +40,36 @@ Refusal NotAccepted(std::string_view why) {
                  absl::StrCat("the quota service did not accept the limits of this route: ", std::string(why)), ""};
 }
 
-// The models reachable from a limit may differ in maximum: the largest is what is asked for when the client names none.
-constexpr int64_t kUnknownOutputMax = 1 << 20;
-
+// A price that names no maximum, or no price at all: the bound reckons with the largest answer there is.
 int64_t OutputMax(const v1::ModelPrice& price) {
-  return price.max_output_tokens() > 0 ? price.max_output_tokens() : kUnknownOutputMax;
+  return price.max_output_tokens() > 0 ? price.max_output_tokens() : kUnknownOutputTokensMax;
 }
 
-int64_t InputBoundWithoutParts(size_t bytes, const v1::ModelPrice& price) {
-  return BoundNanos(0, 1, static_cast<int64_t>(bytes), DearestInputPrice(price));
+bool Holds(const v1::CompiledElement::Limit& limit) { return limit.unit() != v1::REQUESTS; }
+bool LowersCap(const v1::CompiledElement::Limit& limit) {
+  return Holds(limit) && limit.admission() == v1::STRICT && !limit.shadow();
+}
+bool DeniesOnError(const v1::CompiledElement::Limit& limit) { return limit.on_error() != v1::ALLOW && !limit.shadow(); }
+
+std::string_view UnitName(v1::Unit unit) {
+  return unit == v1::NANO_DOLLARS ? "usd" : unit == v1::TOKENS ? "tokens" : "requests";
 }
 
 std::string FormatAmount(v1::Unit unit, int64_t amount) {
   return unit == v1::NANO_DOLLARS ? FormatDollars(amount) : absl::StrCat(amount);
+}
+
+int64_t SecondsUntil(int64_t time_us, int64_t now_us) {
+  return time_us <= now_us ? 0 : (time_us - now_us + 999'999) / 1'000'000;
+}
+
+// What is left after the request's final use. An observed limit's `remaining` does not count holds, a strict one's
+// does; at 0 the use may stand above the limit, by an unknown amount, and nothing is given back.
+int64_t FinallyRemaining(const v1::CompiledElement::Limit& limit, const v1::LimitState& state, const Use& use) {
+  if (!Holds(limit) || (state.remaining() == 0 && limit.shadow())) return state.remaining();
+  const int64_t used = limit.unit() == v1::TOKENS ? use.tokens : use.nanos;
+  const int64_t held = limit.admission() == v1::STRICT ? state.held() : 0;
+  return std::clamp<int64_t>(state.remaining() + held - used, 0, limit.limit());
 }
 
 }  // namespace
@@ -60,22 +77,53 @@ std::string FormatAmount(v1::Unit unit, int64_t amount) {
 LimitGate::LimitGate(Worker& worker, const v1::CompiledRoute& route, const ChatBody& body, RequestRecord& record)
     : worker_(worker), route_(route), body_(body), record_(record) {}
 
-v1::AttemptBound LimitGate::BoundFor(const v1::CompiledElement::Model& model, int64_t input_nanos) const {
-  v1::AttemptBound bound;
-  bound.set_input_nanos(input_nanos);
-  bound.set_output_nanos_per_mtok(model.price().output_nanos_per_mtok());
-  bound.set_max_output_tokens(OutputMax(model.price()));
-  bound.set_choices(body_.choices());
-  return bound;
+InputBound LimitGate::InputOf(const v1::CompiledElement::Model& model) const {
+  const size_t sent_bytes = body_.body_bytes() + model.parameters_json().size();
+  if (model.has_price()) return BoundInput(body_, sent_bytes, model.price());
+  v1::ModelPrice unpriced;
+  unpriced.set_model(model.model());
+  return BoundInput(body_, sent_bytes, unpriced);
 }
 
-std::variant<v1::Acquire, Refusal> LimitGate::BuildAcquire(const CheckLimits& asked) const {
-  v1::Acquire acquire;
+// `bounded_models` are the model elements behind acquire.bounds, in order.
+std::optional<Refusal> LimitGate::AddBounds(const v1::CompiledElement& element, v1::Acquire& acquire,
+                                            v1::LimitCheck& check, std::vector<uint32_t>& bounded_models) const {
+  const v1::CompiledElement::Limit& limit = element.limit();
+  for (const uint32_t index : limit.reachable_models()) {
+    const v1::CompiledElement::Model& model = at(index).model();
+    if (limit.unit() == v1::NANO_DOLLARS && !model.has_price()) continue;
+    const InputBound input = InputOf(model);
+    if (!input.unbounded.ok() && LowersCap(limit)) {
+      return Refusal{
+          400, "unbounded_request",
+          absl::StrCat("element \"", element.id(), "\" holds ",
+                       limit.unit() == v1::TOKENS ? "tokens before they are used" : "money before it is spent",
+                       ", and ", std::string(input.unbounded.message())),
+          "messages"};
+    }
+    const auto known = std::find(bounded_models.begin(), bounded_models.end(), index);
+    check.add_bounds(static_cast<uint32_t>(known - bounded_models.begin()));
+    if (known != bounded_models.end()) continue;
+    bounded_models.push_back(index);
+    v1::AttemptBound& bound = *acquire.add_bounds();
+    bound.set_input_nanos(input.nanos);
+    bound.set_input_tokens(input.tokens);
+    bound.set_output_nanos_per_mtok(DearestOutputPrice(model.price()));
+    bound.set_max_output_tokens(OutputMax(model.price()));
+    bound.set_choices(body_.choices());
+  }
+  return std::nullopt;
+}
+
+std::variant<LimitGate::Question, Refusal> LimitGate::BuildQuestion(const CheckLimits& asked) const {
+  Question question;
+  v1::Acquire& acquire = question.acquire;
   acquire.set_request_id(record_.request_id());
-  std::vector<std::pair<uint32_t, uint32_t>> bound_of_model;  // element -> index
-  int64_t asked_cap = 0;
+  std::vector<uint32_t> bounded_models;
   for (size_t i = 0; i < asked.elements.size(); ++i) {
-    const v1::CompiledElement& element = route_.elements(static_cast<int>(asked.elements[i]));
+    if (asked.identifiers[i].empty()) continue;
+    question.limits.push_back(i);
+    const v1::CompiledElement& element = at(asked.elements[i]);
     const v1::CompiledElement::Limit& limit = element.limit();
     v1::LimitCheck& check = *acquire.add_checks();
     v1::CounterKey& counter = *check.mutable_counter();
@@ -83,145 +131,164 @@ std::variant<v1::Acquire, Refusal> LimitGate::BuildAcquire(const CheckLimits& as
     counter.set_pool(limit.pool());
     counter.set_unit(limit.unit());
     counter.set_window_seconds(limit.window_seconds());
+    counter.set_calendar(limit.calendar());
+    counter.set_timezone(limit.timezone());
     counter.set_technique(limit.technique());
     *counter.mutable_identifier() = asked.identifiers[i];
     check.set_limit(limit.limit());
     check.set_admission(limit.admission());
-    if (limit.unit() != v1::NANO_DOLLARS) continue;
-    for (const uint32_t index : limit.reachable_models()) {
-      const v1::CompiledElement::Model& model = route_.elements(static_cast<int>(index)).model();
-      if (!model.has_price()) continue;
-      const auto known = std::find_if(bound_of_model.begin(), bound_of_model.end(),
-                                      [index](const auto& entry) { return entry.first == index; });
-      if (known != bound_of_model.end()) {
-        check.add_bounds(known->second);
-        continue;
-      }
-      const size_t sent_bytes = body_.body_bytes() + model.parameters_json().size();
-      const absl::StatusOr<InputBound> input = BoundInput(body_, sent_bytes, model.price());
-      if (!input.ok() && limit.admission() == v1::STRICT) {
-        return Refusal{400, "unbounded_request",
-                       absl::StrCat("element \"", element.id(), "\" holds money before it is spent, and ",
-                                    std::string(input.status().message())),
-                       "messages"};
-      }
-      const int64_t input_nanos = input.ok() ? input->input_nanos : InputBoundWithoutParts(sent_bytes, model.price());
-      const auto position = static_cast<uint32_t>(acquire.bounds_size());
-      *acquire.add_bounds() = BoundFor(model, input_nanos);
-      bound_of_model.emplace_back(index, position);
-      check.add_bounds(position);
-      asked_cap = std::max(asked_cap, OutputMax(model.price()));
-    }
+    check.set_shadow(limit.shadow());
+    if (!Holds(limit)) continue;
+    std::optional<Refusal> refusal = AddBounds(element, acquire, check, bounded_models);
+    if (refusal.has_value()) return *std::move(refusal);
   }
+  // The models reachable may differ in maximum: the largest is what is asked for when the client names none.
+  int64_t asked_cap = 1;  // a budget that leads to no model holds nothing
+  for (const v1::AttemptBound& bound : acquire.bounds()) asked_cap = std::max(asked_cap, bound.max_output_tokens());
   acquire.set_client_cap(body_.output_cap().has_value());
   if (body_.output_cap().has_value()) asked_cap = *body_.output_cap();
   if (output_cap_.has_value()) asked_cap = std::min(asked_cap, *output_cap_);
-  acquire.set_output_cap(std::max<int64_t>(asked_cap, 1));  // a budget that leads to no model holds nothing
-  return acquire;
+  acquire.set_output_cap(std::max<int64_t>(asked_cap, 1));
+  return question;
 }
 
-std::variant<size_t, Refusal> LimitGate::PassWithoutAnswer(const CheckLimits& asked, const v1::Acquire& acquire) {
-  for (const uint32_t index : asked.elements) {
-    if (route_.elements(static_cast<int>(index)).limit().on_error() != v1::ALLOW) return QuotaUnavailable();
+// Whether this walk was already charged at the counter, or holds there and will settle: once is enough.
+bool LimitGate::WasGranted(const v1::CounterKey& counter) const {
+  const std::string wanted = counter.SerializeAsString();
+  for (const Granted& granted : granted_) {
+    for (size_t i = 0; i < granted.checks; ++i) {
+      if (granted.acquire.checks(static_cast<int>(i)).counter().SerializeAsString() == wanted) return true;
+    }
   }
-  for (const v1::LimitCheck& check : acquire.checks()) record_.ChargeLater(check.counter());
+  return false;
+}
+
+std::variant<size_t, Refusal> LimitGate::PassWithoutAnswer(const CheckLimits& asked, const Question& question) {
+  for (const uint32_t index : asked.elements) {
+    if (DeniesOnError(at(index).limit())) return QuotaUnavailable();
+  }
+  for (const v1::LimitCheck& check : question.acquire.checks()) {
+    if (!WasGranted(check.counter())) record_.ChargeLater(check.counter());
+  }
   return asked.elements.size();
 }
 
+// `state` is what the service said; nullptr: it was not asked, or did not answer.
+void LimitGate::Note(uint32_t index, const Identifier& identifier, const v1::LimitState* state, bool denied) {
+  const v1::CompiledElement& element = at(index);
+  v1::LimitPassed& noted = *record_.record().add_limits();
+  noted.set_element_id(element.id());
+  noted.set_pool(element.limit().pool());
+  if (!identifier.empty()) noted.set_identifier(IdentifierText(identifier));
+  noted.set_denied(denied);
+  // Without "shadow" a request that names nobody is refused too, if with 400.
+  noted.set_shadow_denied(identifier.empty() || (state != nullptr && state->shadow_denied()));
+  if (noted.shadow_denied()) worker_.metrics.CountShadowDenied(route_.name(), element.id());
+  if (record_.record().identifier().empty()) record_.record().set_identifier(noted.identifier());
+  if (state != nullptr) seen_.push_back({index, *state, denied});
+}
+
 asio::awaitable<std::variant<size_t, Refusal>> LimitGate::Check(const CheckLimits& asked) {
-  std::variant<v1::Acquire, Refusal> built = BuildAcquire(asked);
+  std::variant<Question, Refusal> built = BuildQuestion(asked);
   if (auto* refusal = std::get_if<Refusal>(&built)) co_return std::move(*refusal);
-  const v1::Acquire& acquire = std::get<v1::Acquire>(built);
-  record_.MustSettle();  // whatever becomes of the answer, the service may hold something from here on
+  Question& question = std::get<Question>(built);
+  absl::StatusOr<v1::QuotaAnswer> answer = v1::QuotaAnswer();
+  size_t passed = asked.elements.size();
+  if (!question.limits.empty()) {
+    record_.MustSettle();  // whatever becomes of the answer, the service may hold something from here on
+    answer =
+        co_await AwaitAnswer([&](QuotaClient::Done done) { worker_.quota.Acquire(question.acquire, std::move(done)); });
+    if (absl::IsInvalidArgument(answer.status())) {
+      co_return NotAccepted({answer.status().message().data(), answer.status().message().size()});
+    }
+    if (!answer.ok()) {
+      std::variant<size_t, Refusal> unanswered = PassWithoutAnswer(asked, question);
+      if (std::holds_alternative<Refusal>(unanswered)) co_return unanswered;
+    } else if (answer->result() == v1::QuotaAnswer::DENIED) {
+      passed = question.limits[std::min<size_t>(answer->denied_index(), question.limits.size() - 1)];
+    } else if (answer->result() != v1::QuotaAnswer::GRANTED) {
+      co_return NotAccepted(answer->message());
+    }
+  }
+  size_t check = 0;
+  for (size_t i = 0; i < asked.elements.size() && i <= passed; ++i) {
+    const bool decided = answer.ok() && !asked.identifiers[i].empty();
+    const bool stated = decided && static_cast<int>(check) < answer->limits_size();
+    Note(asked.elements[i], asked.identifiers[i], stated ? &answer->limits(static_cast<int>(check)) : nullptr,
+         i == passed);
+    if (!asked.identifiers[i].empty() && i < passed) ++check;
+    const v1::CompiledElement::Limit& limit = at(asked.elements[i]).limit();
+    if (!decided || i == passed || !Holds(limit)) continue;
+    holds_ = true;
+    holds_or_denies_ = holds_or_denies_ || DeniesOnError(limit);
+    if (LowersCap(limit)) output_cap_ = answer->output_cap();
+  }
+  if (answer.ok() && check > 0) granted_.push_back({std::move(question.acquire), check});
+  co_return passed;
+}
+
+asio::awaitable<std::optional<Refusal>> LimitGate::Extend(Use required) {
+  if (!holds_) co_return std::nullopt;
+  v1::Extend extend;
+  extend.set_request_id(record_.request_id());
+  extend.set_required_nanos(required.nanos);
+  extend.set_required_tokens(required.tokens);
   const absl::StatusOr<v1::QuotaAnswer> answer =
-      co_await AwaitAnswer([&](QuotaClient::Done done) { worker_.quota.Acquire(acquire, std::move(done)); });
-  size_t passed = 0;
+      co_await AwaitAnswer([&](QuotaClient::Done done) { worker_.quota.Extend(extend, std::move(done)); });
   if (absl::IsInvalidArgument(answer.status())) {
     co_return NotAccepted({answer.status().message().data(), answer.status().message().size()});
   }
   if (!answer.ok()) {
-    std::variant<size_t, Refusal> unanswered = PassWithoutAnswer(asked, acquire);
-    if (std::holds_alternative<Refusal>(unanswered)) co_return unanswered;
-    passed = std::get<size_t>(unanswered);
-  } else if (answer->result() == v1::QuotaAnswer::GRANTED) {
-    passed = asked.elements.size();
-  } else if (answer->result() == v1::QuotaAnswer::DENIED) {
-    passed = std::min<size_t>(answer->denied_index(), asked.elements.size() - 1);
-  } else {
-    co_return NotAccepted(answer->message());
+    if (holds_or_denies_) co_return QuotaUnavailable();
+    co_return std::nullopt;  // what is used beyond the hold is settled with it
   }
-  for (size_t i = 0; i < asked.elements.size() && i <= passed; ++i) {
-    const v1::CompiledElement& element = route_.elements(static_cast<int>(asked.elements[i]));
-    const bool denied = i == passed;
-    v1::LimitPassed& noted = *record_.record().add_limits();
-    noted.set_element_id(element.id());
-    noted.set_pool(element.limit().pool());
-    noted.set_identifier(IdentifierText(asked.identifiers[i]));
-    noted.set_denied(denied);
-    if (record_.record().identifier().empty()) record_.record().set_identifier(noted.identifier());
-    if (!answer.ok()) continue;
-    if (static_cast<int>(i) < answer->limits_size()) {
-      seen_.push_back({asked.elements[i], answer->limits(static_cast<int>(i)), denied});
-    }
-    if (!denied && element.limit().unit() == v1::NANO_DOLLARS) {
-      holds_money_ = true;
-      if (element.limit().admission() == v1::STRICT) output_cap_ = answer->output_cap();
-    }
-  }
-  co_return passed;
-}
-
-asio::awaitable<std::optional<Refusal>> LimitGate::Extend(int64_t required_nanos) {
-  if (!holds_money_) co_return std::nullopt;
-  v1::Extend extend;
-  extend.set_request_id(record_.request_id());
-  extend.set_required_nanos(required_nanos);
-  const absl::StatusOr<v1::QuotaAnswer> answer =
-      co_await AwaitAnswer([&](QuotaClient::Done done) { worker_.quota.Extend(extend, std::move(done)); });
-  if (!answer.ok()) co_return QuotaUnavailable();
   if (answer->result() == v1::QuotaAnswer::GRANTED) co_return std::nullopt;
+  if (answer->result() != v1::QuotaAnswer::DENIED) co_return NotAccepted(answer->message());
   co_return Refusal{429, "limit_exceeded",
                     "an attempt ended without a known outcome, and the budget has no room for another one", "",
                     std::max(RetryAfterSeconds(), 1)};
 }
 
-int64_t LimitGate::AttemptBoundNanos(const v1::CompiledElement::Model& model) const {
-  if (!model.has_price()) return 0;
-  const size_t sent_bytes = body_.body_bytes() + model.parameters_json().size();
-  const absl::StatusOr<InputBound> input = BoundInput(body_, sent_bytes, model.price());
-  const int64_t input_nanos = input.ok() ? input->input_nanos : InputBoundWithoutParts(sent_bytes, model.price());
+Use LimitGate::AttemptBound(const v1::CompiledElement::Model& model) const {
+  const InputBound input = InputOf(model);
   int64_t cap = OutputMax(model.price());
   if (body_.output_cap().has_value()) cap = std::min(cap, *body_.output_cap());
   if (output_cap_.has_value()) cap = std::min(cap, *output_cap_);
-  return BoundNanos(input_nanos, body_.choices(), cap, model.price().output_nanos_per_mtok());
+  Use bound;
+  bound.tokens = BoundNanos(input.tokens, body_.choices(), cap, kTokensPerPriceUnit);  // a token's price: one token
+  if (model.has_price()) {
+    bound.nanos = BoundNanos(input.nanos, body_.choices(), cap, DearestOutputPrice(model.price()));
+  }
+  return bound;
 }
 
-HttpHeaders LimitGate::Headers(std::optional<int64_t> final_cost_nanos) const {
+HttpHeaders LimitGate::Headers(std::optional<Use> final_use) const {
   HttpHeaders headers;
   const int64_t now_us = worker_.clock.UnixMicros();
   for (const Seen& seen : seen_) {
-    const v1::CompiledElement::Limit& limit = route_.elements(static_cast<int>(seen.element)).limit();
-    int64_t remaining = seen.state.remaining();
-    if (final_cost_nanos.has_value() && limit.unit() == v1::NANO_DOLLARS && !seen.denied) {
-      remaining = std::clamp<int64_t>(remaining + seen.state.held() - *final_cost_nanos, 0, limit.limit());
-    }
-    const int64_t reset_s = std::max<int64_t>(0, (seen.state.reset_us() - now_us + 999'999) / 1'000'000);
+    const v1::CompiledElement::Limit& limit = at(seen.element).limit();
+    const int64_t remaining = final_use.has_value() && !seen.denied ? FinallyRemaining(limit, seen.state, *final_use)
+                                                                    : seen.state.remaining();
+    const char* shadow = !limit.shadow() ? "" : seen.state.shadow_denied() ? "; shadow=denied" : "; shadow=passed";
     headers.emplace_back("signalbox-limit",
-                         absl::StrCat("pool=", HeaderSafe(limit.pool()),
-                                      "; unit=", limit.unit() == v1::NANO_DOLLARS ? "usd" : "requests",
+                         absl::StrCat("pool=", HeaderSafe(limit.pool()), "; unit=", std::string(UnitName(limit.unit())),
                                       "; limit=", FormatAmount(limit.unit(), limit.limit()),
-                                      "; remaining=", FormatAmount(limit.unit(), remaining), "; reset=", reset_s));
+                                      "; remaining=", FormatAmount(limit.unit(), remaining),
+                                      "; reset=", SecondsUntil(seen.state.reset_us(), now_us), shadow));
   }
   return headers;
 }
 
 int LimitGate::RetryAfterSeconds() const {
-  for (auto seen = seen_.rbegin(); seen != seen_.rend(); ++seen) {
-    if (!seen->denied) continue;
-    const int64_t wait_us = seen->state.reset_us() - worker_.clock.UnixMicros();
-    return static_cast<int>(std::clamp<int64_t>((wait_us + 999'999) / 1'000'000, 1, kWindowSecondsMax));
+  const int64_t now_us = worker_.clock.UnixMicros();
+  int64_t seconds = 0;
+  for (const Seen& seen : seen_) {
+    if (!seen.denied) continue;
+    const int64_t at_us = seen.state.retry_us() > 0 ? seen.state.retry_us() : seen.state.reset_us();
+    const int64_t wait_s = std::clamp<int64_t>(SecondsUntil(at_us, now_us), 1, kWindowSecondsMax);
+    seconds = seconds == 0 ? wait_s : std::min(seconds, wait_s);
   }
-  return 0;
+  return static_cast<int>(seconds);
 }
 
 std::string HeaderSafe(std::string_view text) {

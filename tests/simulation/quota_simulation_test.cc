@@ -280,10 +280,10 @@ class Simulation {
     ASSERT_TRUE(sums.ok()) << sums;
     for (int user = 0; user < 3; ++user) {
       const auto money = View(*core_, ShortMoney(user), now_us_);
-      ASSERT_LE(money.settled + money.held + money.suspense, kStrictLimit) << "user " << user;
-      ASSERT_LE(View(*core_, ShortCount(user), now_us_).settled, kCountLimit) << "user " << user;
+      ASSERT_LE(money.settled() + money.held() + money.suspense(), kStrictLimit) << "user " << user;
+      ASSERT_LE(View(*core_, ShortCount(user), now_us_).settled(), kCountLimit) << "user " << user;
       const auto whole = View(*core_, LongMoney(user), now_us_);
-      ASSERT_LE(whole.settled + whole.held + whole.suspense, kStrictLimit * 50);
+      ASSERT_LE(whole.settled() + whole.held() + whole.suspense(), kStrictLimit * 50);
     }
   }
 
@@ -303,9 +303,9 @@ class Simulation {
     int64_t settled = 0, spent = 0;
     for (int user = 0; user < 3; ++user) {
       const auto view = View(*core_, LongMoney(user), now_us_);
-      EXPECT_EQ(view.held, 0);
-      EXPECT_EQ(view.suspense, 0);
-      settled += view.settled;
+      EXPECT_EQ(view.held(), 0);
+      EXPECT_EQ(view.suspense(), 0);
+      settled += view.settled();
     }
     for (const auto& [id, cost] : cost_of_) spent += cost;
     EXPECT_EQ(core_->requests(), 0u);

@@ -148,7 +148,7 @@ TEST(Walker, EveryScalarIsAnIdentifierWithItsType) {
     FakeRequest request;
     request.Set("metadata.email", value);
     Walker walker(route, request, 0);
-    return std::get<CheckLimits>(walker.Next()).identifiers[0];
+    return std::get<CheckLimits>(walker.Next()).identifiers[0][0];
   };
   EXPECT_EQ(identifier({.kind = FieldValue::Kind::kNumber, .number = 5}).number_value(), 5);
   EXPECT_TRUE(identifier({.kind = FieldValue::Kind::kBool, .boolean = false}).has_bool_value());

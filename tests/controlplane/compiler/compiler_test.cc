@@ -59,8 +59,8 @@ TEST(CompileRoute, MakesExactLimitsWithDefaults) {
   EXPECT_EQ(count.on_error(), v1::ALLOW);
   EXPECT_EQ(count.admission(), v1::STRICT);
   EXPECT_EQ(count.technique(), v1::FIXED);
-  EXPECT_EQ(count.key().root(), v1::FieldRef::METADATA);
-  EXPECT_THAT(count.key().path(), ElementsAre("email"));
+  EXPECT_EQ(count.key(0).root(), v1::FieldRef::METADATA);
+  EXPECT_THAT(count.key(0).path(), ElementsAre("email"));
   const v1::CompiledElement::Limit& cost = route.elements(4).limit();
   EXPECT_EQ(cost.unit(), v1::NANO_DOLLARS);
   EXPECT_EQ(cost.limit(), 10'000'000'000);
@@ -80,7 +80,7 @@ TEST(CompileRoute, KeepsWhatTheAuthorChose) {
   EXPECT_EQ(limit.pool(), "p");
   EXPECT_EQ(limit.admission(), v1::OBSERVED);
   EXPECT_EQ(limit.on_error(), v1::ALLOW);
-  EXPECT_THAT(limit.key().path(), ElementsAre("x-team"));
+  EXPECT_THAT(limit.key(0).path(), ElementsAre("x-team"));
   const auto model = Compile(ModelAround(
       R"("provider":"openai","model":"m","parameters":{"temperature":0.5,"seed":7,"stop":["\n"]},"backoff":"linear")"));
   ASSERT_TRUE(model.ok()) << model.status();

@@ -29,12 +29,12 @@ class SuspenseClientTest : public ::testing::Test {
     stream->WritesDone();
     ASSERT_TRUE(stream->Finish().ok());
   }
-  v1::GetCounterResponse Counter() {
+  v1::Counter Counter() {
     grpc::ClientContext context;
     AddToken(context, "secret");
     v1::GetCounterRequest request;
     *request.mutable_counter() = Money();
-    v1::GetCounterResponse counter;
+    v1::Counter counter;
     EXPECT_TRUE(stub->GetCounter(&context, request, &counter).ok());
     return counter;
   }

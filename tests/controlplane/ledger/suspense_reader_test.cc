@@ -30,8 +30,8 @@ class FakeQuota {
     hold.set_boot_id("boot-1");
     hold.mutable_counter()->set_gateway("default");
     hold.mutable_counter()->set_pool(pool);
-    hold.mutable_counter()->mutable_identifier()->set_string_value("ada@example.com");
-    hold.set_amount_nanos(amount_nanos);
+    hold.mutable_counter()->add_identifier()->set_string_value("ada@example.com");
+    hold.set_amount(amount_nanos);
     hold.set_suspend_time_us(1'750'000'000'000'000);
     holds.push_back(hold);
     return holds.back();
@@ -41,7 +41,7 @@ class FakeQuota {
       for (v1::SuspendedHold& hold : holds) {
         if (hold.request_id() != settle.request_id()) continue;
         hold.set_resolved(true);
-        hold.set_settled_nanos(settle.cost_nanos());
+        hold.set_settled(settle.cost_nanos());
       }
     }
     return absl::OkStatus();
@@ -112,7 +112,7 @@ TEST_F(SuspenseReaderTest, AHoldWhoseRecordCameAndSettlementDidNotIsSettledAtWha
   quota_.Suspend("unheard of", 500);
   ASSERT_TRUE(reader_.ReadOnce().ok());
   EXPECT_TRUE(quota_.holds[0].resolved());
-  EXPECT_EQ(quota_.holds[0].settled_nanos(), 3);
+  EXPECT_EQ(quota_.holds[0].settled(), 3);
   EXPECT_TRUE(quota_.holds[1].resolved());
   EXPECT_FALSE(quota_.holds[2].resolved());
   EXPECT_EQ(Get("reported").cost_nanos(), 3);
@@ -122,7 +122,7 @@ TEST_F(SuspenseReaderTest, ASettlementThatCameLateCorrectsTheCharge) {
   quota_.Suspend("a", 500);
   ASSERT_TRUE(reader_.ReadOnce().ok());
   quota_.holds[0].set_resolved(true);
-  quota_.holds[0].set_settled_nanos(20);
+  quota_.holds[0].set_settled(20);
   ASSERT_TRUE(reader_.ReadOnce().ok());
   EXPECT_EQ(Get("a").outcome(), v1::SUSPENDED);
   EXPECT_EQ(Get("a").cost_nanos(), 20);

@@ -67,7 +67,7 @@ TEST_F(QuotaServiceTest, ASessionAnswersInOrderAndEndsWhenTheClientDoes) {
   AddToken(read_context, "secret");
   v1::GetCounterRequest request;
   *request.mutable_counter() = Count();
-  v1::GetCounterResponse counter;
+  v1::Counter counter;
   ASSERT_TRUE(stub->GetCounter(&read_context, request, &counter).ok());
   EXPECT_EQ(counter.settled(), 2);
 
@@ -98,7 +98,7 @@ TEST_F(QuotaServiceTest, ASessionThatDoesNotSayWhoItIsIsInvalid) {
 TEST_F(QuotaServiceTest, AnImpossibleCounterIsInvalidArgument) {
   grpc::ClientContext context;
   AddToken(context, "secret");
-  v1::GetCounterResponse counter;
+  v1::Counter counter;
   EXPECT_EQ(stub->GetCounter(&context, {}, &counter).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
@@ -133,8 +133,26 @@ TEST(FileTokenAuthority, TakesEveryLineButComments) {
   EXPECT_TRUE((*authority)->Authenticate("second").ok());
   EXPECT_FALSE((*authority)->Authenticate("# proxies").ok());
   EXPECT_FALSE((*authority)->Authenticate("").ok());
+  EXPECT_EQ((*authority)->Authenticate("first")->role, Role::kProxy);
   ::chmod(path.c_str(), 0644);
   EXPECT_EQ(NewFileTokenAuthority(path).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(FileTokenAuthority, ALineThatSaysAdminIsAnOperatorsToken) {
+  TemporaryDirectory directory;
+  const std::string path = directory.path + "/tokens";
+  std::ofstream(path) << "proxys\nadmin  operators\nadmin\n";
+  ::chmod(path.c_str(), 0600);
+  const auto authority = NewFileTokenAuthority(path);
+  ASSERT_TRUE(authority.ok()) << authority.status();
+  EXPECT_EQ((*authority)->Authenticate("operators")->role, Role::kAdmin);
+  EXPECT_EQ((*authority)->Authenticate("proxys")->role, Role::kProxy);
+  EXPECT_EQ((*authority)->Authenticate("admin")->role, Role::kProxy) << "the word by itself is a token like any other";
+  EXPECT_FALSE((*authority)->Authenticate("admin  operators").ok());
+  std::ofstream(path) << "first\noperator second\n";
+  const absl::Status status = NewFileTokenAuthority(path).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(std::string(status.message()).find("line 2: a line is a proxy's token"), std::string::npos) << status;
 }
 
 }  // namespace

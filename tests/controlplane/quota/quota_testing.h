@@ -25,7 +25,7 @@ inline v1::CounterKey Key(v1::Unit unit, const std::string& identifier, int64_t 
   key.set_unit(unit);
   key.set_window_seconds(window_seconds);
   key.set_technique(v1::FIXED);
-  key.mutable_identifier()->set_string_value(identifier);
+  key.add_identifier()->set_string_value(identifier);
   return key;
 }
 inline v1::CounterKey Count(const std::string& identifier = "ann") { return Key(v1::REQUESTS, identifier); }
@@ -139,8 +139,8 @@ class Proxy {
   uint64_t sequence_ = 0;
 };
 
-inline QuotaCore::CounterView View(const QuotaCore& core, const v1::CounterKey& key, int64_t now_us = kNoonUs) {
-  QuotaCore::CounterView view;
+inline v1::Counter View(const QuotaCore& core, const v1::CounterKey& key, int64_t now_us = kNoonUs) {
+  v1::Counter view;
   const absl::Status status = core.Read(key, now_us, view);
   EXPECT_TRUE(status.ok()) << status;
   return view;

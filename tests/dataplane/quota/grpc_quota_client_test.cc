@@ -39,7 +39,7 @@ int64_t Settled(QuotaServer& server, const v1::CounterKey& key) {
   AddToken(context, "secret");
   v1::GetCounterRequest request;
   *request.mutable_counter() = key;
-  v1::GetCounterResponse counter;
+  v1::Counter counter;
   const grpc::Status status = v1::Quota::NewStub(server.Channel())->GetCounter(&context, request, &counter);
   EXPECT_TRUE(status.ok()) << status.error_message();
   return counter.settled();

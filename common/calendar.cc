@@ -1,0 +1,47 @@
+#include "common/calendar.h"
+
+#include <algorithm>
+
+#include "absl/time/civil_time.h"
+#include "absl/time/time.h"
+
+namespace signalbox {
+namespace {
+
+constexpr size_t kTimezoneBytesMax = 64;
+
+// Names become paths under the tz database: nothing that could leave it.
+bool IsPlainName(std::string_view name) {
+  if (name.size() > kTimezoneBytesMax || name.front() == '/' || name.find("..") != std::string_view::npos) return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_+-/").find(c) != std::string_view::npos;
+  });
+}
+
+bool Load(std::string_view timezone, absl::TimeZone& zone) {
+  zone = absl::UTCTimeZone();
+  if (timezone.empty()) return true;
+  return IsPlainName(timezone) && absl::LoadTimeZone(absl::string_view(timezone.data(), timezone.size()), &zone);
+}
+
+template <typename Civil>
+Window WindowOf(const absl::TimeZone& zone, int64_t now_us) {
+  const Civil civil(absl::ToCivilSecond(absl::FromUnixMicros(now_us), zone));
+  return {absl::ToUnixMicros(absl::FromCivil(civil, zone)), absl::ToUnixMicros(absl::FromCivil(civil + 1, zone))};
+}
+
+}  // namespace
+
+bool IsTimezone(std::string_view timezone) {
+  absl::TimeZone ignored;
+  return Load(timezone, ignored);
+}
+
+Window CalendarWindow(v1::Calendar calendar, const std::string& timezone, int64_t now_us) {
+  absl::TimeZone zone;
+  Load(timezone, zone);
+  return calendar == v1::MONTH ? WindowOf<absl::CivilMonth>(zone, now_us) : WindowOf<absl::CivilDay>(zone, now_us);
+}
+
+}  // namespace signalbox

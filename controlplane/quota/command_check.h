@@ -1,0 +1,19 @@
+// Whether what a peer sent can be evaluated at all. Each function gives a sentence about the first fault, or nothing.
+// Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "signalbox/v1/quota.pb.h"
+
+namespace signalbox {
+
+std::string IdFault(std::string_view what, const std::string& id);  // proxy, boot, request, adjustment
+std::string AcquireFault(const v1::Acquire& acquire);
+std::string ExtendFault(const v1::Extend& extend);
+std::string SettleFault(const v1::Settle& settle);
+std::string ForceChargeFault(const v1::ForceCharge& charge);
+std::string AdjustFault(const v1::AdjustCounterRequest& request);
+
+}  // namespace signalbox
