@@ -8,6 +8,7 @@
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/empty_body.hpp>
@@ -24,6 +25,7 @@
 #include "dataplane/http/connection_pool.h"
 #include "dataplane/http/request_head.h"
 #include "dataplane/http/stream.h"
+#include "dataplane/http/tcp_acked.h"
 
 namespace signalbox {
 namespace {
@@ -111,7 +113,8 @@ class Call : public std::enable_shared_from_this<Call> {
     tcp::socket socket;
     bool given_up = false;
   };
-  // What an attempt on one connection came to. `stale`: the peer had closed a pooled connection before.
+  // What an attempt on one connection came to. `stale`: the peer had closed a pooled connection before it took any byte
+  // of this request, so sending it again cannot make the provider answer, and bill, twice.
   struct Attempt {
     absl::Status status;
     bool stale = false;
@@ -371,7 +374,9 @@ awaitable<absl::StatusOr<UpstreamHead>> Call::Begin(const Message& message, int6
 // ---- Receiving.
 
 awaitable<Call::Attempt> Call::SendAndAwait(const Message& message, UpstreamHead& response) {
-  const int64_t began_us = NowUs();
+  const bool sent_before = request_sent_;
+  std::optional<uint64_t> acked_before;
+  if (connection_->reused) acked_before = TcpBytesAcked(connection_->stream.socket().native_handle());
   any_byte_ = false;
   error_code write_error = co_await Write(message.head);
   if (!write_error && !message.body.empty()) write_error = co_await Write(message.body);
@@ -398,7 +403,13 @@ awaitable<Call::Attempt> Call::SendAndAwait(const Message& message, UpstreamHead
       }
       Attempt attempt{write_error ? Explain("sending the request", write_error)
                                   : Explain("waiting for the response", error)};
-      attempt.stale = connection_->reused && NowUs() - began_us < int64_t{kUpstreamStaleWindowMs} * 1000;
+      // Only an end proves it: a reset may throw away the acknowledgement of bytes that were read.
+      const bool ended = error == asio::error::eof || error == asio::ssl::error::stream_truncated;
+      const bool untouched =
+          !request_sent_ || (ended && acked_before.has_value() &&
+                             TcpBytesAcked(connection_->stream.socket().native_handle()) == acked_before);
+      attempt.stale = connection_->reused && untouched;
+      if (untouched) request_sent_ = sent_before;
       co_return attempt;
     }
     const absl::Status parsed = ParseHead(head_bytes, message.method, response);

@@ -44,8 +44,9 @@ class UpstreamCall {
  public:
   virtual ~UpstreamCall() = default;
   // Connects or takes a pooled connection, sends the request, reads the response's head; at most until
-  // `deadline_us` (monotonic; 0: none). A pooled connection that the peer had closed is replaced once, unseen, if no
-  // byte of a response came. DEADLINE_EXCEEDED, UNAVAILABLE (connect, reset, TLS), CANCELLED, DATA_LOSS (not HTTP).
+  // `deadline_us` (monotonic; 0: none). A pooled connection that the peer had closed is replaced once, unseen, if the
+  // peer surely took no byte of the request: a POST that may have been read is never sent twice. DEADLINE_EXCEEDED,
+  // UNAVAILABLE (connect, reset, TLS), CANCELLED, DATA_LOSS (not HTTP).
   virtual asio::awaitable<absl::StatusOr<UpstreamHead>> Start(const UpstreamRequest& request, int64_t deadline_us) = 0;
   // The next bytes of the body as they come; empty: its clean end. DATA_LOSS when it broke off.
   virtual asio::awaitable<absl::StatusOr<std::string_view>> ReadSome(int64_t deadline_us) = 0;
@@ -53,7 +54,7 @@ class UpstreamCall {
   virtual asio::awaitable<absl::StatusOr<std::string>> ReadAll(size_t max_bytes, int64_t deadline_us) = 0;
   // From the same thread: pending and later operations end with CANCELLED, the connection closes at once.
   virtual void Cancel() = 0;
-  // Whether any byte of the request left, also on a connection replaced since: a failed call's outcome is then unknown.
+  // Whether any byte of the request left that the peer may have taken: a failed call's outcome is then unknown.
   virtual bool request_sent() const = 0;
 };
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "dataplane/http/tcp_acked.h"
 #include "tests/dataplane/http/raw_socket.h"
 #include "tests/dataplane/http/test_certificate.h"
 
@@ -197,21 +198,68 @@ TEST_F(UpstreamTest, ConnectionThePeerClosedIsReplacedUnseen) {
   EXPECT_EQ(server_->accepted(), 2);
 }
 
-TEST_F(UpstreamTest, PooledConnectionLostWithoutAByteIsReplacedOnce) {
-  Listen([](int n, RawSocket& peer) {
-    peer.ReadRequest();
-    if (n == 0) {
+TEST_F(UpstreamTest, ARequestThatThePeerTookIsNotSentAgainOnAnotherConnection) {
+  for (const bool reset : {false, true}) {
+    pool_.reset();
+    Listen([reset](int, RawSocket& peer) {
+      peer.ReadRequest();
       peer.Send(kOk);
-      peer.ReadRequest();  // the second call's, lost
-    }
-    if (n == 1) {
-      peer.Send(kOk);
-      peer.ReadToEnd();
-    }
-  });
-  EXPECT_EQ(Whole().value(), "hello");
-  EXPECT_EQ(Whole().value(), "hello");
-  EXPECT_EQ(server_->accepted(), 2);
+      peer.ReadRequest();  // the second call's, lost: a provider may have worked on it, and bill it
+      if (reset) peer.Reset();
+    });
+    EXPECT_EQ(Whole().value(), "hello");
+    const auto call = pool().NewCall(endpoint_);
+    const auto head = Start(*call);
+    EXPECT_EQ(head.status().code(), absl::StatusCode::kUnavailable) << head.status();
+    EXPECT_TRUE(call->request_sent());
+    EXPECT_EQ(server_->accepted(), 1);
+    pool_.reset();
+  }
+}
+
+// A connection of two ends: what the client sends after the peer's end was already under way.
+class TwoEnds {
+ public:
+  TwoEnds() {
+    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address = RawSocket::Loopback(0);
+    ::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    ::listen(listener, 1);
+    socklen_t length = sizeof address;
+    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length);
+    client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ::connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    peer = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+    ::close(listener);
+  }
+  ~TwoEnds() {
+    ::close(client);
+    if (peer >= 0) ::close(peer);
+  }
+  int client;
+  int peer;
+};
+
+TEST(TcpBytesAcked, DoesNotMoveWhenThePeerEndedBeforeTheBytesCame) {
+  TwoEnds ends;
+  const auto before = TcpBytesAcked(ends.client);
+  ASSERT_TRUE(before.has_value());
+  ::close(std::exchange(ends.peer, -1));
+  ASSERT_EQ(::send(ends.client, "POST", 4, MSG_NOSIGNAL), 4);
+  char byte;
+  EXPECT_EQ(::recv(ends.client, &byte, 1, 0), 0) << "an end, although a reset followed it";
+  EXPECT_EQ(TcpBytesAcked(ends.client), before);
+}
+
+TEST(TcpBytesAcked, MovesWhenThePeerTookTheBytesBeforeItEnded) {
+  TwoEnds ends;
+  const auto before = TcpBytesAcked(ends.client);
+  ASSERT_EQ(::send(ends.client, "POST", 4, MSG_NOSIGNAL), 4);
+  char bytes[8];
+  ASSERT_EQ(::recv(ends.peer, bytes, sizeof bytes, 0), 4);
+  ::close(std::exchange(ends.peer, -1));
+  EXPECT_EQ(::recv(ends.client, bytes, 1, 0), 0);
+  EXPECT_EQ(TcpBytesAcked(ends.client), *before + 4);
 }
 
 TEST_F(UpstreamTest, FreshConnectionLostWithoutAByteIsUnavailable) {
