@@ -21,48 +21,6 @@ size_t LineEnd(std::string_view bytes, size_t at) {
   return std::find_if(bytes.begin() + at, bytes.end(), [](char c) { return c == '\n' || c == '\r'; }) - bytes.begin();
 }
 
-size_t StringBytes(dom::object object, std::string_view key) {
-  const std::optional<dom::element> found = FindLast(object, key);
-  std::string_view text;
-  return found && found->get_string().get(text) == simdjson::SUCCESS ? text.size() : 0;
-}
-
-size_t FunctionBytes(dom::object object) { return StringBytes(object, "name") + StringBytes(object, "arguments"); }
-
-std::optional<dom::object> FindObject(dom::object object, std::string_view key) {
-  const std::optional<dom::element> found = FindLast(object, key);
-  dom::object inner;
-  if (!found || found->get_object().get(inner) != simdjson::SUCCESS) return std::nullopt;
-  return inner;
-}
-
-std::optional<dom::array> FindArray(dom::object object, std::string_view key) {
-  const std::optional<dom::element> found = FindLast(object, key);
-  dom::array inner;
-  if (!found || found->get_array().get(inner) != simdjson::SUCCESS) return std::nullopt;
-  return inner;
-}
-
-// What one choice of a chunk makes the client pay for.
-size_t ContentBytes(dom::element choice) {
-  dom::object object;
-  if (choice.get_object().get(object) != simdjson::SUCCESS) return 0;
-  const std::optional<dom::object> delta = FindObject(object, "delta");
-  if (!delta) return 0;
-  // Some providers send the same reasoning under both names.
-  size_t bytes = StringBytes(*delta, "content") + StringBytes(*delta, "refusal") +
-                 std::max(StringBytes(*delta, "reasoning_content"), StringBytes(*delta, "reasoning"));
-  if (const std::optional<dom::object> call = FindObject(*delta, "function_call")) bytes += FunctionBytes(*call);
-  const std::optional<dom::array> calls = FindArray(*delta, "tool_calls");
-  if (!calls) return bytes;
-  for (const dom::element call : *calls) {
-    dom::object fields;
-    if (call.get_object().get(fields) != simdjson::SUCCESS) continue;
-    if (const std::optional<dom::object> function = FindObject(fields, "function")) bytes += FunctionBytes(*function);
-  }
-  return bytes;
-}
-
 }  // namespace
 
 struct ChatStream::State {
@@ -71,6 +29,8 @@ struct ChatStream::State {
   // Takes in one whole event; true when the client gets it.
   bool TakeEvent(std::string_view event);
   bool TakeJson(std::string_view data);
+  void NoteChoice(dom::element choice);
+  void TakeUsage(v1::TokenUsage read, bool no_choices);
   // The event's data lines joined; false when it has none.
   bool ReadData(std::string_view event, bool& is_error_event);
 
@@ -86,8 +46,33 @@ struct ChatStream::State {
   bool done = false;
   bool error_event = false;
   size_t content_bytes = 0;
-  std::optional<v1::TokenUsage> usage;
+  std::optional<v1::TokenUsage> reported;  // the last one that says anything
+  size_t content_bytes_reported = 0;       // content seen when it came
+  bool report_is_final = false;            // nothing can come after it
+  bool several_choices = false;
+  bool finished = false;  // a choice said why it ended
 };
+
+void ChatStream::State::NoteChoice(dom::element choice) {
+  dom::object fields;
+  if (choice.get_object().get(fields) != simdjson::SUCCESS) return;
+  int64_t index = 0;
+  const std::optional<dom::element> place = FindLast(fields, "index");
+  several_choices |= place && place->get_int64().get(index) == simdjson::SUCCESS && index > 0;
+  const std::optional<dom::element> reason = FindLast(fields, "finish_reason");
+  finished |= reason && reason->is_string();
+}
+
+// A provider may report with every chunk what it was up to then: a report counts as the whole once the stream has said
+// that it ends, else it is where an estimate begins.
+void ChatStream::State::TakeUsage(v1::TokenUsage read, bool no_choices) {
+  const bool says_nothing = read.input() == 0 && read.output() == 0;
+  const bool said_something = reported && (reported->input() > 0 || reported->output() > 0);
+  if (says_nothing && said_something) return;
+  reported = std::move(read);
+  content_bytes_reported = content_bytes;
+  report_is_final = no_choices || (finished && !several_choices);
+}
 
 bool ChatStream::State::ReadData(std::string_view event, bool& is_error_event) {
   if (data.capacity() > kKeptBytesMax) data = std::string();
@@ -119,24 +104,23 @@ bool ChatStream::State::TakeJson(std::string_view json) {
   if (ParseDom(json, data.capacity(), document) != simdjson::SUCCESS) return true;
   dom::object chunk;
   if (document.root().get_object().get(chunk) != simdjson::SUCCESS) return true;
-  bool has_usage = false;
-  bool has_error = false;
-  bool no_choices = false;
-  for (const dom::key_value_pair field : chunk) {
-    if (field.key == "usage" && field.value.type() == dom::element_type::OBJECT) {
-      has_usage = true;
-      if (std::optional<v1::TokenUsage> read = ReadUsage(field.value)) usage = std::move(read);
-    } else if (field.key == "error" && !field.value.is_null()) {
-      has_error = true;
-    } else if (field.key == "choices") {
-      dom::array choices;
-      if (field.value.get_array().get(choices) != simdjson::SUCCESS) continue;
-      no_choices = choices.begin() == choices.end();
-      for (const dom::element choice : choices) content_bytes += ContentBytes(choice);
+  const std::optional<dom::element> error = FindLast(chunk, "error");
+  const bool has_error = error && !error->is_null();
+  error_event |= has_error;
+  bool no_choices = true;
+  dom::array choices;
+  if (const std::optional<dom::element> found = FindLast(chunk, "choices");
+      found && found->get_array().get(choices) == simdjson::SUCCESS) {
+    no_choices = choices.begin() == choices.end();
+    for (const dom::element choice : choices) {
+      content_bytes += ContentBytes(choice, "delta");
+      NoteChoice(choice);
     }
   }
-  error_event |= has_error;
-  return client_wants_usage || !has_usage || !no_choices || has_error;
+  if (std::optional<v1::TokenUsage> read = FindUsage(chunk)) TakeUsage(*std::move(read), no_choices);
+  const std::optional<dom::element> named = FindLast(chunk, "usage");
+  const bool usage_only = no_choices && named && named->type() == dom::element_type::OBJECT;
+  return client_wants_usage || !usage_only || has_error;
 }
 
 bool ChatStream::State::TakeEvent(std::string_view event) {
@@ -234,7 +218,19 @@ std::string ChatStream::Finish() {
 }
 
 bool ChatStream::done() const { return state_->done; }
-std::optional<v1::TokenUsage> ChatStream::usage() const { return state_->usage; }
+std::optional<v1::TokenUsage> ChatStream::usage() const {
+  const State& s = *state_;
+  return s.done || s.report_is_final ? s.reported : std::nullopt;
+}
+
+v1::TokenUsage ChatStream::Estimate(size_t request_bytes) const {
+  const State& s = *state_;
+  if (!s.reported) return EstimateUsage(request_bytes, s.content_bytes);
+  v1::TokenUsage usage = *s.reported;
+  usage.set_output(usage.output() + EstimateUsage(0, s.content_bytes - s.content_bytes_reported).output());
+  return usage;
+}
+
 size_t ChatStream::content_bytes() const { return state_->content_bytes; }
 bool ChatStream::error_event() const { return state_->error_event; }
 

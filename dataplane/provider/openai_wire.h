@@ -67,15 +67,25 @@ class ChatBody {
   virtual std::string Splice(const Rewrite& rewrite) const = 0;
 };
 
-// The most one attempt with this body can cost at `price`, as a line in the output cap. FAILED_PRECONDITION when a part
-// kind in the body has no known maximum (the client's 400 `unbounded_request`).
+// The most the input of one attempt with this body can be at `price`: tokens, and what they cost. Where a part kind in
+// the body has no known maximum its parts count as their bytes, and `unbounded` says so (the client's 400
+// `unbounded_request` under a strict limit).
 struct InputBound {
-  int64_t input_nanos = 0;
+  int64_t tokens = 0;
+  int64_t nanos = 0;
+  absl::Status unbounded;  // OK, or FAILED_PRECONDITION
 };
-absl::StatusOr<InputBound> BoundInput(const ChatBody& body, size_t sent_bytes, const v1::ModelPrice& price);
+InputBound BoundInput(const ChatBody& body, size_t sent_bytes, const v1::ModelPrice& price);
 
 // Usage of a unary response; nullopt when the provider sent none. An explicit zero is a zero.
 std::optional<v1::TokenUsage> ParseUsage(std::string_view response_json);
+
+// That, and the base of an estimate when there is none.
+struct UnaryReport {
+  std::optional<v1::TokenUsage> usage;
+  size_t content_bytes = 0;  // of text, reasoning and tool-call arguments; all bytes of what is no chat completion
+};
+UnaryReport ReadUnary(std::string_view response_json);
 
 // Follows a streamed response: frames SSE events, finds usage, drops the usage-only event for clients who did not ask,
 // knows whether the stream ended as it should.
@@ -92,7 +102,10 @@ class ChatStream {
   // too, but for [DONE]: that one is returned completed, and done() turns true.
   std::string Finish();
   bool done() const;  // data: [DONE] was seen
+  // What the provider reported for the whole answer; nullopt before its last word, for some report as they go.
   std::optional<v1::TokenUsage> usage() const;
+  // Without usage(): what was reported on the way, and four bytes a token for the content after it.
+  v1::TokenUsage Estimate(size_t request_bytes) const;
   size_t content_bytes() const;  // of text, reasoning and tool-call arguments seen: the base of an estimate
   bool error_event() const;      // the provider sent {"error":...} in the stream
  private:

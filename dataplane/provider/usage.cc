@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -36,11 +37,108 @@ std::optional<int64_t> Tokens(const std::optional<dom::element>& element) {
   return count;
 }
 
-std::optional<int64_t> Detail(dom::object usage, std::string_view details, std::string_view key) {
-  const std::optional<dom::element> found = FindLast(usage, details);
-  dom::object object;
-  if (!found || found->get_object().get(object) != simdjson::SUCCESS) return std::nullopt;
-  return Tokens(FindLast(object, key));
+std::optional<dom::object> Member(dom::object object, std::string_view key) {
+  const std::optional<dom::element> found = FindLast(object, key);
+  dom::object member;
+  if (!found || found->get_object().get(member) != simdjson::SUCCESS) return std::nullopt;
+  return member;
+}
+
+size_t StringBytes(dom::object object, std::string_view key) {
+  const std::optional<dom::element> found = FindLast(object, key);
+  std::string_view text;
+  return found && found->get_string().get(text) == simdjson::SUCCESS ? text.size() : 0;
+}
+
+size_t FunctionBytes(dom::object object) { return StringBytes(object, "name") + StringBytes(object, "arguments"); }
+
+std::optional<dom::array> FindArray(dom::object object, std::string_view key) {
+  const std::optional<dom::element> found = FindLast(object, key);
+  dom::array inner;
+  if (!found || found->get_array().get(inner) != simdjson::SUCCESS) return std::nullopt;
+  return inner;
+}
+
+// What one of several names says: the first that says more than nothing, for many send a zero beside the real figure.
+int64_t FirstPositive(dom::object object, std::initializer_list<std::string_view> keys) {
+  for (const std::string_view key : keys) {
+    if (const std::optional<int64_t> count = Tokens(FindLast(object, key)); count.value_or(0) > 0) return *count;
+  }
+  return 0;
+}
+
+// The figures of one usage object before they are reconciled.
+struct Reported {
+  int64_t input = 0;
+  int64_t output = 0;
+  std::optional<int64_t> total;
+  int64_t cached = 0;
+  int64_t written = 0;
+  int64_t reasoning = 0;
+  int64_t audio_input = 0;
+  int64_t audio_output = 0;
+  // Anthropic's names for cache reads and writes, which its own API counts beside the input.
+  int64_t anthropic_cache = 0;
+  bool anthropic_names = false;  // input_tokens: then they surely stand beside
+  bool reasoning_apart = false;  // reasoning_tokens beside the totals, not in their details
+};
+
+std::optional<Reported> ReadFigures(dom::object usage) {
+  Reported figures;
+  const bool plain = FindLast(usage, "prompt_tokens") || FindLast(usage, "completion_tokens");
+  const std::optional<int64_t> input = Tokens(FindLast(usage, plain ? "prompt_tokens" : "input_tokens"));
+  const std::optional<int64_t> output = Tokens(FindLast(usage, plain ? "completion_tokens" : "output_tokens"));
+  if (!input || !output) return std::nullopt;
+  figures.input = *input;
+  figures.output = *output;
+  figures.total = Tokens(FindLast(usage, "total_tokens"));
+  const int64_t anthropic_read = FirstPositive(usage, {"cache_read_input_tokens"});
+  const int64_t anthropic_written = FirstPositive(usage, {"cache_creation_input_tokens"});
+  figures.anthropic_cache = anthropic_read + anthropic_written;
+  figures.anthropic_names = !plain;
+  if (const auto details = Member(usage, plain ? "prompt_tokens_details" : "input_tokens_details")) {
+    figures.cached = FirstPositive(*details, {"cached_tokens", "cache_read_input_tokens"});
+    figures.written =
+        FirstPositive(*details, {"cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens"});
+    figures.audio_input = FirstPositive(*details, {"audio_tokens"});
+  }
+  // DeepSeek; Moonshot; Anthropic's compatible endpoint.
+  if (figures.cached == 0) figures.cached = FirstPositive(usage, {"prompt_cache_hit_tokens", "cached_tokens"});
+  if (figures.cached == 0) figures.cached = anthropic_read;
+  if (figures.written == 0) figures.written = FirstPositive(usage, {"cache_write_tokens"});
+  if (figures.written == 0) figures.written = anthropic_written;
+  if (const auto details = Member(usage, plain ? "completion_tokens_details" : "output_tokens_details")) {
+    figures.reasoning = FirstPositive(*details, {"reasoning_tokens"});
+    figures.audio_output = FirstPositive(*details, {"audio_tokens"});
+  }
+  if (figures.reasoning == 0) {
+    figures.reasoning = FirstPositive(usage, {"reasoning_tokens"});  // Perplexity
+    figures.reasoning_apart = figures.reasoning > 0;
+  }
+  return figures;
+}
+
+int64_t Excess(const Reported& figures) {
+  return figures.total ? std::max<int64_t>(*figures.total - figures.input - figures.output, 0) : 0;
+}
+
+// Makes input contain the cache and output the reasoning, as OpenAI counts them. What proves that a provider counts
+// beside: the total, or a part larger than its whole.
+void Reconcile(Reported& figures) {
+  const int64_t cache = figures.anthropic_cache;
+  const bool explained_by_reasoning = figures.reasoning > 0 && Excess(figures) == figures.reasoning;
+  const bool listed_is_all = figures.total && *figures.total == figures.input + figures.output;
+  const bool cache_beside = (figures.anthropic_names && !listed_is_all) || cache > figures.input ||
+                            (Excess(figures) == cache && !explained_by_reasoning);
+  if (cache > 0 && cache_beside) figures.input += cache;
+  // xAI counts reasoning beside the completion; Gemini's compatible endpoint names it nowhere but in the total.
+  // A total that is more than what is listed was paid for: at the output's price, which is what reasoning costs.
+  int64_t beside = Excess(figures);
+  if (figures.reasoning > figures.output && (figures.reasoning_apart || !listed_is_all)) {
+    beside = std::max(beside, figures.reasoning);
+  }
+  figures.output += beside;
+  figures.reasoning = std::max(figures.reasoning, beside);
 }
 
 }  // namespace
@@ -48,35 +146,78 @@ std::optional<int64_t> Detail(dom::object usage, std::string_view details, std::
 std::optional<v1::TokenUsage> ReadUsage(dom::element element) {
   dom::object usage;
   if (element.get_object().get(usage) != simdjson::SUCCESS) return std::nullopt;
-  const std::optional<int64_t> input = Tokens(FindLast(usage, "prompt_tokens"));
-  std::optional<int64_t> output = Tokens(FindLast(usage, "completion_tokens"));
-  if (!input || !output) return std::nullopt;
-
-  std::optional<int64_t> cached = Detail(usage, "prompt_tokens_details", "cached_tokens");
-  if (!cached) cached = Tokens(FindLast(usage, "prompt_cache_hit_tokens"));  // DeepSeek
-  if (!cached) cached = Tokens(FindLast(usage, "cache_read_input_tokens"));  // Anthropic's compatible endpoint
-  const int64_t written = Tokens(FindLast(usage, "cache_creation_input_tokens")).value_or(0);
-  const int64_t reasoning = Detail(usage, "completion_tokens_details", "reasoning_tokens").value_or(0);
-  // OpenAI counts reasoning within completion_tokens. Some providers (xAI) count it beside, which the total shows.
-  const std::optional<int64_t> total = Tokens(FindLast(usage, "total_tokens"));
-  if (reasoning > 0 && total == *input + *output + reasoning) output = *output + reasoning;
-
+  std::optional<Reported> figures = ReadFigures(usage);
+  if (!figures) return std::nullopt;
+  Reconcile(*figures);
   v1::TokenUsage result;
-  result.set_input(*input);
-  result.set_cached_input(std::min(cached.value_or(0), *input));
-  result.set_cache_write(std::min(written, *input - result.cached_input()));
-  result.set_output(*output);
-  result.set_reasoning(std::min(reasoning, *output));
+  result.set_input(figures->input);
+  result.set_cached_input(std::min(figures->cached, figures->input));
+  result.set_cache_write(std::min(figures->written, figures->input - result.cached_input()));
+  result.set_audio_input(std::min(figures->audio_input, figures->input - result.cached_input() - result.cache_write()));
+  result.set_output(figures->output);
+  result.set_reasoning(std::min(figures->reasoning, figures->output));
+  result.set_audio_output(std::min(figures->audio_output, figures->output));
   return result;
 }
 
-std::optional<v1::TokenUsage> ParseUsage(std::string_view response_json) {
+size_t ContentBytes(dom::element choice, std::string_view holder) {
+  dom::object object;
+  if (choice.get_object().get(object) != simdjson::SUCCESS) return 0;
+  const std::optional<dom::object> delta = Member(object, holder);
+  if (!delta) return 0;
+  // Some providers send the same reasoning under both names.
+  size_t bytes = StringBytes(*delta, "content") + StringBytes(*delta, "refusal") +
+                 std::max(StringBytes(*delta, "reasoning_content"), StringBytes(*delta, "reasoning"));
+  if (const std::optional<dom::object> call = Member(*delta, "function_call")) bytes += FunctionBytes(*call);
+  const std::optional<dom::array> calls = FindArray(*delta, "tool_calls");
+  if (!calls) return bytes;
+  for (const dom::element call : *calls) {
+    dom::object fields;
+    if (call.get_object().get(fields) != simdjson::SUCCESS) continue;
+    if (const std::optional<dom::object> function = Member(fields, "function")) bytes += FunctionBytes(*function);
+  }
+  return bytes;
+}
+
+std::optional<v1::TokenUsage> FindUsage(dom::object message) {
+  if (const std::optional<dom::element> usage = FindLast(message, "usage")) {
+    if (std::optional<v1::TokenUsage> read = ReadUsage(*usage)) return read;
+  }
+  if (const std::optional<dom::object> groq = Member(message, "x_groq")) {
+    if (const std::optional<dom::element> usage = FindLast(*groq, "usage")) {
+      if (std::optional<v1::TokenUsage> read = ReadUsage(*usage)) return read;
+    }
+  }
+  const std::optional<dom::element> found = FindLast(message, "choices");
+  dom::array choices;
+  if (!found || found->get_array().get(choices) != simdjson::SUCCESS) return std::nullopt;
+  std::optional<v1::TokenUsage> last;
+  for (const dom::element choice : choices) {
+    dom::object fields;
+    if (choice.get_object().get(fields) != simdjson::SUCCESS) continue;
+    const std::optional<dom::element> usage = FindLast(fields, "usage");  // Moonshot's streams
+    if (!usage) continue;
+    if (std::optional<v1::TokenUsage> read = ReadUsage(*usage)) last = std::move(read);
+  }
+  return last;
+}
+
+std::optional<v1::TokenUsage> ParseUsage(std::string_view response_json) { return ReadUnary(response_json).usage; }
+
+UnaryReport ReadUnary(std::string_view response_json) {
+  UnaryReport report;
+  report.content_bytes = response_json.size();  // nothing better is known of what cannot be read
   dom::document document;
-  if (ParseDom(response_json, response_json.size(), document) != simdjson::SUCCESS) return std::nullopt;
+  if (ParseDom(response_json, response_json.size(), document) != simdjson::SUCCESS) return report;
   dom::object root;
-  if (document.root().get_object().get(root) != simdjson::SUCCESS) return std::nullopt;
-  const std::optional<dom::element> usage = FindLast(root, "usage");
-  return usage ? ReadUsage(*usage) : std::nullopt;
+  if (document.root().get_object().get(root) != simdjson::SUCCESS) return report;
+  report.usage = FindUsage(root);
+  const std::optional<dom::element> found = FindLast(root, "choices");
+  dom::array choices;
+  if (!found || found->get_array().get(choices) != simdjson::SUCCESS) return report;
+  report.content_bytes = 0;
+  for (const dom::element choice : choices) report.content_bytes += ContentBytes(choice, "message");
+  return report;
 }
 
 v1::TokenUsage EstimateUsage(size_t request_bytes, size_t content_bytes) {
@@ -89,7 +230,7 @@ v1::TokenUsage EstimateUsage(size_t request_bytes, size_t content_bytes) {
   return usage;
 }
 
-absl::StatusOr<InputBound> BoundInput(const ChatBody& body, size_t sent_bytes, const v1::ModelPrice& price) {
+InputBound BoundInput(const ChatBody& body, size_t sent_bytes, const v1::ModelPrice& price) {
   const ChatBody::Parts parts = body.parts();
   struct Kind {
     const char* name;
@@ -103,22 +244,25 @@ absl::StatusOr<InputBound> BoundInput(const ChatBody& body, size_t sent_bytes, c
       {"file", parts.files, price.has_file_tokens_max(), price.file_tokens_max()},
   };
   constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
+  InputBound bound;
   // A token is at least a byte, so bytes bound the text's tokens; a part may be a link to anything.
   Int128 tokens = std::max(sent_bytes, body.body_bytes());
   for (const Kind& kind : kinds) {
     if (kind.count == 0) continue;
-    if (!kind.known) {
-      return absl::FailedPreconditionError(absl::StrCat(
+    if (!kind.known && bound.unbounded.ok()) {
+      bound.unbounded = absl::FailedPreconditionError(absl::StrCat(
           "the request has ", kind.count, " ", kind.name, kind.count == 1 ? " part" : " parts",
           ", and the price of model \"", price.model(), "\" does not say how many tokens one can become: set ",
           kind.name, "_tokens_max in its price, or send no ", kind.name, " parts"));
     }
     tokens += Int128{kind.count} * std::max<int64_t>(kind.tokens_max, 0);
   }
-  tokens = std::min<Int128>(tokens, kMax);
+  bound.tokens = static_cast<int64_t>(std::min<Int128>(tokens, kMax));
   const Int128 nanos =
-      (tokens * std::max<int64_t>(DearestInputPrice(price), 0) + kTokensPerPriceUnit - 1) / kTokensPerPriceUnit;
-  return InputBound{static_cast<int64_t>(std::min<Int128>(nanos, kMax))};
+      (Int128{bound.tokens} * std::max<int64_t>(DearestInputPrice(price), 0) + kTokensPerPriceUnit - 1) /
+      kTokensPerPriceUnit;
+  bound.nanos = static_cast<int64_t>(std::min<Int128>(nanos, kMax));
+  return bound;
 }
 
 AttemptVerdict JudgeStatus(int http_status) {

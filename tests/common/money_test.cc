@@ -36,6 +36,20 @@ TEST(CostNanos, PricesEachKindOfTokenOnce) {
   EXPECT_EQ(CostNanos(Usage(1'000, 1'000, 0, 0), price), 0) << "an explicit zero is a price";
 }
 
+TEST(CostNanos, PricesSpokenTokensApartWhereThePriceSaysSo) {
+  v1::TokenUsage usage = Usage(1'000, 100, 0, 50);
+  usage.set_audio_input(600);
+  usage.set_audio_output(30);
+  EXPECT_EQ(CostNanos(usage, Price()), 900 * 2'500 + 100 * 1'250 + 50 * 10'000) << "as text without a price";
+  v1::ModelPrice price = Price();  // gpt-4o-audio-preview's: $40 in, $80 out
+  price.set_audio_input_nanos_per_mtok(40'000'000'000);
+  price.set_audio_output_nanos_per_mtok(80'000'000'000);
+  EXPECT_EQ(CostNanos(usage, price), 300 * 2'500 + 100 * 1'250 + 600 * 40'000 + 20 * 10'000 + 30 * 80'000);
+  usage.set_audio_input(5'000);
+  usage.set_audio_output(5'000);
+  EXPECT_EQ(CostNanos(usage, price), 900 * 40'000 + 100 * 1'250 + 50 * 80'000) << "parts cannot exceed the whole";
+}
+
 TEST(CostNanos, RoundsUpOnceOverTheSum) {
   v1::ModelPrice price;
   price.set_input_nanos_per_mtok(1);
@@ -77,6 +91,15 @@ TEST(DearestInputPrice, TakesCacheWritesIntoAccount) {
   EXPECT_EQ(DearestInputPrice(price), 2'500'000'000);
   price.set_cache_write_nanos_per_mtok(3'125'000'000);
   EXPECT_EQ(DearestInputPrice(price), 3'125'000'000);
+  price.set_audio_input_nanos_per_mtok(40'000'000'000);
+  EXPECT_EQ(DearestInputPrice(price), 40'000'000'000);
+}
+
+TEST(DearestOutputPrice, TakesSpeechIntoAccount) {
+  v1::ModelPrice price = Price();
+  EXPECT_EQ(DearestOutputPrice(price), 10'000'000'000);
+  price.set_audio_output_nanos_per_mtok(80'000'000'000);
+  EXPECT_EQ(DearestOutputPrice(price), 80'000'000'000);
 }
 
 TEST(LargestCapWithin, IsTheInverseOfTheBound) {

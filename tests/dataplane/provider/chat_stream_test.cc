@@ -68,8 +68,49 @@ TEST(ChatStream, UsageThatRidesOnContentStaysAndTheLastOneCounts) {
       "data: {\"choices\":[{\"delta\":{\"content\":\"c\"}}],\"usage\":null}\n\n"
       "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n";
   EXPECT_EQ(MustFeed(stream, text), text);
-  EXPECT_EQ(stream.usage()->output(), 2);
+  EXPECT_FALSE(stream.usage().has_value()) << "a report on the way is not the last word";
   EXPECT_EQ(stream.content_bytes(), 3u);
+  EXPECT_EQ(stream.Estimate(1'000).ShortDebugString(), "input: 9 output: 3") << "what came after it is reckoned";
+  MustFeed(stream, "data: [DONE]\n\n");
+  EXPECT_EQ(stream.usage()->output(), 2);
+}
+
+TEST(ChatStream, AReportIsTheLastWordOnceTheOnlyChoiceHasEnded) {
+  const std::string end = R"("delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":2}})"
+                          "\n\n";
+  ChatStream one(false);
+  MustFeed(one, "data: {\"choices\":[{\"index\":0," + end);
+  EXPECT_TRUE(one.usage().has_value());
+  ChatStream several(false);
+  MustFeed(several, "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"a\"}}]}\n\n" +
+                        ("data: {\"choices\":[{\"index\":0," + end));
+  EXPECT_FALSE(several.usage().has_value()) << "another choice goes on";
+}
+
+TEST(ChatStream, ZerosOnTheWayDoNotUndoWhatWasReported) {
+  ChatStream stream(false);
+  const std::string zeros =
+      "data: {\"choices\":[{\"index\":0,\"delta\":{}}],\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":0}}\n\n";
+  MustFeed(stream, zeros + kUsageEvent + zeros + "data: [DONE]\n\n");
+  EXPECT_EQ(stream.usage()->ShortDebugString(), "input: 9 output: 4");
+  ChatStream only_zeros(false);
+  MustFeed(only_zeros, zeros + "data: [DONE]\n\n");
+  ASSERT_TRUE(only_zeros.usage().has_value()) << "an explicit zero is a zero";
+  EXPECT_EQ(only_zeros.usage()->output(), 0);
+}
+
+TEST(ChatStream, WithoutAnyReportTheEstimateIsFromBytes) {
+  ChatStream stream(false);
+  MustFeed(stream, Chunk(R"({"content":"12345"})"));
+  EXPECT_EQ(stream.Estimate(10).ShortDebugString(), "input: 3 output: 2");
+}
+
+TEST(ChatStream, AnEventWithUsageAndNoChoicesAtAllIsDroppedToo) {
+  ChatStream stream(false);
+  EXPECT_EQ(MustFeed(stream, "data: {\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":4}}\n\n"), "");
+  EXPECT_EQ(MustFeed(stream, "data: {\"choices\":null,\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":4}}\n\n"),
+            "");
+  EXPECT_EQ(stream.usage()->input(), 9);
 }
 
 TEST(ChatStream, ADroppedEventTakesItsLateLineFeedAlong) {
