@@ -220,7 +220,9 @@ absl::Status CheckPrice(const v1::ModelPrice& price) {
       {"input_nanos_per_mtok", price.input_nanos_per_mtok()},
       {"cached_input_nanos_per_mtok", price.cached_input_nanos_per_mtok()},
       {"cache_write_nanos_per_mtok", price.cache_write_nanos_per_mtok()},
-      {"output_nanos_per_mtok", price.output_nanos_per_mtok()}};
+      {"output_nanos_per_mtok", price.output_nanos_per_mtok()},
+      {"audio_input_nanos_per_mtok", price.audio_input_nanos_per_mtok()},
+      {"audio_output_nanos_per_mtok", price.audio_output_nanos_per_mtok()}};
   for (const auto& [field, nanos] : amounts) {
     if (nanos < 0 || nanos > kPriceNanosMax) {
       return Bad(absl::StrCat("price.", field),

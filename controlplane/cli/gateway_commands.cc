@@ -188,21 +188,25 @@ absl::Status RevokeKey(Session& session, const std::string& id) {
 }
 
 std::vector<std::string> PriceRow(const v1::ModelPrice& price) {
-  const auto optional = [](bool has, int64_t nanos) { return has ? FormatMoney(nanos) : std::string("as input"); };
+  const auto optional = [](bool has, int64_t nanos, const char* otherwise = "as input") {
+    return has ? FormatMoney(nanos) : std::string(otherwise);
+  };
   return {price.provider(),
           price.model(),
           FormatMoney(price.input_nanos_per_mtok()),
           optional(price.has_cached_input_nanos_per_mtok(), price.cached_input_nanos_per_mtok()),
           optional(price.has_cache_write_nanos_per_mtok(), price.cache_write_nanos_per_mtok()),
           FormatMoney(price.output_nanos_per_mtok()),
+          optional(price.has_audio_input_nanos_per_mtok(), price.audio_input_nanos_per_mtok()),
+          optional(price.has_audio_output_nanos_per_mtok(), price.audio_output_nanos_per_mtok(), "as output"),
           absl::StrCat(price.max_output_tokens()),
           price.cap_field(),
           price.source()};
 }
 
 Table PriceTable() {
-  return Table(
-      {"PROVIDER", "MODEL", "INPUT/M", "CACHED/M", "WRITE/M", "OUTPUT/M", "MAX OUTPUT", "CAP FIELD", "SOURCE"});
+  return Table({"PROVIDER", "MODEL", "INPUT/M", "CACHED/M", "WRITE/M", "OUTPUT/M", "AUDIO IN/M", "AUDIO OUT/M",
+                "MAX OUTPUT", "CAP FIELD", "SOURCE"});
 }
 
 absl::StatusOr<v1::ModelPrice> FetchPrice(Session& session, const std::string& provider, const std::string& model) {
@@ -241,6 +245,8 @@ struct PriceArgs {
   std::string cached_input;
   std::string cache_write;
   std::string output;
+  std::string audio_input;
+  std::string audio_output;
   std::optional<int64_t> max_output_tokens;
   std::string cap_field;
   std::optional<int64_t> image_tokens_max;
@@ -274,6 +280,8 @@ absl::Status SetPrice(Session& session, const PriceArgs& args) {
   RETURN_IF_ERROR(set(args.cached_input, &v1::ModelPrice::set_cached_input_nanos_per_mtok));
   RETURN_IF_ERROR(set(args.cache_write, &v1::ModelPrice::set_cache_write_nanos_per_mtok));
   RETURN_IF_ERROR(set(args.output, &v1::ModelPrice::set_output_nanos_per_mtok));
+  RETURN_IF_ERROR(set(args.audio_input, &v1::ModelPrice::set_audio_input_nanos_per_mtok));
+  RETURN_IF_ERROR(set(args.audio_output, &v1::ModelPrice::set_audio_output_nanos_per_mtok));
   if (args.max_output_tokens) price.set_max_output_tokens(*args.max_output_tokens);
   if (!args.cap_field.empty()) price.set_cap_field(args.cap_field);
   if (args.image_tokens_max) price.set_image_tokens_max(*args.image_tokens_max);
@@ -336,6 +344,8 @@ void AddPriceCommands(CLI::App& app, Session& session) {
   set->add_option("--cached-input,--cached_input", args->cached_input);
   set->add_option("--cache-write,--cache_write", args->cache_write);
   set->add_option("--output", args->output);
+  set->add_option("--audio-input,--audio_input", args->audio_input, "dollars per million tokens of spoken input");
+  set->add_option("--audio-output,--audio_output", args->audio_output, "and of spoken output");
   set->add_option("--max-output-tokens,--max_output_tokens", args->max_output_tokens);
   set->add_option("--cap-field,--cap_field", args->cap_field)
       ->check(CLI::IsMember({"max_tokens", "max_completion_tokens"}));

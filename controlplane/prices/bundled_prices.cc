@@ -92,6 +92,14 @@ absl::StatusOr<v1::ModelPrice> ReadEntry(const Json& entry, const std::string& w
     ASSIGN_OR_RETURN(const int64_t write, reader.Dollars("cache_write"));
     price.set_cache_write_nanos_per_mtok(write);
   }
+  if (reader.Has("audio_input")) {
+    ASSIGN_OR_RETURN(const int64_t audio, reader.Dollars("audio_input"));
+    price.set_audio_input_nanos_per_mtok(audio);
+  }
+  if (reader.Has("audio_output")) {
+    ASSIGN_OR_RETURN(const int64_t audio, reader.Dollars("audio_output"));
+    price.set_audio_output_nanos_per_mtok(audio);
+  }
   ASSIGN_OR_RETURN(const int64_t max_output, reader.Count("max_output_tokens"));
   price.set_max_output_tokens(max_output);
   ASSIGN_OR_RETURN(*price.mutable_cap_field(), reader.Text("cap_field"));
