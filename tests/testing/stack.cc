@@ -1,5 +1,6 @@
 #include "tests/testing/stack.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -20,6 +21,7 @@ namespace {
 using nlohmann::json;
 
 constexpr char kProviderKey[] = "sk-the-providers-own-secret";
+constexpr char kQuotaAdminToken[] = "sbt_of-the-control-plane";
 constexpr size_t kPageSize = 1'000;
 
 [[noreturn]] void Die(const std::string& why) {
@@ -37,6 +39,19 @@ std::string MakeDirectory() {
   std::string name = (std::filesystem::temp_directory_path() / "signalbox-stack-XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) Die("cannot make a temporary directory");
   return name;
+}
+
+void WriteFile(const std::string& path, const std::string& text) {
+  std::FILE* out = std::fopen(path.c_str(), "w");
+  const bool written = out != nullptr && std::fwrite(text.data(), 1, text.size(), out) == text.size();
+  if (out == nullptr || std::fclose(out) != 0 || !written) Die(absl::StrCat("cannot write ", path));
+}
+
+// What only its owner may read, as the binaries ask for with tokens.
+void WriteSecret(const std::string& path, const std::string& text) {
+  WriteFile(path, "");
+  if (chmod(path.c_str(), 0600) != 0) Die(absl::StrCat("cannot make ", path, " private"));
+  WriteFile(path, text);
 }
 
 json ParseOrDie(const std::string& text, const std::string& what) {
@@ -67,6 +82,10 @@ Stack::Stack(Options options) : directory_(MakeDirectory()) {
   provider_ = {"provider", "signalbox-simprovider", {}, {{"address", "http"}}, {}, std::nullopt};
   provider_.flags = {absl::StrCat("--require_key=", kProviderKey)};
   provider_.flags.insert(provider_.flags.end(), options.provider_flags.begin(), options.provider_flags.end());
+  if (!options.provider_prices.empty()) {
+    WriteFile(Path("prices.json"), options.provider_prices);
+    provider_.flags.push_back(absl::StrCat("--prices=", Path("prices.json")));
+  }
   StartMember(provider_);
   const std::string token_file = Path("controlplane/proxy.token");
   control_plane_ = {"controlplane",
@@ -78,15 +97,19 @@ Stack::Stack(Options options) : directory_(MakeDirectory()) {
   // Its first start makes the tokens that the quota service accepts, whose address it then needs.
   StartMember(control_plane_);
   control_plane_.process->Terminate();
+  // Proxies decide, the control plane may also adjust.
+  WriteSecret(Path("quota-admin.token"), absl::StrCat(kQuotaAdminToken, "\n"));
+  WriteSecret(Path("quota.tokens"), absl::StrCat("admin ", kQuotaAdminToken, "\n", ReadWholeFile(token_file)));
   quota_ = {"quota",
             "signalbox-quota",
-            {absl::StrCat("--data_dir=", Path("quota")), absl::StrCat("--token_file=", token_file)},
+            {absl::StrCat("--data_dir=", Path("quota")), absl::StrCat("--token_file=", Path("quota.tokens"))},
             {{"grpc_address", "grpc"}},
             {},
             std::nullopt};
+  quota_.flags.insert(quota_.flags.end(), options.quota_flags.begin(), options.quota_flags.end());
   StartMember(quota_);
   control_plane_.flags.back() = absl::StrCat("--quota=", quota_.addresses[0]);
-  control_plane_.flags.push_back(absl::StrCat("--quota_token_file=", token_file));
+  control_plane_.flags.push_back(absl::StrCat("--quota_token_file=", Path("quota-admin.token")));
   StartMember(control_plane_);
   ApplyProvider("openai", provider_url(), kProviderKey);
   ApplyProvider("anthropic", provider_url(), kProviderKey);
@@ -200,12 +223,7 @@ int64_t Stack::DeployRoute(const std::string& text) {
       Die(absl::StrCat(proxies_[i].name, " did not reach the control plane: ", proxies_[i].process->Log()));
   }
   const std::string file = Path("route.json");
-  if (std::FILE* out = std::fopen(file.c_str(), "w"); out == nullptr) {
-    Die("cannot write route.json");
-  } else {
-    std::fwrite(text.data(), 1, text.size(), out);
-    std::fclose(out);
-  }
+  WriteFile(file, text);
   const CommandResult applied = Ctl({"route", "apply", "-f", file, "--deploy", "--wait"});
   if (applied.exit_status != 0) Die(absl::StrCat("route apply: ", applied.out, applied.err));
   const std::string name = ParseOrDie(text, "the route").value("name", "");

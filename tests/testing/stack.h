@@ -20,6 +20,8 @@ class Stack {
   struct Options {
     int proxies = 2;
     std::vector<std::string> provider_flags;  // of the simulated provider
+    std::string provider_prices;              // its price file; empty: the one built in
+    std::vector<std::string> quota_flags;     // of the quota service
   };
   Stack() : Stack(Options{}) {}
   explicit Stack(Options options);
