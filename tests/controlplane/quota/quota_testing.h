@@ -51,11 +51,11 @@ struct Acq {
   Acq& Check(v1::CounterKey key, int64_t limit, v1::Admission admission = v1::STRICT,
              const std::vector<uint32_t>& bounds = {0}) {
     v1::LimitCheck& check = *acquire.add_checks();
-    const bool money = key.unit() == v1::NANO_DOLLARS;
+    const bool holds = key.unit() != v1::REQUESTS;
     *check.mutable_counter() = std::move(key);
     check.set_limit(limit);
     check.set_admission(admission);
-    if (money) {
+    if (holds) {
       for (const uint32_t bound : bounds) check.add_bounds(bound);
       if (acquire.bounds_size() == 0) *acquire.add_bounds() = Bound(0, 1'000'000, 0);  // a nano-dollar a token
     }
