@@ -13,6 +13,7 @@
 #include "common/seal/seal.h"
 #include "common/status_macros.h"
 #include "controlplane/api/operator_services.h"
+#include "controlplane/api/quota_connection.h"
 #include "controlplane/api/token_authority.h"
 #include "controlplane/data_dir.h"
 #include "controlplane/http/http_api.h"
@@ -34,12 +35,12 @@ constexpr int kMessageBytesMax = 16 << 20;  // a batch of spend records with lon
 constexpr auto kStreamsEndWithin = std::chrono::milliseconds(500);
 
 // What the tokens table says, and one token that lives in this process only: with it the control plane reads its own
-// quota service's suspense.
+// quota service's suspense, and reads and adjusts its counters for operators.
 class PlaneAuthority final : public TokenAuthority {
  public:
   explicit PlaneAuthority(const TokenAuthority& stored) : stored_(stored), own_token_(NewSecret("sbt_")) {}
   absl::StatusOr<Caller> Authenticate(std::string_view token) const override {
-    if (ConstantTimeEquals(token, own_token_)) return Caller{"control-plane", "control-plane", Role::kProxy};
+    if (ConstantTimeEquals(token, own_token_)) return Caller{"control-plane", "control-plane", Role::kAdmin};
     return stored_.Authenticate(token);
   }
   const std::string& own_token() const { return own_token_; }
@@ -71,7 +72,7 @@ class RunningControlPlane final : public ControlPlane {
     RETURN_IF_ERROR(StartGrpc());
     RETURN_IF_ERROR(StartHttp());
     publisher_->Start();
-    return StartSuspense();
+    return ConnectQuota();
   }
 
   std::string grpc_address() const override { return grpc_address_; }
@@ -117,6 +118,7 @@ class RunningControlPlane final : public ControlPlane {
     deps.store = store_.get();
     deps.publisher = publisher_.get();
     deps.authority = authority_.get();
+    deps.quota = &quota_connection_;
     deps.clock = options_.clock;
     deps.build = kBuild;
     deps.backup = [this](const std::string& directory) { return Backup(directory); };
@@ -163,7 +165,7 @@ class RunningControlPlane final : public ControlPlane {
     return absl::OkStatus();
   }
 
-  absl::Status StartSuspense() {
+  absl::Status ConnectQuota() {
     if (options_.quota == "off") return absl::OkStatus();
     std::shared_ptr<grpc::Channel> channel = OwnChannel();
     std::string token = plane_authority_->own_token();
@@ -171,6 +173,7 @@ class RunningControlPlane final : public ControlPlane {
       ASSIGN_OR_RETURN(token, ReadTokenFile(options_.quota_token_file));
       ASSIGN_OR_RETURN(channel, NewChannel(options_.quota, options_.peer_tls));
     }
+    quota_connection_.Connect(channel, token, options_.quota);
     suspense_ =
         std::make_unique<SuspenseReader>(ListSuspenseOver(channel, token), SettleOver(channel, token), *ledger_);
     suspense_->Start(kSuspenseIntervalMs);
@@ -247,6 +250,7 @@ class RunningControlPlane final : public ControlPlane {
   std::unique_ptr<PlaneAuthority> plane_authority_;
   std::unique_ptr<SqliteLedger> ledger_;
   std::unique_ptr<QuotaHost> quota_;
+  QuotaConnection quota_connection_;
   std::unique_ptr<GrpcPublisher> publisher_;
   std::unique_ptr<OperatorServices> operators_;
   std::unique_ptr<SpendService> spend_;

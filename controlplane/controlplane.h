@@ -17,8 +17,8 @@ struct ControlPlaneOptions {
   std::string data_dir;  // made when missing
   std::string grpc_address = "127.0.0.1:9090";
   std::string http_address = "127.0.0.1:9091";
-  std::string quota = "embedded";  // embedded, off, or host:port of a quota service whose suspense is read
-  std::string quota_token_file;    // for host:port
+  std::string quota = "embedded";  // embedded, off, or host:port of a quota service of its own
+  std::string quota_token_file;    // for host:port; an admin token there, so that operators can adjust counters
   bool quota_power_safe = false;   // embedded: fsync each decision
   std::string master_key_file;     // empty: <data_dir>/master.key
   TlsFiles listener_tls;           // both listeners; `ca` asks gRPC clients for certificates

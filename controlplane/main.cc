@@ -15,8 +15,10 @@ ABSL_FLAG(std::string, grpc_address, "127.0.0.1:9090", "the API for operators an
 ABSL_FLAG(std::string, http_address, "127.0.0.1:9091", "the same as JSON, health and metrics, host:port");
 ABSL_FLAG(std::string, quota, "embedded",
           "the quota service: embedded (on the gRPC port), off, or host:port of one of its own, whose suspended holds "
-          "are then brought into the ledger");
-ABSL_FLAG(std::string, quota_token_file, "", "file with a token for --quota=host:port, mode 0600");
+          "are then brought into the ledger and whose counters operators read and adjust");
+ABSL_FLAG(
+    std::string, quota_token_file, "",
+    "file with a token for --quota=host:port, mode 0600; an admin's there, or counters can be read and not adjusted");
 ABSL_FLAG(std::string, durability, "process", "embedded quota: process (survives kill -9) or power (fsync)");
 ABSL_FLAG(std::string, master_key_file, "",
           "key that seals the providers' secrets, made when missing; empty: <data_dir>/master.key");

@@ -1,4 +1,5 @@
-// The operators' gRPC API: Gateways, Providers, Keys, Prices, Routes and Admin over the store. Built by the
+// The operators' gRPC API: Gateways, Providers, Keys, Prices, Routes, Admin over the store, Counters over the quota
+// service. Built by the
 // composition root, registered on its server. Every call needs an admin token. Thread-safe; what the deps point to
 // outlives it, and it outlives the server.
 #pragma once
@@ -19,12 +20,14 @@ class ServerBuilder;
 
 namespace signalbox {
 
+class QuotaConnection;
 class StoredTokenAuthority;
 
 struct OperatorDeps {
   SqliteStore* store = nullptr;
   Publisher* publisher = nullptr;
   StoredTokenAuthority* authority = nullptr;  // controlplane/api/token_authority.h
+  const QuotaConnection* quota = nullptr;     // controlplane/api/quota_connection.h
   const Clock* clock = nullptr;
   std::string build;  // version and build of the binary
   // Writes online copies of every database into `directory`, which exists and is empty, and returns their paths.

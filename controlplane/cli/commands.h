@@ -32,6 +32,7 @@ struct Session {
 void AddRouteCommands(CLI::App& app, Session& session);    // route, version, deploy, rollback, deployments
 void AddGatewayCommands(CLI::App& app, Session& session);  // gateway, provider, key, price
 void AddOperateCommands(CLI::App& app, Session& session);  // token, fleet, backup, usage, requests, info
+void AddQuotaCommands(CLI::App& app, Session& session);    // quota
 
 void Print(std::string_view text);  // to stdout
 // As proto3 JSON, scalars at their default included.

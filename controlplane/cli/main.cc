@@ -79,6 +79,7 @@ int Main(int argc, char** argv) {
   AddRouteCommands(app, session);
   AddGatewayCommands(app, session);
   AddOperateCommands(app, session);
+  AddQuotaCommands(app, session);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {  // CLI11 reports by throwing; --help too

@@ -6,6 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_split.h"
 #include "signalbox/v1/admin.pb.h"
+#include "signalbox/v1/counters.pb.h"
 #include "signalbox/v1/gateway.pb.h"
 #include "signalbox/v1/route.pb.h"
 #include "signalbox/v1/snapshot.pb.h"
@@ -83,6 +84,12 @@ const std::vector<ApiMethod>& ApiTable() {
       {"GET", "/v1/gateways/{gateway}/requests", "signalbox.v1.Usage.ListRequests"},
       {"GET", "/v1/gateways/{gateway}/requests/{request_id}", "signalbox.v1.Usage.GetRequest"},
 
+      {"GET", "/v1/gateways/{gateway}/counters", "signalbox.v1.Counters.ListCounters"},
+      {"GET", "/v1/gateways/{gateway}/counter", "signalbox.v1.Counters.GetCounter"},
+      {"POST", "/v1/gateways/{gateway}/counter:reset", "signalbox.v1.Counters.ResetCounter"},
+      {"POST", "/v1/gateways/{gateway}/counter:adjust", "signalbox.v1.Counters.AdjustCounter"},
+      {"GET", "/v1/gateways/{gateway}/adjustments", "signalbox.v1.Counters.ListAdjustments"},
+
       {"GET", "/v1/proxies", "signalbox.v1.Fleet.ListProxies"},
 
       {"GET", "/v1/server", "signalbox.v1.Admin.GetServerInfo"},
@@ -95,9 +102,10 @@ const std::vector<ApiMethod>& ApiTable() {
 }
 
 const std::vector<std::string>& ApiServices() {
-  static const auto* const services = new std::vector<std::string>{
-      "signalbox.v1.Gateways", "signalbox.v1.Routes", "signalbox.v1.Providers", "signalbox.v1.Keys",
-      "signalbox.v1.Prices",   "signalbox.v1.Fleet",  "signalbox.v1.Usage",     "signalbox.v1.Admin"};
+  static const auto* const services =
+      new std::vector<std::string>{"signalbox.v1.Gateways", "signalbox.v1.Routes",   "signalbox.v1.Providers",
+                                   "signalbox.v1.Keys",     "signalbox.v1.Prices",   "signalbox.v1.Fleet",
+                                   "signalbox.v1.Usage",    "signalbox.v1.Counters", "signalbox.v1.Admin"};
   return *services;
 }
 
@@ -122,8 +130,8 @@ ApiMatch MatchApi(std::string_view verb, std::string_view path) {
 const google::protobuf::MethodDescriptor* FindMethod(const std::string& full_name) {
   // Naming a message of each file links its descriptors in: the pool knows only what was linked.
   [[maybe_unused]] static const google::protobuf::Descriptor* const files[] = {
-      v1::Token::descriptor(), v1::Gateway::descriptor(), v1::Route::descriptor(), v1::ProxyStatus::descriptor(),
-      v1::SpendRecord::descriptor()};
+      v1::Token::descriptor(),       v1::Gateway::descriptor(),     v1::Route::descriptor(),
+      v1::ProxyStatus::descriptor(), v1::SpendRecord::descriptor(), v1::LimitCounter::descriptor()};
   return google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(full_name);
 }
 

@@ -11,8 +11,10 @@
 
 #include "common/rpc/rpc.h"
 #include "controlplane/api/operator_services.h"
+#include "controlplane/api/quota_connection.h"
 #include "controlplane/api/token_authority.h"
 #include "signalbox/v1/admin.grpc.pb.h"
+#include "signalbox/v1/counters.grpc.pb.h"
 #include "signalbox/v1/gateway.grpc.pb.h"
 #include "signalbox/v1/route.grpc.pb.h"
 #include "tests/controlplane/store/store_fixture.h"
@@ -51,6 +53,7 @@ class ApiTest : public StoreTest {
     deps.store = store_.get();
     deps.publisher = &publisher_;
     deps.authority = authority_.get();
+    deps.quota = &quota_connection_;
     deps.clock = &clock_;
     deps.build = "test-build";
     deps.backup = [this](const std::string& directory) -> absl::StatusOr<std::vector<std::string>> {
@@ -73,6 +76,7 @@ class ApiTest : public StoreTest {
     keys_ = v1::Keys::NewStub(*channel);
     prices_ = v1::Prices::NewStub(*channel);
     admin_ = v1::Admin::NewStub(*channel);
+    counters_ = v1::Counters::NewStub(*channel);
     token_ = *ReadTokenFile(dir_.path() + "/admin.token");
   }
 
@@ -127,6 +131,7 @@ class ApiTest : public StoreTest {
 
   RecordingPublisher publisher_;
   std::unique_ptr<StoredTokenAuthority> authority_;
+  QuotaConnection quota_connection_;  // to nothing, unless a test connects it
   std::unique_ptr<OperatorServices> services_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::Routes::Stub> routes_;
@@ -135,6 +140,7 @@ class ApiTest : public StoreTest {
   std::unique_ptr<v1::Keys::Stub> keys_;
   std::unique_ptr<v1::Prices::Stub> prices_;
   std::unique_ptr<v1::Admin::Stub> admin_;
+  std::unique_ptr<v1::Counters::Stub> counters_;
   std::string token_;
 };
 

@@ -37,7 +37,7 @@ TEST(ApiTable, HasEveryUnaryMethodOfEveryOperatorService) {
 TEST(ApiTable, EveryServiceWithOnlyUnaryMethodsIsAnOperatorService) {
   const auto* const file = FindMethod("signalbox.v1.Routes.Deploy")->file();
   const auto* const pool = file->pool();
-  for (const char* name : {"admin", "gateway", "route", "snapshot", "spend"}) {
+  for (const char* name : {"admin", "counters", "gateway", "route", "snapshot", "spend"}) {
     const auto* const proto = pool->FindFileByName(std::string("signalbox/v1/") + name + ".proto");
     ASSERT_NE(proto, nullptr) << name;
     for (int i = 0; i < proto->service_count(); ++i) {
