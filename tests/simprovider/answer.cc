@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 
 namespace signalbox::sim {
 namespace {
@@ -219,16 +220,105 @@ Choice ComposeChoice(const ChatRequest& request, int64_t index) {
   return choice;
 }
 
-OrderedJson UsageJson(const Usage& usage) {
-  return {{"prompt_tokens", usage.input},
-          {"completion_tokens", usage.output},
-          {"total_tokens", usage.input + usage.output},
-          {"prompt_tokens_details", {{"cached_tokens", usage.cached}, {"audio_tokens", 0}}},
-          {"completion_tokens_details",
-           {{"reasoning_tokens", usage.reasoning},
-            {"audio_tokens", 0},
-            {"accepted_prediction_tokens", 0},
-            {"rejected_prediction_tokens", 0}}}};
+constexpr std::pair<std::string_view, UsageShape> kShapes[] = {
+    {"openai", UsageShape::kOpenAi},
+    {"deepseek", UsageShape::kDeepSeek},
+    {"groq", UsageShape::kGroq},
+    {"last_chunk", UsageShape::kLastChunk},
+    {"moonshot", UsageShape::kMoonshot},
+    {"every_chunk", UsageShape::kEveryChunk},
+    {"xai", UsageShape::kXai},
+    {"total_only", UsageShape::kTotalOnly},
+    {"openrouter", UsageShape::kOpenRouter},
+    {"cache_inside", UsageShape::kCacheInside},
+    {"cache_beside", UsageShape::kCacheBeside},
+    {"audio", UsageShape::kAudio},
+    {"negative", UsageShape::kNegative},
+    {"text", UsageShape::kText},
+};
+
+// What this provider has, its bill has too: no cache where its answers know none.
+void FitToShape(UsageShape shape, Usage& usage) {
+  switch (shape) {
+    case UsageShape::kGroq:
+    case UsageShape::kLastChunk:
+    case UsageShape::kTotalOnly:
+      usage.cached = 0;
+      break;
+    case UsageShape::kOpenRouter:
+    case UsageShape::kCacheInside:
+    case UsageShape::kCacheBeside:
+      usage.cached = usage.input / 2;
+      usage.written = usage.input / 5;
+      break;
+    case UsageShape::kAudio:
+      usage.audio_input = (usage.input - usage.cached) / 3;
+      usage.audio_output = usage.output / 2;
+      break;
+    default:
+      break;
+  }
+}
+
+OrderedJson UsageJson(const Usage& usage, UsageShape shape) {
+  OrderedJson json = {{"prompt_tokens", usage.input},
+                      {"completion_tokens", usage.output},
+                      {"total_tokens", usage.input + usage.output}};
+  const OrderedJson completion_details = {{"reasoning_tokens", usage.reasoning},
+                                          {"audio_tokens", usage.audio_output},
+                                          {"accepted_prediction_tokens", 0},
+                                          {"rejected_prediction_tokens", 0}};
+  switch (shape) {
+    case UsageShape::kDeepSeek:
+      json["prompt_cache_hit_tokens"] = usage.cached;
+      json["prompt_cache_miss_tokens"] = usage.input - usage.cached;
+      json["completion_tokens_details"] = {{"reasoning_tokens", usage.reasoning}};
+      break;
+    case UsageShape::kGroq:
+      json["queue_time"] = 0.147255087;
+      json["total_time"] = 0.040282516;
+      break;
+    case UsageShape::kLastChunk:
+      break;
+    case UsageShape::kMoonshot:
+      json["cached_tokens"] = usage.cached;
+      break;
+    case UsageShape::kXai:
+      json["completion_tokens"] = usage.output - usage.reasoning;
+      json["prompt_tokens_details"] = {{"text_tokens", usage.input}, {"cached_tokens", usage.cached}};
+      json["completion_tokens_details"] = completion_details;
+      json["num_sources_used"] = 0;
+      break;
+    case UsageShape::kTotalOnly:
+      json["completion_tokens"] = usage.output - usage.reasoning;
+      break;
+    case UsageShape::kOpenRouter:
+      json["cost"] = 0.0137;
+      json["prompt_tokens_details"] = {{"cached_tokens", usage.cached}, {"cache_write_tokens", usage.written}};
+      json["completion_tokens_details"] = {{"reasoning_tokens", usage.reasoning}};
+      break;
+    case UsageShape::kCacheBeside:
+      json["prompt_tokens"] = usage.input - usage.cached - usage.written;
+      [[fallthrough]];
+    case UsageShape::kCacheInside:
+      json["cache_creation_input_tokens"] = usage.written;
+      json["cache_read_input_tokens"] = usage.cached;
+      break;
+    case UsageShape::kNegative:
+      json["prompt_tokens"] = -1;
+      break;
+    case UsageShape::kText:
+      json["prompt_tokens"] = absl::StrCat(usage.input);
+      json["completion_tokens"] = absl::StrCat(usage.output);
+      break;
+    case UsageShape::kOpenAi:
+    case UsageShape::kEveryChunk:
+    case UsageShape::kAudio:
+      json["prompt_tokens_details"] = {{"cached_tokens", usage.cached}, {"audio_tokens", usage.audio_input}};
+      json["completion_tokens_details"] = completion_details;
+      break;
+  }
+  return json;
 }
 
 OrderedJson ToolCallJson(const ToolCall& call) {
@@ -252,22 +342,45 @@ std::vector<std::string> Split(const std::string& text, int pieces) {
 class StreamWriter {
  public:
   StreamWriter(const ChatRequest& request, const Answer& answer, UsageShown usage)
-      : answer_(answer), asked_(request.include_usage && usage != UsageShown::kAbsent) {}
+      : answer_(answer),
+        shown_(usage == UsageShown::kZero ? Usage{} : answer.usage),
+        asked_(request.include_usage && usage != UsageShown::kAbsent) {}
 
-  void Delta(int64_t index, OrderedJson delta, const std::string& finish_reason = "") {
+  // The last of all chunks with choices is `last`: where some providers put the usage.
+  void Delta(int64_t index, OrderedJson delta, const std::string& finish_reason = "", bool last = false) {
     OrderedJson choice = {{"index", index}, {"delta", std::move(delta)}, {"logprobs", nullptr}};
     choice["finish_reason"] = finish_reason.empty() ? OrderedJson(nullptr) : OrderedJson(finish_reason);
     OrderedJson event = Head();
+    bool tells = false;
+    if (asked_ && answer_.shape == UsageShape::kEveryChunk) {
+      Usage so_far = shown_;
+      so_far.output = std::min(so_far.output, tokens);
+      so_far.reasoning = std::min(so_far.reasoning, so_far.output);
+      event["usage"] = UsageJson(so_far, answer_.shape);
+      tells = last;
+    } else if (asked_ && last && answer_.shape == UsageShape::kGroq) {
+      event["x_groq"] = {{"id", "req_simulated"}, {"usage", UsageJson(shown_, answer_.shape)}};
+      tells = true;
+    } else if (asked_ && last && answer_.shape == UsageShape::kLastChunk) {
+      event["usage"] = UsageJson(shown_, answer_.shape);
+      tells = true;
+    } else if (asked_ && last && answer_.shape == UsageShape::kMoonshot) {
+      choice["usage"] = UsageJson(shown_, answer_.shape);
+      tells = true;
+    } else if (asked_) {
+      event["usage"] = nullptr;
+    }
     event["choices"] = OrderedJson::array({std::move(choice)});
-    if (asked_) event["usage"] = nullptr;
-    events.push_back({Dump(event), tokens});
+    events.push_back({Dump(event), tokens, tells});
   }
-  void UsageEvent(const Usage& usage) {
-    if (!asked_) return;
+  void UsageEvent() {
+    const bool in_chunks = answer_.shape == UsageShape::kGroq || answer_.shape == UsageShape::kLastChunk ||
+                           answer_.shape == UsageShape::kMoonshot || answer_.shape == UsageShape::kEveryChunk;
+    if (!asked_ || in_chunks) return;
     OrderedJson event = Head();
     event["choices"] = OrderedJson::array();
-    event["usage"] = UsageJson(usage);
-    events.push_back({Dump(event), tokens});
+    event["usage"] = UsageJson(shown_, answer_.shape);
+    events.push_back({Dump(event), tokens, Readable(answer_.shape)});
   }
 
   std::vector<StreamEvent> events;
@@ -279,10 +392,33 @@ class StreamWriter {
             {"model", answer_.model}, {"service_tier", "default"},         {"system_fingerprint", "fp_simulated"}};
   }
   const Answer& answer_;
+  const Usage shown_;
   bool asked_;
 };
 
 }  // namespace
+
+absl::StatusOr<UsageShape> ParseUsageShape(std::string_view name) {
+  for (const auto& [known, shape] : kShapes) {
+    if (known == name) return shape;
+  }
+  return absl::InvalidArgumentError(absl::StrCat("unknown usage shape \"", std::string(name),
+                                                 "\" (known: ", absl::StrJoin(UsageShapeNames(), ", "), ")"));
+}
+
+std::vector<std::string> UsageShapeNames() {
+  std::vector<std::string> names;
+  for (const auto& [name, shape] : kShapes) names.emplace_back(name);
+  return names;
+}
+
+bool Readable(UsageShape shape) { return shape != UsageShape::kNegative && shape != UsageShape::kText; }
+
+std::string RenderBilledError(std::string_view message, const Answer& answer) {
+  OrderedJson error = {
+      {"message", std::string(message)}, {"type", "server_error"}, {"param", nullptr}, {"code", nullptr}};
+  return Dump({{"error", std::move(error)}, {"usage", UsageJson(answer.usage, answer.shape)}});
+}
 
 absl::StatusOr<ChatRequest> ParseChatRequest(std::string_view body) {
   const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
@@ -332,6 +468,8 @@ Answer Compose(const ChatRequest& request) {
     answer.usage.output += answer.choices.back().tokens;
     answer.usage.reasoning += std::min(request.reasoning_tokens, answer.choices.back().tokens);
   }
+  answer.shape = request.shape;
+  FitToShape(request.shape, answer.usage);
   return answer;
 }
 
@@ -354,7 +492,8 @@ std::string RenderUnary(const Answer& answer, UsageShown usage) {
                       {"created", answer.created},
                       {"model", answer.model},
                       {"choices", std::move(choices)}};
-  if (usage != UsageShown::kAbsent) json["usage"] = UsageJson(usage == UsageShown::kZero ? Usage{} : answer.usage);
+  if (usage != UsageShown::kAbsent)
+    json["usage"] = UsageJson(usage == UsageShown::kZero ? Usage{} : answer.usage, answer.shape);
   json["service_tier"] = "default";
   json["system_fingerprint"] = "fp_simulated";
   return Dump(json);
@@ -390,9 +529,9 @@ std::vector<StreamEvent> RenderStream(const ChatRequest& request, const Answer& 
       }
     }
     writer.tokens = before + choice.tokens;
-    writer.Delta(index, OrderedJson::object(), choice.finish_reason);
+    writer.Delta(index, OrderedJson::object(), choice.finish_reason, i + 1 == answer.choices.size());
   }
-  writer.UsageEvent(usage == UsageShown::kZero ? Usage{} : answer.usage);
+  writer.UsageEvent();
   writer.events.push_back({"[DONE]", writer.tokens});
   return std::move(writer.events);
 }

@@ -132,6 +132,29 @@ TEST(AnswerStream, SendsToolArgumentsInPieces) {
   EXPECT_EQ(finish, "tool_calls");
 }
 
+TEST(UsageShapes, EachTellsTheWholeOnceInAnAnswerAndInAStream) {
+  const std::string body = R"({"model":"m","stream":true,"stream_options":{"include_usage":true},
+      "reasoning_effort":"low","n":2,"prompt_cache_key":"k","messages":[{"role":"user","content":"hello there"}]})";
+  for (const std::string& name : UsageShapeNames()) {
+    SCOPED_TRACE(name);
+    absl::StatusOr<ChatRequest> request = ParseChatRequest(body);
+    ASSERT_TRUE(request.ok());
+    request->shape = *ParseUsageShape(name);
+    const Answer answer = Compose(*request);
+    EXPECT_LE(answer.usage.cached + answer.usage.written + answer.usage.audio_input, answer.usage.input);
+    const std::string unary = json::parse(RenderUnary(answer, UsageShown::kTrue))["usage"].dump();
+    int tells = 0;
+    for (const StreamEvent& event : RenderStream(*request, answer, 3, UsageShown::kTrue)) {
+      tells += event.tells;
+      if (event.tells) {
+        EXPECT_THAT(event.data, HasSubstr(json::parse(unary)["total_tokens"].dump()));
+      }
+    }
+    EXPECT_EQ(tells, Readable(request->shape) ? 1 : 0);
+  }
+  EXPECT_THAT(std::string(ParseUsageShape("x").status().message()), HasSubstr("known: openai, deepseek"));
+}
+
 TEST(ParseChatRequest, RefusesAsTheProviderDoes) {
   const auto message = [](std::string_view body) {
     const auto request = ParseChatRequest(body);

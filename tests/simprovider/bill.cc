@@ -17,8 +17,9 @@ absl::Status NotDollars(std::string_view text) {
       absl::StrCat("\"", std::string(text), "\" is not a price in dollars such as 1.25, with at most nine decimals"));
 }
 
-absl::StatusOr<int64_t> PriceOf(const nlohmann::json& model, const std::string& name, const char* kind) {
-  const auto found = model.find(kind);
+absl::StatusOr<int64_t> PriceOf(const nlohmann::json& model, const std::string& name, const char* kind,
+                                const char* otherwise = nullptr) {
+  const auto found = model.find(otherwise != nullptr && !model.contains(kind) ? otherwise : kind);
   if (found == model.end() || !found->is_string()) {
     return absl::InvalidArgumentError(
         absl::StrCat("price list: model \"", name, "\": \"", kind, "\" must be a string"));
@@ -68,10 +69,14 @@ absl::StatusOr<PriceList> PriceList::Parse(std::string_view json) {
     const absl::StatusOr<int64_t> input = PriceOf(model, name, "input");
     const absl::StatusOr<int64_t> cached = PriceOf(model, name, "cached_input");
     const absl::StatusOr<int64_t> output = PriceOf(model, name, "output");
-    for (const absl::Status& status : {input.status(), cached.status(), output.status()}) {
+    const absl::StatusOr<int64_t> write = PriceOf(model, name, "cache_write", "input");
+    const absl::StatusOr<int64_t> audio_input = PriceOf(model, name, "audio_input", "input");
+    const absl::StatusOr<int64_t> audio_output = PriceOf(model, name, "audio_output", "output");
+    for (const absl::Status& status : {input.status(), cached.status(), output.status(), write.status(),
+                                       audio_input.status(), audio_output.status()}) {
       if (!status.ok()) return status;
     }
-    list.prices_[name] = Price{*input, *cached, *output};
+    list.prices_[name] = Price{*input, *cached, *output, *write, *audio_input, *audio_output};
   }
   return list;
 }
@@ -83,11 +88,17 @@ const Price* PriceList::Find(const std::string& model) const {
 
 int64_t Cost(const Price& price, const Usage& usage) {
   // Long multiplication by parts: whole millions of tokens first, the rest summed in millionths of a nano-dollar.
-  const int64_t counts[] = {usage.input - usage.cached, usage.cached, usage.output};
-  const int64_t prices[] = {price.input, price.cached_input, price.output};
+  const int64_t counts[] = {usage.input - usage.cached - usage.written - usage.audio_input,
+                            usage.cached,
+                            usage.written,
+                            usage.audio_input,
+                            usage.output - usage.audio_output,
+                            usage.audio_output};
+  const int64_t prices[] = {price.input,       price.cached_input, price.cache_write,
+                            price.audio_input, price.output,       price.audio_output};
   int64_t nanos = 0;
   uint64_t millionths = 0;
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 6; ++i) {
     const int64_t millions = counts[i] / kMillion;
     const int64_t rest = counts[i] % kMillion;
     nanos += millions * prices[i] + rest * (prices[i] / kMillion);
@@ -103,6 +114,7 @@ BillLine* Bill::At(size_t line) {
 
 size_t Bill::Open(std::string request_id, std::string model, bool stream) {
   BillLine line;
+  ++calls_[request_id];
   line.request_id = std::move(request_id);
   line.priced = prices_.Find(model) != nullptr;
   line.model = std::move(model);
@@ -129,7 +141,17 @@ void Bill::SetCompleted(size_t line, bool completed) {
   if (BillLine* entry = At(line)) entry->completed = completed;
 }
 
+void Bill::SetTold(size_t line, bool told) {
+  if (BillLine* entry = At(line)) entry->told = told;
+}
+
+int Bill::CallsOf(const std::string& request_id) const {
+  const auto found = calls_.find(request_id);
+  return found == calls_.end() ? 0 : found->second;
+}
+
 void Bill::Clear() {
+  calls_.clear();
   cleared_ += lines_.size();
   lines_.clear();
   total_nanos_ = 0;
@@ -144,10 +166,14 @@ std::string Bill::ToJson() const {
                         {"cached", line.usage.cached},
                         {"output", line.usage.output},
                         {"reasoning", line.usage.reasoning},
+                        {"written", line.usage.written},
+                        {"audio_input", line.usage.audio_input},
+                        {"audio_output", line.usage.audio_output},
                         {"cost_nanos", line.cost_nanos},
                         {"status", line.status},
                         {"stream", line.stream},
                         {"completed", line.completed},
+                        {"told", line.told},
                         {"priced", line.priced}});
   }
   const nlohmann::ordered_json bill = {{"total_nanos", total_nanos_}, {"requests", std::move(requests)}};

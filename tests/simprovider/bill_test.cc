@@ -71,6 +71,37 @@ TEST(Cost, HoldsForBillionsOfTokens) {
   EXPECT_EQ(Cost({3'000'000'001, 0, 0}, {2'000'000'001, 0, 0, 0}), 6'000'000'005'001);
 }
 
+TEST(Cost, PricesWritesAndSpeechApart) {
+  const Price price{2'500'000'000, 1'250'000'000, 10'000'000'000, 3'125'000'000, 40'000'000'000, 80'000'000'000};
+  Usage usage{1'000, 100, 50, 0};
+  usage.written = 200;
+  usage.audio_input = 300;
+  usage.audio_output = 30;
+  EXPECT_EQ(Cost(price, usage), 400 * 2'500 + 100 * 1'250 + 200 * 3'125 + 300 * 40'000 + 20 * 10'000 + 30 * 80'000);
+}
+
+TEST(PriceList, WritesAndSpeechCostAsInputAndOutputWhereNothingElseIsSaid) {
+  const auto list = PriceList::Parse(R"({"models":{"m":{"input":"1","cached_input":"0.5","output":"2"},
+      "a":{"input":"1","cached_input":"0.5","output":"2","cache_write":"3","audio_input":"4","audio_output":"5"}}})");
+  ASSERT_TRUE(list.ok()) << list.status();
+  EXPECT_EQ(list->Find("m")->cache_write, 1'000'000'000);
+  EXPECT_EQ(list->Find("m")->audio_output, 2'000'000'000);
+  EXPECT_EQ(list->Find("a")->cache_write, 3'000'000'000);
+  EXPECT_EQ(list->Find("a")->audio_input, 4'000'000'000);
+  EXPECT_EQ(list->Find("a")->audio_output, 5'000'000'000);
+}
+
+TEST(Bill, CountsTheCallsOfARequest) {
+  Bill bill(Published());
+  bill.Open("a", "gpt-5.1", false);
+  bill.Open("b", "gpt-5.1", false);
+  bill.SetTold(bill.Open("a", "gpt-5.1", false), true);
+  EXPECT_EQ(bill.CallsOf("a"), 2);
+  EXPECT_EQ(bill.CallsOf("c"), 0);
+  EXPECT_FALSE(bill.lines()[0].told);
+  EXPECT_TRUE(bill.lines()[2].told);
+}
+
 TEST(Bill, TotalsWhatItsLinesCost) {
   Bill bill(Published());
   const size_t a = bill.Open("req-a", "gpt-4o-mini", false);

@@ -16,11 +16,19 @@ struct Action {
 };
 
 constexpr Action kActions[] = {
-    {"status", Failure::kStatus, 0, true},          {"hang", Failure::kHang, 0, false},
-    {"reset", Failure::kReset, 0, false},           {"cut", Failure::kCut, 2, false},
-    {"stall_after", Failure::kStallAfter, 0, true}, {"error_event", Failure::kErrorEvent, 2, false},
-    {"malformed", Failure::kMalformed, 0, false},   {"no_usage", Failure::kNoUsage, 0, false},
-    {"zero_usage", Failure::kZeroUsage, 0, false},  {"latency_ms", Failure::kLatency, 0, true},
+    {"status", Failure::kStatus, 0, true},
+    {"hang", Failure::kHang, 0, false},
+    {"reset", Failure::kReset, 0, false},
+    {"cut", Failure::kCut, 2, false},
+    {"stall_after", Failure::kStallAfter, 0, true},
+    {"error_event", Failure::kErrorEvent, 2, false},
+    {"malformed", Failure::kMalformed, 0, false},
+    {"no_usage", Failure::kNoUsage, 0, false},
+    {"zero_usage", Failure::kZeroUsage, 0, false},
+    {"latency_ms", Failure::kLatency, 0, true},
+    {"billed_status", Failure::kBilledStatus, 0, true},
+    {"cut_at_end", Failure::kCutAtEnd, 0, false},
+    {"reset_after", Failure::kResetAfter, 0, false},
 };
 
 absl::Status Wrong(std::string_view rule, std::string_view why) {
@@ -40,7 +48,7 @@ absl::StatusOr<Fate> ParseAction(std::string_view rule, std::string_view text) {
   if (has_value && !ParseNumber(text.substr(equals + 1), value)) return Wrong(rule, "the value is not a number");
   for (const Action& action : kActions) {
     if (action.name != name) continue;
-    if (action.failure == Failure::kStatus) {
+    if (action.failure == Failure::kStatus || action.failure == Failure::kBilledStatus) {
       if (value < 400 || value > 599) return Wrong(rule, "a status is 400 to 599");
     } else if (action.needs_value && !has_value) {
       return Wrong(rule, "this action needs a value, as in stall_after=3");
@@ -52,7 +60,7 @@ absl::StatusOr<Fate> ParseAction(std::string_view rule, std::string_view text) {
   }
   return Wrong(rule,
                "unknown action (known: status=N, hang, reset, cut[=N], stall_after=N, error_event[=N], malformed, "
-               "no_usage, zero_usage, latency_ms=N)");
+               "no_usage, zero_usage, latency_ms=N, billed_status=N, cut_at_end, reset_after)");
 }
 
 }  // namespace
@@ -75,8 +83,10 @@ absl::StatusOr<FailSpec::Rule> FailSpec::ParseRule(std::string_view text) {
       rule.model = std::string(scope.substr(6));
     } else if (scope.substr(0, 6) == "first=" && ParseNumber(scope.substr(6), rule.first)) {
       continue;
+    } else if (scope.substr(0, 4) == "nth=" && ParseNumber(scope.substr(4), rule.nth) && rule.nth > 0) {
+      continue;
     } else {
-      return Wrong(text, "before a colon stands first=N or model=NAME");
+      return Wrong(text, "before a colon stands first=N, model=NAME or nth=N");
     }
   }
   absl::StatusOr<Fate> fate = ParseAction(text, rest);
@@ -96,9 +106,10 @@ absl::StatusOr<FailSpec> FailSpec::Parse(std::string_view spec, uint64_t seed) {
   return parsed;
 }
 
-Fate FailSpec::Next(std::string_view model) {
+Fate FailSpec::Next(std::string_view model, int nth) {
   for (Rule& rule : rules_) {
     if (!rule.model.empty() && rule.model != model) continue;
+    if (rule.nth != 0 && rule.nth != nth) continue;
     if (rule.first == 0) continue;
     // Drawn even when certain: adding @1 to a rule changes nothing.
     const double draw = std::uniform_real_distribution<double>(0, 1)(random_);

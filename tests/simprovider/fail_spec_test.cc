@@ -68,6 +68,13 @@ TEST(FailSpec, EveryActionIsUnderstood) {
   EXPECT_EQ(Parsed("latency_ms=250").Next("m").value, 250);
 }
 
+TEST(FailSpec, ARuleForTheNthCallLooksAtNoOther) {
+  FailSpec spec = Parsed("nth=2:model=m:billed_status=500,nth=1:reset_after,cut_at_end");
+  EXPECT_EQ(spec.Next("m", 1).failure, Failure::kResetAfter);
+  EXPECT_EQ(spec.Next("m", 2).failure, Failure::kBilledStatus);
+  EXPECT_EQ(spec.Next("other", 2).failure, Failure::kCutAtEnd);
+}
+
 TEST(FailSpec, AFaultyRuleIsNamedWithItsRemedy) {
   const auto message = [](std::string_view text) {
     const auto spec = FailSpec::Parse(text, 1);
@@ -77,7 +84,7 @@ TEST(FailSpec, AFaultyRuleIsNamedWithItsRemedy) {
   EXPECT_THAT(message("hang,explode"), HasSubstr("rule \"explode\": unknown action (known: status=N"));
   EXPECT_THAT(message("status=200"), HasSubstr("a status is 400 to 599"));
   EXPECT_THAT(message("503@1.5"), HasSubstr("a probability from 0 to 1"));
-  EXPECT_THAT(message("last=2:503"), HasSubstr("before a colon stands first=N or model=NAME"));
+  EXPECT_THAT(message("last=2:503"), HasSubstr("before a colon stands first=N, model=NAME or nth=N"));
   EXPECT_THAT(message("stall_after"), HasSubstr("needs a value"));
   EXPECT_THAT(message("cut=x"), HasSubstr("the value is not a number"));
 }

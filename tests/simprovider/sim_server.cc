@@ -352,8 +352,18 @@ class AsioSimServer : public SimServer {
     } else if (!chat.ok()) {
       refusal = ApiError(400, std::string(chat.status().message()), "invalid_request_error", "");
     }
-    const size_t line = bill_.Open(std::string(View(request["x-client-request-id"])), chat.ok() ? chat->model : "",
-                                   chat.ok() && chat->stream);
+    UsageShape shape = UsageShape::kOpenAi;
+    if (refusal.body.empty() && request.find("x-sim-usage") != request.end()) {
+      const absl::StatusOr<UsageShape> named = ParseUsageShape(View(request["x-sim-usage"]));
+      if (named.ok()) shape = *named;
+      if (!named.ok()) refusal = ApiError(400, std::string(named.status().message()), "invalid_request_error", "");
+    }
+    absl::StatusOr<FailSpec> own_fail = FailSpec::Parse(View(request["x-sim-fail"]), 1);
+    if (refusal.body.empty() && !own_fail.ok()) {
+      refusal = ApiError(400, std::string(own_fail.status().message()), "invalid_request_error", "");
+    }
+    const std::string request_id(View(request["x-client-request-id"]));
+    const size_t line = bill_.Open(request_id, chat.ok() ? chat->model : "", chat.ok() && chat->stream);
     if (!refusal.body.empty()) {
       bill_.SetStatus(line, refusal.status);
       const bool sent = co_await Send(stream, Serialise(refusal, exchange.keep_alive));
@@ -361,15 +371,18 @@ class AsioSimServer : public SimServer {
       co_return sent&& exchange.keep_alive;
     }
     ++open_requests_;
-    const bool kept = co_await AnswerValidChat(stream, exchange, *chat, line);
+    ChatRequest shaped = *chat;
+    shaped.shape = shape;
+    FailSpec& fail = request.find("x-sim-fail") != request.end() ? *own_fail : fail_;
+    const Fate fate = fail.Next(shaped.model, bill_.CallsOf(request_id));
+    const bool kept = co_await AnswerValidChat(stream, exchange, shaped, fate, line);
     --open_requests_;
     co_return kept;
   }
 
   template <typename Stream>
-  asio::awaitable<bool> AnswerValidChat(Stream& stream, const Exchange& exchange, const ChatRequest& chat,
+  asio::awaitable<bool> AnswerValidChat(Stream& stream, const Exchange& exchange, const ChatRequest& chat, Fate fate,
                                         size_t line) {
-    const Fate fate = fail_.Next(chat.model);
     const int latency_ms = options_.settings.latency_ms + (fate.failure == Failure::kLatency ? fate.value : 0);
     if (!co_await Pause(exchange.watch, fate.failure == Failure::kHang ? -1 : latency_ms)) {
       ++left_;
@@ -386,8 +399,15 @@ class AsioSimServer : public SimServer {
                                    fate.value == 429 ? "rate_limit_exceeded" : "server_error");
       co_return co_await Send(stream, Serialise(reply, exchange.keep_alive)) && exchange.keep_alive;
     }
-    bill_.SetStatus(line, 200);
     const sim::Answer answer = Compose(chat);
+    if (fate.failure == Failure::kBilledStatus) {
+      bill_.SetStatus(line, fate.value);
+      bill_.Charge(line, answer.usage);
+      bill_.SetTold(line, Readable(chat.shape));
+      const Reply reply{fate.value, "application/json", RenderBilledError("It failed after it had worked.", answer)};
+      co_return co_await Send(stream, Serialise(reply, exchange.keep_alive)) && exchange.keep_alive;
+    }
+    bill_.SetStatus(line, 200);
     if (chat.stream) co_return co_await Stream_(stream, exchange, chat, answer, fate, line);
     co_return co_await Unary(stream, exchange, answer, fate, line);
   }
@@ -400,16 +420,20 @@ class AsioSimServer : public SimServer {
     // On the bill before the last byte leaves: whoever has the answer finds it there.
     if (fate.failure != Failure::kZeroUsage) bill_.Charge(line, answer.usage);
     std::string bytes = Serialise(reply, exchange.keep_alive);
-    const bool cut = fate.failure == Failure::kCut || fate.failure == Failure::kStallAfter;
+    const bool cut =
+        fate.failure == Failure::kCut || fate.failure == Failure::kStallAfter || fate.failure == Failure::kCutAtEnd;
     bill_.SetCompleted(line, !cut);
-    if (cut) bytes.resize(bytes.size() - reply.body.size() / 2);
+    bill_.SetTold(line, !cut && fate.failure != Failure::kMalformed && fate.failure != Failure::kNoUsage &&
+                            Readable(answer.shape));
+    if (cut) bytes.resize(bytes.size() - (fate.failure == Failure::kCutAtEnd ? 1 : reply.body.size() / 2));
     const bool sent = co_await Send(stream, std::move(bytes));
     if (sent && fate.failure == Failure::kStallAfter) co_await Pause(exchange.watch, -1);
     if (!sent || exchange.watch->gone) {
       bill_.SetCompleted(line, false);
       if (!cut || exchange.watch->gone) ++left_;
     }
-    co_return sent && !cut && exchange.keep_alive;
+    if (fate.failure == Failure::kResetAfter) resetting_ = true;
+    co_return sent && !cut && fate.failure != Failure::kResetAfter && exchange.keep_alive;
   }
 
   template <typename Stream>
@@ -426,6 +450,7 @@ class AsioSimServer : public SimServer {
     for (size_t i = 0; i < events.size(); ++i) {
       const bool stops = static_cast<int>(i) >= fate.value;
       if (fate.failure == Failure::kCut && stops) co_return false;
+      if (fate.failure == Failure::kCutAtEnd && i + 1 == events.size()) co_return false;
       if (fate.failure == Failure::kErrorEvent && stops) {
         const std::string error =
             RenderError("The server had an error while processing your request.", "server_error", "server_error");
@@ -441,6 +466,8 @@ class AsioSimServer : public SimServer {
       }
       usage.output = events[i].output_tokens;
       usage.reasoning = std::min(usage.reasoning, usage.output);
+      usage.audio_output = std::min(answer.usage.audio_output, usage.output);
+      if (events[i].tells) bill_.SetTold(line, true);
       if (fate.failure != Failure::kZeroUsage) bill_.Charge(line, usage);
       const bool last = i + 1 == events.size();
       if (last) bill_.SetCompleted(line, true);
@@ -452,7 +479,8 @@ class AsioSimServer : public SimServer {
         co_return false;
       }
     }
-    co_return exchange.keep_alive;
+    if (fate.failure == Failure::kResetAfter) resetting_ = true;
+    co_return fate.failure != Failure::kResetAfter&& exchange.keep_alive;
   }
 
   asio::io_context& io_;

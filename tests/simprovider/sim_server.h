@@ -2,6 +2,7 @@
 // to, keeps its own bill and remembers what it received. One thread runs the io_context; every member is called on it.
 //
 //   POST .../chat/completions   the API, under any prefix       GET /bill          what was sold
+//        headers x-sim-fail: SPEC (instead of the server's own) and x-sim-usage: SHAPE (answer.h) choose per request
 //   GET  /requests/last?n=N     heads and bodies, newest first  GET /requests/last/body  the newest body's bytes
 //   GET  /connections           open answers, those left by the client   GET /control, POST /control  settings
 #pragma once
