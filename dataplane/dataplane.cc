@@ -178,6 +178,7 @@ class ProxyDataplane : public Dataplane {
       v1::Settle settle;
       settle.set_request_id(record.request_id());
       settle.set_cost_nanos(record.cost_nanos());
+      settle.set_tokens(record.tokens());
       quota_->Settle(std::move(settle));
     };
     ASSIGN_OR_RETURN(reporter_, NewGrpcSpendReporter(std::move(reporter_options)));

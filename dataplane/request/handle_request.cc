@@ -1,5 +1,6 @@
 #include "dataplane/request/handle_request.h"
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <variant>
@@ -30,26 +31,26 @@ asio::awaitable<void> Refuse(HttpExchange& exchange, const Refusal& refusal, Htt
 std::string RouteLabel(const v1::CompiledRoute& route) { return absl::StrCat(route.name(), "@", route.version()); }
 
 // What every answer of a route says about how it came to be.
-HttpHeaders RouteHeaders(const ChatRequest& request, const Walker& walker, std::optional<int64_t> final_cost_nanos) {
+HttpHeaders RouteHeaders(const ChatRequest& request, const Walker& walker, std::optional<Use> final_use) {
   HttpHeaders headers = {{"cf-aig-log-id", request.record.request_id()},
                          {"signalbox-route", RouteLabel(request.route)},
                          {"signalbox-path", HeaderSafe(walker.Path())}};
-  for (auto& header : request.gate.Headers(final_cost_nanos)) headers.push_back(std::move(header));
+  for (auto& header : request.gate.Headers(final_use)) headers.push_back(std::move(header));
   return headers;
 }
 
 HttpHeaders AnswerHeaders(const ChatRequest& request, const Walker& walker, const v1::CompiledElement::Model& model,
                           int step, bool unary) {
-  std::optional<int64_t> cost_nanos;
-  if (unary) cost_nanos = request.record.CostNanos();
-  HttpHeaders headers = RouteHeaders(request, walker, cost_nanos);
+  std::optional<Use> final_use;  // known before a unary answer's first byte
+  if (unary) final_use = request.record.Used();
+  HttpHeaders headers = RouteHeaders(request, walker, final_use);
   headers.emplace_back("cf-aig-provider", HeaderSafe(model.provider()));
   headers.emplace_back("cf-aig-model", HeaderSafe(model.model()));
   headers.emplace_back("cf-aig-step", absl::StrCat(step));
   if (const std::optional<int64_t> cap = LoweredCap(request, model); cap.has_value()) {
     headers.emplace_back("signalbox-max-tokens", absl::StrCat(*cap));
   }
-  if (cost_nanos.has_value()) headers.emplace_back("signalbox-cost-usd", FormatDollars(*cost_nanos));
+  if (final_use.has_value()) headers.emplace_back("signalbox-cost-usd", FormatDollars(final_use->nanos));
   return headers;
 }
 
@@ -151,7 +152,9 @@ asio::awaitable<void> WalkRoute(ChatRequest& request, Walker& walker) {
     } else {
       const Finish& finish = std::get<Finish>(step);
       refusal = Refusal{finish.status, finish.code, finish.message, finish.param};
-      if (finish.status == 429) refusal->retry_after_s = request.gate.RetryAfterSeconds();
+      if (finish.status == 429 || finish.status == 503) {
+        refusal->retry_after_s = std::max(request.gate.RetryAfterSeconds(), 1);
+      }
       if (finish.code == "model_failed" && !last_failure.empty()) {
         absl::StrAppend(&refusal->message, " (last: ", last_failure, ")");
       }
@@ -161,7 +164,7 @@ asio::awaitable<void> WalkRoute(ChatRequest& request, Walker& walker) {
       v1::Outcome outcome = v1::REFUSED;
       if (refusal->status >= 500) outcome = last_timed_out ? v1::TIMEOUT : v1::ERROR;
       request.record.End(outcome, refusal->status, refusal->code);
-      HttpHeaders headers = RouteHeaders(request, walker, std::nullopt);
+      HttpHeaders headers = RouteHeaders(request, walker, request.record.Used());
       if (failed_models > 0) headers.emplace_back("cf-aig-step", absl::StrCat(failed_models));
       co_await Refuse(request.exchange, *refusal, std::move(headers));
       co_return;

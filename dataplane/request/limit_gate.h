@@ -1,5 +1,6 @@
 // The limits of one request's walk: asks the quota service, remembers what was granted, says what remains. Worker's
-// thread only; lives as long as the request.
+// thread only; lives as long as the request. Invariant: a shadow limit never refuses, whatever the service answers or
+// however long it is away, and never lowers the output cap.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -23,19 +24,19 @@ class LimitGate {
   // on: 503 quota_unavailable where onError says deny, 400 unbounded_request.
   asio::awaitable<std::variant<size_t, Refusal>> Check(const CheckLimits& asked);
 
-  // Before an attempt that follows one whose outcome is unknown: money held must reach `required_nanos`.
-  // 429 when it does not fit, 503 when nobody answers.
-  asio::awaitable<std::optional<Refusal>> Extend(int64_t required_nanos);
+  // Before an attempt that follows one whose outcome is unknown: what is held must reach `required`.
+  // 429 when it does not fit; 503 when nobody answers, unless onError lets every limit held through.
+  asio::awaitable<std::optional<Refusal>> Extend(Use required);
 
-  // The cap that strict money limits granted; nullopt: none was passed and the client's own stands.
+  // The cap that strict limits on dollars and tokens granted; nullopt: none was passed and the client's own stands.
   std::optional<int64_t> output_cap() const { return output_cap_; }
-  // The most one attempt at `model` can cost under that cap; 0 when it has no price.
-  int64_t AttemptBoundNanos(const v1::CompiledElement::Model& model) const;
+  // The most one attempt at `model` can use under that cap; no dollars when it has no price.
+  Use AttemptBound(const v1::CompiledElement::Model& model) const;
 
-  // signalbox-limit, one a limit passed or hit. With the request's final cost, what its hold did not use is given back
-  // to `remaining`.
-  HttpHeaders Headers(std::optional<int64_t> final_cost_nanos) const;
-  // Seconds until the window of the limit that denied last turns; 0: none denied.
+  // signalbox-limit, one a limit that the service decided. With what the request finally used, what its hold did not
+  // use is given back to `remaining`.
+  HttpHeaders Headers(std::optional<Use> final_use) const;
+  // Seconds until the first of the limits that denied could pass; 0: none denied.
   int RetryAfterSeconds() const;
 
  private:
@@ -44,17 +45,33 @@ class LimitGate {
     v1::LimitState state;
     bool denied;
   };
-  std::variant<v1::Acquire, Refusal> BuildAcquire(const CheckLimits& asked) const;
-  std::variant<size_t, Refusal> PassWithoutAnswer(const CheckLimits& asked, const v1::Acquire& acquire);
-  v1::AttemptBound BoundFor(const v1::CompiledElement::Model& model, int64_t input_nanos) const;
+  // `limits` names the asked limit behind each check: those of a shadow that finds nobody are left out.
+  struct Question {
+    v1::Acquire acquire;
+    std::vector<size_t> limits;
+  };
+  struct Granted {
+    v1::Acquire acquire;
+    size_t checks;  // so many of them, from the first
+  };
+  const v1::CompiledElement& at(uint32_t element) const { return route_.elements(static_cast<int>(element)); }
+  std::variant<Question, Refusal> BuildQuestion(const CheckLimits& asked) const;
+  std::optional<Refusal> AddBounds(const v1::CompiledElement& element, v1::Acquire& acquire, v1::LimitCheck& check,
+                                   std::vector<uint32_t>& bounded_models) const;
+  std::variant<size_t, Refusal> PassWithoutAnswer(const CheckLimits& asked, const Question& question);
+  bool WasGranted(const v1::CounterKey& counter) const;
+  void Note(uint32_t element, const Identifier& identifier, const v1::LimitState* state, bool denied);
+  InputBound InputOf(const v1::CompiledElement::Model& model) const;
 
   Worker& worker_;
   const v1::CompiledRoute& route_;
   const ChatBody& body_;
   RequestRecord& record_;
   std::optional<int64_t> output_cap_;
-  bool holds_money_ = false;
+  bool holds_ = false;            // dollars or tokens
+  bool holds_or_denies_ = false;  // one of them at a limit that neither is a shadow nor lets through on errors
   std::vector<Seen> seen_;
+  std::vector<Granted> granted_;
 };
 
 // Keeps [A-Za-z0-9._~/@:-] and percent-encodes the rest: names of authors must not break a header.

@@ -86,7 +86,7 @@ void ChargeUnknownOutcome(v1::Attempt& attempt) {
 }
 
 AttemptResult Broken(const ChatRequest& request, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
-                     const UpstreamCall& call, const absl::Status& status, size_t content_bytes) {
+                     const UpstreamCall& call, const absl::Status& status, const v1::TokenUsage& estimate) {
   AttemptResult result;
   if (!call.request_sent()) {
     attempt.set_cost_nanos(0);
@@ -95,7 +95,7 @@ AttemptResult Broken(const ChatRequest& request, const v1::CompiledElement::Mode
   if (request.exchange.client_gone()) {
     attempt.set_error("cancelled");
     result.verdict = Verdict::kClientGone;
-    if (call.request_sent()) SettleAttempt(request, model, attempt, std::nullopt, content_bytes);
+    if (call.request_sent()) SettleAttempt(request, model, attempt, std::nullopt, estimate);
     return result;
   }
   result.verdict = Verdict::kRetry;
@@ -155,7 +155,7 @@ asio::awaitable<AttemptResult> AttemptOnce(ChatRequest& request, const v1::Compi
   ChargeUnknownOutcome(attempt);  // until something better is known
   absl::StatusOr<UpstreamHead> head =
       co_await call->Start(BuildUpstreamRequest(request, provider, *endpoint, body), first_byte_deadline_us);
-  if (!head.ok()) co_return Broken(request, model, attempt, *call, head.status(), 0);
+  if (!head.ok()) co_return Broken(request, model, attempt, *call, head.status(), EstimateUsage(body.size(), 0));
   attempt.set_status(head->status);
   attempt.set_first_byte_us(request.record.ElapsedUs() - attempt.start_us());
 
@@ -168,16 +168,17 @@ asio::awaitable<AttemptResult> AttemptOnce(ChatRequest& request, const v1::Compi
       const absl::StatusOr<std::string_view> bytes = co_await call->ReadSome(
           first_byte_deadline_us != 0 ? first_byte_deadline_us
                                       : clock.MonotonicMicros() + int64_t{kStreamIdleTimeoutMs} * 1000);
-      if (!bytes.ok()) co_return Broken(request, model, attempt, *call, bytes.status(), stream->content_bytes());
+      if (!bytes.ok()) co_return Broken(request, model, attempt, *call, bytes.status(), stream->Estimate(body.size()));
       if (bytes->empty()) {
         result.answer.body += stream->Finish();
         if (stream->done()) break;
         co_return Broken(request, model, attempt, *call,
                          absl::DataLossError("the provider ended the stream before its first event"),
-                         stream->content_bytes());
+                         stream->Estimate(body.size()));
       }
       const absl::StatusOr<std::string> events = stream->Feed(*bytes);
-      if (!events.ok()) co_return Broken(request, model, attempt, *call, events.status(), 0);
+      if (!events.ok())
+        co_return Broken(request, model, attempt, *call, events.status(), stream->Estimate(body.size()));
       result.answer.body += *events;
     }
     if (stream->error_event() && stream->content_bytes() == 0) {
@@ -199,8 +200,9 @@ asio::awaitable<AttemptResult> AttemptOnce(ChatRequest& request, const v1::Compi
       answered ? kUnaryResponseBytesMax : kErrorBodyBytesMax,
       clock.MonotonicMicros() + int64_t{answered ? kStreamIdleTimeoutMs : kErrorBodyTimeoutMs} * 1000);
   if (answered) {
-    if (!whole.ok()) co_return Broken(request, model, attempt, *call, whole.status(), 0);
-    SettleAttempt(request, model, attempt, ParseUsage(*whole), whole->size());
+    if (!whole.ok()) co_return Broken(request, model, attempt, *call, whole.status(), EstimateUsage(body.size(), 0));
+    const UnaryReport report = ReadUnary(*whole);
+    SettleAttempt(request, model, attempt, report.usage, EstimateUsage(body.size(), report.content_bytes));
   } else {
     attempt.set_cost_nanos(0);
     attempt.set_estimated(false);
@@ -223,21 +225,25 @@ asio::awaitable<AttemptResult> AttemptOnce(ChatRequest& request, const v1::Compi
 std::optional<int64_t> LoweredCap(const ChatRequest& request, const v1::CompiledElement::Model& model) {
   std::optional<int64_t> granted = request.gate.output_cap();
   if (!granted.has_value()) return std::nullopt;
-  if (model.price().max_output_tokens() > 0) granted = std::min(*granted, model.price().max_output_tokens());
   const std::optional<int64_t> asked = request.body.output_cap();
+  if (model.price().max_output_tokens() > 0) {
+    granted = std::min(*granted, model.price().max_output_tokens());
+  } else if (!asked.has_value() && *granted >= kUnknownOutputTokensMax) {
+    return std::nullopt;  // not lowered, and no figure that the model would know
+  }
   if (asked.has_value() && *asked <= *granted) return std::nullopt;
   return granted;
 }
 
 void SettleAttempt(const ChatRequest& request, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
-                   const std::optional<v1::TokenUsage>& usage, size_t content_bytes) {
+                   const std::optional<v1::TokenUsage>& usage, const v1::TokenUsage& estimate) {
   if (usage.has_value()) {
     *attempt.mutable_usage() = *usage;
     attempt.set_cost_nanos(CostNanos(*usage, model.price()));
     attempt.set_estimated(false);
     return;
   }
-  *attempt.mutable_usage() = EstimateUsage(request.body.body_bytes(), content_bytes);
+  *attempt.mutable_usage() = estimate;
   attempt.set_cost_nanos(std::min(CostNanos(attempt.usage(), model.price()), attempt.bound_nanos()));
   attempt.set_estimated(true);
 }
@@ -249,12 +255,13 @@ asio::awaitable<ModelResult> TryModel(ChatRequest& request, const v1::CompiledEl
   if (provider == gateway.providers.end()) {
     co_return NotConfigured(model.provider());
   }
-  const int64_t bound_nanos = request.gate.AttemptBoundNanos(model);
+  const Use bound = request.gate.AttemptBound(model);
   for (int retry = 0;; ++retry) {
     // What earlier attempts may have cost stays charged; the next one needs room of its own.
-    if (const int64_t charged = request.record.CostNanos(); charged > 0) {
-      int64_t required = 0;
-      if (__builtin_add_overflow(charged, bound_nanos, &required)) required = INT64_MAX;
+    if (const Use charged = request.record.Used(); charged.nanos > 0 || charged.tokens > 0) {
+      Use required;
+      if (__builtin_add_overflow(charged.nanos, bound.nanos, &required.nanos)) required.nanos = INT64_MAX;
+      if (__builtin_add_overflow(charged.tokens, bound.tokens, &required.tokens)) required.tokens = INT64_MAX;
       std::optional<Refusal> refusal = co_await request.gate.Extend(required);
       if (refusal.has_value()) co_return *std::move(refusal);
     }
@@ -263,7 +270,8 @@ asio::awaitable<ModelResult> TryModel(ChatRequest& request, const v1::CompiledEl
     attempt.set_element_id(element.id());
     attempt.set_provider(model.provider());
     attempt.set_model(model.model());
-    attempt.set_bound_nanos(bound_nanos);
+    attempt.set_bound_nanos(bound.nanos);
+    attempt.set_bound_tokens(bound.tokens);
     AttemptResult result = co_await AttemptOnce(request, element, *provider->second, attempt, index);
     attempt.set_duration_us(request.record.ElapsedUs() - attempt.start_us());
     request.worker.metrics.CountAttempt(model.provider(), model.model(),

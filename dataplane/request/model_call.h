@@ -35,8 +35,9 @@ asio::awaitable<ModelResult> TryModel(ChatRequest& request, const v1::CompiledEl
 // The cap to write into the body for this model; nullopt: the client's stands.
 std::optional<int64_t> LoweredCap(const ChatRequest& request, const v1::CompiledElement::Model& model);
 
-// Closes the books of an attempt that answered: cost from its usage, or estimated from bytes when there is none.
+// Closes the books of an attempt that answered: cost from its usage, or from the estimate, at most its bound, when
+// there is none.
 void SettleAttempt(const ChatRequest& request, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
-                   const std::optional<v1::TokenUsage>& usage, size_t content_bytes);
+                   const std::optional<v1::TokenUsage>& usage, const v1::TokenUsage& estimate);
 
 }  // namespace signalbox

@@ -26,6 +26,10 @@ ProxyMetrics::ProxyMetrics()
                     .Name("signalbox_attempts_total")
                     .Help("Calls of models, by provider, model and result")
                     .Register(*registry_)),
+      shadow_denied_(prometheus::BuildCounter()
+                         .Name("signalbox_limit_shadow_denied_total")
+                         .Help("Requests that a shadow limit let pass and would have denied, by route and element")
+                         .Register(*registry_)),
       lost_records_(prometheus::BuildCounter()
                         .Name("signalbox_spend_records_lost_total")
                         .Help("Spend records that could not be written to the spool")
@@ -56,6 +60,10 @@ void ProxyMetrics::CountRefusal(const std::string& code) { refusals_.Add({{"code
 
 void ProxyMetrics::CountAttempt(const std::string& provider, const std::string& model, const std::string& result) {
   attempts_.Add({{"provider", provider}, {"model", model}, {"result", result}}).Increment();
+}
+
+void ProxyMetrics::CountShadowDenied(const std::string& route, const std::string& element) {
+  shadow_denied_.Add({{"route", route}, {"element", element}}).Increment();
 }
 
 void ProxyMetrics::SetSnapshotCounts(int64_t applied, int64_t rejected, int64_t save_failures) {

@@ -20,6 +20,7 @@ class ProxyMetrics {
   void CountRequest(v1::Outcome outcome, int64_t duration_us);
   void CountRefusal(const std::string& code);  // refused before a record existed: bad key, unknown path
   void CountAttempt(const std::string& provider, const std::string& model, const std::string& result);
+  void CountShadowDenied(const std::string& route, const std::string& element);
   void CountLostRecord() { lost_records_.Increment(); }
   void SetSnapshot(int64_t sequence) { snapshot_sequence_.Set(static_cast<double>(sequence)); }
   void SetStaleness(double seconds) { snapshot_staleness_seconds_.Set(seconds); }
@@ -33,6 +34,7 @@ class ProxyMetrics {
   prometheus::Family<prometheus::Counter>& requests_;
   prometheus::Family<prometheus::Counter>& refusals_;
   prometheus::Family<prometheus::Counter>& attempts_;
+  prometheus::Family<prometheus::Counter>& shadow_denied_;
   prometheus::Counter& lost_records_;
   prometheus::Gauge& snapshot_sequence_;
   prometheus::Gauge& snapshot_staleness_seconds_;

@@ -127,7 +127,7 @@ asio::awaitable<void> RelayStream(ChatRequest& request, const v1::CompiledElemen
     }
   }
   request.exchange.OnClientGone({});
-  SettleAttempt(request, model, attempt, stream.usage(), stream.content_bytes());
+  SettleAttempt(request, model, attempt, stream.usage(), stream.Estimate(request.body.body_bytes()));
   attempt.set_duration_us(request.record.ElapsedUs() - attempt.start_us());
   if (!open || request.exchange.client_gone()) {
     attempt.set_error("cancelled");

@@ -2,9 +2,25 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <exception>
 
 namespace signalbox {
+
+namespace {
+
+int64_t AddSaturating(int64_t a, int64_t b) {
+  int64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+}  // namespace
+
+int64_t TokensOf(const v1::Attempt& attempt) {
+  if (!attempt.has_usage()) return attempt.estimated() ? attempt.bound_tokens() : 0;
+  const int64_t used = AddSaturating(attempt.usage().input(), attempt.usage().output());
+  return attempt.estimated() ? std::min(used, attempt.bound_tokens()) : used;
+}
 
 std::string NewRequestId(Worker& worker) {
   static constexpr char kCrockford[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -43,9 +59,13 @@ RequestRecord::~RequestRecord() {
     usage.set_cache_write(usage.cache_write() + attempt.usage().cache_write());
     usage.set_output(usage.output() + attempt.usage().output());
     usage.set_reasoning(usage.reasoning() + attempt.usage().reasoning());
+    usage.set_audio_input(usage.audio_input() + attempt.usage().audio_input());
+    usage.set_audio_output(usage.audio_output() + attempt.usage().audio_output());
     if (attempt.estimated()) record_.set_estimated(true);
   }
-  record_.set_cost_nanos(CostNanos());
+  const Use used = Used();
+  record_.set_cost_nanos(used.nanos);
+  record_.set_tokens(used.tokens);
   if (const absl::Status status = worker_.reporter.Record(record_); !status.ok()) {
     worker_.metrics.CountLostRecord();
     LOG(ERROR) << "request " << request_id() << ": spend record lost: " << status.message();
@@ -53,13 +73,14 @@ RequestRecord::~RequestRecord() {
   if (must_settle_) {
     v1::Settle settle;
     settle.set_request_id(request_id());
-    settle.set_cost_nanos(record_.cost_nanos());
+    settle.set_cost_nanos(used.nanos);
+    settle.set_tokens(used.tokens);
     worker_.quota.Settle(std::move(settle));
   }
   for (v1::CounterKey& counter : charge_later_) {
     v1::ForceCharge charge;
     charge.set_request_id(request_id());
-    charge.set_amount(counter.unit() == v1::REQUESTS ? 1 : record_.cost_nanos());
+    charge.set_amount(counter.unit() == v1::REQUESTS ? 1 : counter.unit() == v1::TOKENS ? used.tokens : used.nanos);
     *charge.mutable_counter() = std::move(counter);
     if (charge.amount() > 0) worker_.quota.ForceCharge(std::move(charge));
   }
@@ -72,12 +93,21 @@ v1::Attempt& RequestRecord::AddAttempt() {
   return attempt;
 }
 
-int64_t RequestRecord::CostNanos() const {
-  int64_t cost = 0;
+Use RequestRecord::Used() const {
+  Use used;
   for (const v1::Attempt& attempt : record_.attempts()) {
-    if (__builtin_add_overflow(cost, attempt.cost_nanos(), &cost)) return INT64_MAX;
+    used.nanos = AddSaturating(used.nanos, attempt.cost_nanos());
+    used.tokens = AddSaturating(used.tokens, TokensOf(attempt));
   }
-  return cost;
+  return used;
+}
+
+void RequestRecord::ChargeLater(const v1::CounterKey& counter) {
+  const std::string wanted = counter.SerializeAsString();
+  for (const v1::CounterKey& known : charge_later_) {
+    if (known.SerializeAsString() == wanted) return;
+  }
+  charge_later_.push_back(counter);
 }
 
 void RequestRecord::MarkFirstByte() {

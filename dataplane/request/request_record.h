@@ -13,6 +13,16 @@
 
 namespace signalbox {
 
+// Money and tokens together: what an attempt can use at most, or what was used.
+struct Use {
+  int64_t nanos = 0;
+  int64_t tokens = 0;
+};
+
+// What an attempt counts at a tokens limit: its usage; its bound when the outcome is unknown, which is also the most
+// that an estimate counts.
+int64_t TokensOf(const v1::Attempt& attempt);
+
 class RequestRecord {
  public:
   RequestRecord(Worker& worker, const std::string& gateway);
@@ -26,12 +36,12 @@ class RequestRecord {
 
   // The quota service may hold something for this request: settle at the end.
   void MustSettle() { must_settle_ = true; }
-  // Let through while the service was away (onError: allow): charged when it is back.
-  void ChargeLater(v1::CounterKey counter) { charge_later_.push_back(std::move(counter)); }
+  // Let through while the service was away (onError: allow): charged when it is back, once a counter.
+  void ChargeLater(const v1::CounterKey& counter);
 
   // An attempt begins; the reference stays good until the next call. Its cost counts when the record is closed.
   v1::Attempt& AddAttempt();
-  int64_t CostNanos() const;  // of the attempts so far
+  Use Used() const;  // by the attempts so far; saturating
 
   void MarkFirstByte();
   // How it ended; the last call wins. Without one the request counts as cancelled, or as shutdown when the process

@@ -1,6 +1,7 @@
 // CheckCompiledRoute: what a walker could trip on never reaches one.
 #include <functional>
 
+#include "common/limits.h"
 #include "common/route/walker.h"
 #include "controlplane/compiler/compiler.h"
 #include "tests/common/route/route_fixture.h"
@@ -65,7 +66,29 @@ TEST(CheckCompiledRoute, RefusesWhateverAWalkerCouldTripOn) {
       {"uses an unknown admission", [](auto& r) { At(r, "free-budget").mutable_limit()->clear_admission(); }},
       {"has an unknown onError", [](auto& r) { At(r, "free-budget").mutable_limit()->clear_on_error(); }},
       {"has no pool", [](auto& r) { At(r, "free-budget").mutable_limit()->clear_pool(); }},
-      {"has a key that has no root", [](auto& r) { At(r, "free-budget").mutable_limit()->clear_key(); }},
+      {"has no key", [](auto& r) { At(r, "free-budget").mutable_limit()->clear_key(); }},
+      {"has a key that has no root", [](auto& r) { At(r, "free-budget").mutable_limit()->add_key(); }},
+      {"has a key of too many fields",
+       [](auto& r) {
+         v1::CompiledElement::Limit& limit = *At(r, "free-budget").mutable_limit();
+         while (limit.key_size() <= kLimitKeyFieldsMax) *limit.add_key() = limit.key(0);
+       }},
+      {"has a limit past the largest",
+       [](auto& r) {
+         At(r, "free-budget").mutable_limit()->set_unit(v1::TOKENS);
+         At(r, "free-budget").mutable_limit()->set_limit(kLimitTokensMax + 1);
+       }},
+      {"has a calendar window and one in seconds",
+       [](auto& r) { At(r, "free-budget").mutable_limit()->set_calendar(v1::DAY); }},
+      {"has a time zone and no calendar window",
+       [](auto& r) { At(r, "free-budget").mutable_limit()->set_timezone("Europe/Berlin"); }},
+      {"has a calendar window that slides",
+       [](auto& r) {
+         v1::CompiledElement::Limit& limit = *At(r, "free-budget").mutable_limit();
+         limit.set_calendar(v1::MONTH);
+         limit.clear_window_seconds();
+         limit.set_technique(v1::SLIDING);
+       }},
       {"lists other models than it can reach",
        [](auto& r) { At(r, "paid-budget").mutable_limit()->mutable_reachable_models()->RemoveLast(); }},
       {"names no model", [](auto& r) { At(r, "paid-model").mutable_model()->clear_model(); }},

@@ -37,6 +37,16 @@ TEST(DiffRoutes, ComparesByElementThenByPropertyAndOutput) {
                   "CHANGED x properties.window: 60 -> "));
 }
 
+TEST(DiffRoutes, SeesSwitchesListsAndCalendarWindows) {
+  EXPECT_THAT(
+      Diff(
+          R"({"elements":[{"id":"x","properties":{"shadow":true,"key":"metadata.a","window":86400}}]})",
+          R"({"elements":[{"id":"x","properties":{"shadow":false,"key":["metadata.a","metadata.b"],"window":"day","timezone":"Asia/Tokyo"}}]})"),
+      ElementsAre("CHANGED x properties.key: \"metadata.a\" -> [\"metadata.a\",\"metadata.b\"]",
+                  "CHANGED x properties.shadow: true -> false", "CHANGED x properties.timezone:  -> \"Asia/Tokyo\"",
+                  "CHANGED x properties.window: 86400 -> \"day\""));
+}
+
 TEST(DiffRoutes, SeesInsideConditionsAndParameters) {
   EXPECT_THAT(
       Diff(

@@ -47,9 +47,14 @@ TEST(ValidateRoute, ChecksEveryPropertyOfALimit) {
           {R"("limitType":"cost","limit":1,"technique":"fixed","admission":"observed","onError":"allow","pool":"p",)" +
                base,
            "", ""},
-          {R"("limit":10,)" + base, "missing_property limitType", "count or cost"},
-          {R"("limitType":"tokens","limit":10,)" + base, "invalid_limit_type limitType",
-           "tokens is not supported by this version"},
+          {R"("limit":10,)" + base, "missing_property limitType", "count, cost or tokens"},
+          {R"("limitType":"tokens","limit":10,)" + base, "", ""},
+          {R"("limitType":"tokens","limit":1000000000000000,)" + base, "", ""},
+          {R"("limitType":"tokens","limit":1000000000000001,)" + base, "invalid_limit limit",
+           "at most 1000000000000000"},
+          {R"("limitType":"tokens","limit":0.5,)" + base, "invalid_limit limit", "positive whole number of tokens"},
+          {R"("limitType":"tokens","limit":-5,)" + base, "invalid_limit limit", "not -5"},
+          {R"("limitType":"token","limit":10,)" + base, "invalid_limit_type limitType", "did you mean \"tokens\"?"},
           {R"("limitType":"Count","limit":10,)" + base, "invalid_limit_type limitType", "not \"Count\""},
           {R"("limitType":"count",)" + base, "missing_property limit", "how much"},
           {R"("limitType":"count","limit":0,)" + base, "invalid_limit limit", "positive whole number"},
@@ -59,8 +64,17 @@ TEST(ValidateRoute, ChecksEveryPropertyOfALimit) {
           {R"("limitType":"cost","limit":1000000001,)" + base, "invalid_limit limit", "at most 1000000000"},
           {R"("limitType":"cost","limit":1e-10,)" + base, "invalid_limit limit", "positive number of dollars"},
           {R"("limitType":"count","limit":1,"window":60)", "missing_property key", "metadata.email"},
-          {R"("limitType":"count","limit":1,"window":60,"key":["metadata.a"])", "invalid_key key",
-           "list of fields is not supported"},
+          {R"("limitType":"count","limit":1,"window":60,"key":["metadata.a"])", "", ""},
+          {R"("limitType":"count","limit":1,"window":60,"key":["metadata.a","headers.X-Team"])", "", ""},
+          {R"("limitType":"count","limit":1,"window":60,"key":[])", "invalid_key key", "1 to 8"},
+          {R"("limitType":"count","limit":1,"window":60,"key":["body.a","body.b","body.c","body.d","body.e","body.f","body.g","body.h","body.i"])",
+           "invalid_key key", "1 to 8 of them; not 9"},
+          {R"("limitType":"count","limit":1,"window":60,"key":["metadata.a",5])", "invalid_key key[1]",
+           "each item of \"key\" is the name of a field"},
+          {R"("limitType":"count","limit":1,"window":60,"key":["metadata.a","email"])", "unknown_field_root key[1]",
+           "metadata.email"},
+          {R"("limitType":"count","limit":1,"window":60,"key":["headers.X-Team","headers.x-team"])",
+           "invalid_key key[1]", "the same field as item 0"},
           {R"("limitType":"count","limit":1,"window":60,"key":5)", "invalid_key key", "name of a field"},
           {R"("limitType":"count","limit":1,"window":60,"key":"email")", "unknown_field_root key",
            "did you mean \"metadata.email\"?"},
@@ -76,8 +90,33 @@ TEST(ValidateRoute, ChecksEveryPropertyOfALimit) {
           {R"("limitType":"count","limit":1,"key":"metadata.a","window":0.5)", "invalid_window window", "positive"},
           {R"("limitType":"count","limit":1,"key":"metadata.a","window":-60)", "invalid_window window", "positive"},
           {R"("limitType":"count","limit":1,"key":"metadata.a","window":31622401)", "invalid_window window", "at most"},
-          {R"("limitType":"count","limit":1,"technique":"sliding",)" + base, "invalid_technique technique",
-           "sliding is not supported by this version"},
+          {R"("limitType":"count","limit":1,"technique":"sliding",)" + base, "", ""},
+          {R"("limitType":"cost","limit":1,"technique":"sliding","shadow":true,)" + base, "", ""},
+          {R"("limitType":"count","limit":1,"shadow":false,)" + base, "", ""},
+          {R"("limitType":"count","limit":1,"shadow":"true",)" + base, "mistyped_field shadow",
+           "\"shadow\" is true or false, not a string"},
+          {R"("limitType":"count","limit":1,"shadow":1,)" + base, "mistyped_field shadow", "not a number"},
+          {R"("limitType":"count","limit":1,"key":"metadata.a","window":"day")", "", ""},
+          {R"("limitType":"count","limit":1,"key":"metadata.a","window":"month","timezone":"Europe/Berlin")", "", ""},
+          {R"("limitType":"count","limit":1,"key":"metadata.a","window":"day","timezone":"UTC","technique":"fixed")",
+           "", ""},
+          {R"("limitType":"count","limit":1,"key":"metadata.a","window":"week")", "invalid_window window",
+           "\"day\" or \"month\", which follow the calendar; not \"week\""},
+          {R"("limitType":"count","limit":1,"key":"metadata.a","window":"86400")", "invalid_window window",
+           "not \"86400\""},
+          {R"("limitType":"count","limit":1,"key":"metadata.a","window":null)", "invalid_window window", "not null"},
+          {R"("limitType":"count","limit":1,"key":"metadata.a","window":"day","technique":"sliding")",
+           "invalid_technique technique", "a calendar window does not slide: write \"technique\": \"fixed\""},
+          {R"("limitType":"count","limit":1,"timezone":"Europe/Berlin",)" + base, "invalid_timezone timezone",
+           "only a calendar window has a time zone"},
+          {R"("limitType":"count","limit":1,"key":"metadata.a","window":"day","timezone":"Europe/Berln")",
+           "invalid_timezone timezone", "unknown time zone \"Europe/Berln\"; it is an IANA name such as"},
+          {R"("limitType":"count","limit":1,"key":"metadata.a","window":"day","timezone":"../etc/passwd")",
+           "invalid_timezone timezone", "IANA name"},
+          {R"("limitType":"count","limit":1,"key":"metadata.a","window":"day","timezone":"")",
+           "invalid_timezone timezone", "those of UTC"},
+          {R"("limitType":"count","limit":1,"admission":"observed",)" + base, "admission_without_effect admission",
+           "remove \"admission\""},
           {R"("limitType":"count","limit":1,"technique":"x",)" + base, "invalid_technique technique", "fixed"},
           {R"("limitType":"count","limit":1,"admission":"loose",)" + base, "invalid_admission admission",
            "strict, observed"},
@@ -306,6 +345,53 @@ TEST(ValidateRoute, APoolUsedWithAnotherUnitIsAWarningOnly) {
   EXPECT_THAT(Codes(checked.faults), ElementsAre("pool_mismatch y $.elements[2].properties.pool"));
   EXPECT_EQ(checked.faults[0].severity(), v1::SEVERITY_WARNING);
   EXPECT_TRUE(checked.compiles);
+}
+
+// x and y share the pool p; what the warning says of y.
+std::string PoolWarning(const std::string& x, const std::string& y) {
+  const auto rate = [](const std::string& id, const std::string& properties, const std::string& next) {
+    return R"({"id":")" + id + R"(","type":"rate","properties":{"limit":1,"pool":"p",)" + properties +
+           R"(},"outputs":{"success":{"elementId":")" + next + R"("}}})";
+  };
+  const CheckedRoute checked = CheckRoute(RouteAround(rate("x", x, "y") + "," + rate("y", y, "m")), TestContext());
+  EXPECT_TRUE(checked.compiles) << x << " | " << y;
+  EXPECT_LE(checked.faults.size(), 1u);
+  return checked.faults.empty() ? "" : checked.faults[0].code() + ": " + checked.faults[0].message();
+}
+
+TEST(ValidateRoute, APoolWhoseLimitsDoNotShareACounterIsAWarningThatSaysWhy) {
+  const std::string base = R"("limitType":"cost","key":"metadata.a","window":86400)";
+  const auto warning = [](const std::string& what) {
+    return "pool_mismatch: pool \"p\" is used by \"x\" with another " + what + ", so the two do not share a counter";
+  };
+  EXPECT_EQ(PoolWarning(base, base), "");
+  EXPECT_EQ(PoolWarning(base, R"("limitType":"cost","key":["metadata.a"],"window":86400,"technique":"fixed")"), "");
+  EXPECT_EQ(PoolWarning(base, R"("limitType":"cost","key":"metadata.b","window":86400)"), "")
+      << "whose the counter is, the request says";
+  EXPECT_EQ(PoolWarning(base, R"("limitType":"tokens","key":"metadata.a","window":86400)"), warning("unit"));
+  EXPECT_EQ(PoolWarning(base, base + R"(,"technique":"sliding")"), warning("technique"));
+  EXPECT_EQ(PoolWarning(base, R"("limitType":"cost","key":"metadata.a","window":"day")"), warning("window"))
+      << "a day of UTC and 86,400 s turn together, but count apart";
+  const std::string day = R"("limitType":"cost","key":"metadata.a","window":"day")";
+  EXPECT_EQ(PoolWarning(day, day + R"(,"timezone":"Etc/UTC")"), "");
+  EXPECT_EQ(PoolWarning(day, day + R"(,"timezone":"Asia/Tokyo")"), warning("window"));
+  EXPECT_EQ(PoolWarning(base, R"("limitType":"cost","key":["metadata.a","metadata.b"],"window":86400)"),
+            warning("number of key fields"));
+  EXPECT_EQ(PoolWarning(R"("limitType":"cost","key":["metadata.b","metadata.a"],"window":86400)",
+                        R"("limitType":"count","key":["metadata.a","metadata.b"],"window":60)"),
+            warning("unit, window, order of key fields"));
+}
+
+TEST(ValidateRoute, AModelWithoutAPriceBehindATokensLimitIsAWarning) {
+  ValidationContext context = TestContext();
+  context.priced_models.clear();
+  const CheckedRoute checked =
+      CheckRoute(RateAround(R"("limitType":"tokens","key":"metadata.a","limit":1000,"window":60)"), context);
+  EXPECT_TRUE(checked.compiles);
+  EXPECT_THAT(Codes(checked.faults), ElementsAre("unknown_output_maximum m $.elements[2].properties.model"));
+  EXPECT_EQ(checked.faults[0].message(),
+            "model \"gpt-4o\" of \"openai\" has no price, so its output maximum is not known and the tokens limit "
+            "\"x\" reckons with 1048576 where the client names no cap; set a price with its maximum");
 }
 
 TEST(ValidateRoute, FaultsAreOrderedByPathWithNumbersByValue) {

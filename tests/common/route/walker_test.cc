@@ -172,6 +172,39 @@ TEST(Walker, ALaterLimitOfTheChainNeedsItsIdentifierToo) {
   EXPECT_EQ(Show(route, second.OnLimits(0)), "call m") << "y was not passed, and its identifier not used";
 }
 
+TEST(Walker, AKeyOfSeveralFieldsIsACombinationAndEachMustBeThere) {
+  const v1::CompiledRoute route = Compile(RateAround(
+      R"("limitType":"count","key":["metadata.team","headers.X-User","metadata.trial"],"limit":1,"window":60)"));
+  FakeRequest request;
+  request.Text("metadata.team", "red").Text("headers.x-user", "ann").Bool("metadata.trial", true);
+  Walker walker(route, request, 0);
+  const Step step = walker.Next();
+  const Identifier& identifier = std::get<CheckLimits>(step).identifiers[0];
+  ASSERT_EQ(identifier.size(), 3);
+  EXPECT_EQ(IdentifierText(identifier), R"(["red","ann",true])");
+  request.Set("headers.x-user", {});
+  Walker second(route, request, 0);
+  EXPECT_EQ(std::get<Finish>(second.Next()).message, "headers.x-user is missing; limit \"x\" needs it");
+}
+
+TEST(Walker, AShadowLimitThatFindsNobodyIsPassedAndNotAskedAbout) {
+  const v1::CompiledRoute route = Compile(RouteAround(
+      R"({"id":"x","type":"rate","properties":{"limitType":"count","key":"metadata.a","limit":1,"window":60},
+    "outputs":{"success":{"elementId":"y"},"fallback":{"elementId":"e"}}},
+    {"id":"y","type":"rate","properties":{"limitType":"count","key":["metadata.a","metadata.b"],"limit":1,"window":60,"shadow":true},
+    "outputs":{"success":{"elementId":"m"},"fallback":{"elementId":"e"}}})"));
+  FakeRequest request;
+  request.Text("metadata.a", "1");
+  Walker walker(route, request, 0);
+  const Step step = walker.Next();
+  const auto& asked = std::get<CheckLimits>(step);
+  ASSERT_EQ(asked.elements.size(), 2u);
+  EXPECT_EQ(asked.identifiers[0].size(), 1);
+  EXPECT_TRUE(asked.identifiers[1].empty()) << "half a combination is nobody's";
+  EXPECT_EQ(Show(route, walker.OnLimits(2)), "call m");
+  EXPECT_EQ(walker.Path(), "s/x/y") << "the model joins when it has answered";
+}
+
 TEST(Walker, AnUnreachedLimitsIdentifierMayBeMissing) {
   const v1::CompiledRoute route =
       Compile(RouteAround(R"({"id":"x","type":"conditional","properties":{"conditions":{"metadata.free":true}},

@@ -89,6 +89,42 @@ TEST(CompileRoute, KeepsWhatTheAuthorChose) {
   EXPECT_FALSE(model->elements(1).model().has_on_fallback());
 }
 
+v1::CompiledElement::Limit CompileLimit(const std::string& properties, const PriceLookup& prices = TestPrice) {
+  const auto route = Compile(RateAround(properties), prices);
+  EXPECT_TRUE(route.ok()) << route.status();
+  return route.ok() ? route->elements(1).limit() : v1::CompiledElement::Limit();
+}
+
+TEST(CompileRoute, ATokensLimitDeniesOnErrorAndKnowsItsModels) {
+  const auto limit = CompileLimit(
+      R"("limitType":"tokens","key":["metadata.team","metadata.user"],"limit":50000,"window":60,"technique":"sliding","shadow":true)",
+      NoPrice);
+  EXPECT_EQ(limit.unit(), v1::TOKENS);
+  EXPECT_EQ(limit.limit(), 50'000);
+  EXPECT_EQ(limit.technique(), v1::SLIDING);
+  EXPECT_EQ(limit.on_error(), v1::DENY);
+  EXPECT_EQ(limit.admission(), v1::STRICT);
+  EXPECT_TRUE(limit.shadow());
+  ASSERT_EQ(limit.key_size(), 2);
+  EXPECT_THAT(limit.key(1).path(), ElementsAre("user"));
+  EXPECT_EQ(limit.reachable_models_size(), 1);
+}
+
+TEST(CompileRoute, ACalendarWindowHasNoSecondsAndUtcHasOneName) {
+  const std::string base = R"("limitType":"count","key":"metadata.a","limit":5,"window":)";
+  const auto month = CompileLimit(base + R"("month","timezone":"Europe/Berlin")");
+  EXPECT_EQ(month.calendar(), v1::MONTH);
+  EXPECT_EQ(month.window_seconds(), 0);
+  EXPECT_EQ(month.timezone(), "Europe/Berlin");
+  EXPECT_EQ(month.technique(), v1::FIXED);
+  for (const std::string utc : {R"("day")", R"("day","timezone":"UTC")", R"("day","timezone":"Etc/UTC")",
+                                 R"("day","timezone":"Zulu")", R"("day","timezone":"GMT")"}) {
+    const auto day = CompileLimit(base + utc);
+    EXPECT_EQ(day.calendar(), v1::DAY) << utc;
+    EXPECT_EQ(day.timezone(), "") << utc;
+  }
+}
+
 TEST(CompileRoute, OrdersBranchesByKey) {
   const v1::CompiledRoute route = CompileFile("valid/canary-split.json");
   const v1::CompiledElement::Percentage& split = route.elements(1).percentage();

@@ -171,6 +171,62 @@ TEST(SimulateRoute, HoldsWhatTheQuotaServiceWouldHold) {
   EXPECT_EQ(HoldAt("1", R"({"messages":[],"max_tokens":900000})") % 2'000, static_cast<int64_t>(33 * 1'000) % 2'000);
 }
 
+v1::SimulatedStep LimitStep(const std::string& properties, const std::string& metadata, const std::string& body = "",
+                            const v1::SimulateAssumptions& assumptions = {}) {
+  const auto response = SimulateRoute(Compile(RateAround(properties)), Sample(metadata, body), assumptions);
+  EXPECT_TRUE(response.ok()) << response.status();
+  return response.ok() ? response->steps(1) : v1::SimulatedStep();
+}
+
+TEST(SimulateRoute, ATokensLimitHoldsTokens) {
+  const std::string body = R"({"messages":[],"max_tokens":1000,"n":2})";
+  const std::string base = R"("limitType":"tokens","key":"metadata.a","window":3600,"technique":"sliding","limit":)";
+  const v1::SimulatedStep roomy = LimitStep(base + "50000", R"({"a":1})", body);
+  EXPECT_EQ(roomy.hold_tokens(), static_cast<int64_t>(body.size()) + 2 * 1'000);
+  EXPECT_EQ(roomy.hold_nanos(), 0);
+  EXPECT_EQ(roomy.reason(), "within 50000 tokens per 3600 s (sliding) for metadata.a \"1\"");
+  const v1::SimulatedStep open = LimitStep(base + "50000", R"({"a":1})", R"({"messages":[]})");
+  EXPECT_EQ(open.hold_tokens(), 50'000 / 16) << "without a cap, a sixteenth";
+  const v1::SimulatedStep small = LimitStep(base + "500", R"({"a":1})", body);
+  EXPECT_EQ(small.output(), "fallback");
+  EXPECT_EQ(small.reason(),
+            "the least this request can use, 551 tokens, does not fit into 500 tokens per 3600 s (sliding) for "
+            "metadata.a \"1\"");
+}
+
+TEST(SimulateRoute, AShadowLimitOnlySaysWhatItWouldHaveDone) {
+  const std::string base =
+      R"("limitType":"tokens","key":["metadata.a","metadata.b"],"window":"month","shadow":true,"limit":)";
+  const std::string both = R"({"a":1,"b":"x"})", body = R"({"messages":[],"max_tokens":1000})";
+  const v1::SimulatedStep within = LimitStep(base + "50000", both, body);
+  EXPECT_TRUE(within.shadow());
+  EXPECT_EQ(within.output(), "success");
+  EXPECT_EQ(within.identifier(), R"([1,"x"])");
+  EXPECT_EQ(within.reason(), R"(shadow: within 50000 tokens per month in UTC for metadata.a, metadata.b [1,"x"])");
+  const v1::SimulatedStep over = LimitStep(base + "10", both, body);
+  EXPECT_EQ(over.output(), "success");
+  EXPECT_EQ(over.hold_tokens(), static_cast<int64_t>(body.size()) + 1'000) << "and its limit lowers no cap";
+  EXPECT_THAT(over.reason(), HasSubstr("shadow: would deny, but only reports: the least this request can use"));
+  v1::SimulateAssumptions assumptions;
+  assumptions.add_denied_elements("x");
+  const v1::SimulatedStep assumed = LimitStep(base + "50000", both, body, assumptions);
+  EXPECT_EQ(assumed.output(), "success");
+  EXPECT_THAT(assumed.reason(), HasSubstr("only reports: assumed to be over 50000 tokens per month in UTC"));
+  const v1::SimulatedStep nobody = LimitStep(base + "50000", R"({"a":1})", body);
+  EXPECT_EQ(nobody.output(), "success");
+  EXPECT_EQ(nobody.hold_tokens(), 0);
+  EXPECT_EQ(nobody.reason(),
+            "metadata.a, metadata.b identifies nobody: this shadow limit counts nothing here, and without \"shadow\" "
+            "the request would be refused with 400");
+}
+
+TEST(SimulateRoute, ACalendarWindowIsNamed) {
+  EXPECT_EQ(LimitStep(R"("limitType":"cost","key":"metadata.a","window":"day","timezone":"Asia/Tokyo","limit":1)",
+                      R"({"a":"u"})")
+                .reason(),
+            "within $1.000000000 per day in Asia/Tokyo for metadata.a \"u\"");
+}
+
 TEST(SimulateRoute, TheHoldIsTheLargestOverTheModelsReachable) {
   const auto response = SimulateRoute(Walkthrough(), Sample(R"({"email":"a"})", R"({"max_tokens":10})"), {});
   ASSERT_TRUE(response.ok());

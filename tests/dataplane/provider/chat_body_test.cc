@@ -410,10 +410,12 @@ TEST(BoundInput, BytesArePricedAtTheDearestInputPriceRoundedUp) {
   price.set_input_nanos_per_mtok(1'250'000'000);
   price.set_cache_write_nanos_per_mtok(1'500'000'001);
   price.set_cached_input_nanos_per_mtok(125'000'000);
-  const auto bound = BoundInput(*body, 1000, price);
-  ASSERT_TRUE(bound.ok());
-  EXPECT_EQ(bound->input_nanos, 1'500'001);
-  EXPECT_EQ(BoundInput(*body, 0, price)->input_nanos, 19'501);  // never under the body's own 13 bytes
+  const InputBound bound = BoundInput(*body, 1000, price);
+  ASSERT_TRUE(bound.unbounded.ok());
+  EXPECT_EQ(bound.nanos, 1'500'001);
+  EXPECT_EQ(bound.tokens, 1000);
+  EXPECT_EQ(BoundInput(*body, 0, price).nanos, 19'501);  // never under the body's own 13 bytes
+  EXPECT_EQ(BoundInput(*body, 0, price).tokens, 13);
 }
 
 TEST(BoundInput, APartWithAKnownMaximumAddsIt) {
@@ -421,10 +423,13 @@ TEST(BoundInput, APartWithAKnownMaximumAddsIt) {
   v1::ModelPrice price;
   price.set_input_nanos_per_mtok(1'000'000);
   price.set_image_tokens_max(1500);
-  EXPECT_EQ(BoundInput(*body, 1000, price)->input_nanos, 4000);
+  EXPECT_EQ(BoundInput(*body, 1000, price).nanos, 4000);
+  EXPECT_EQ(BoundInput(*body, 1000, price).tokens, 4000);
+  EXPECT_EQ(BoundInput(*body, 1000, v1::ModelPrice()).tokens, 1000) << "without a maximum: its bytes";
   price.set_image_tokens_max(std::numeric_limits<int64_t>::max());
   price.set_input_nanos_per_mtok(std::numeric_limits<int64_t>::max());
-  EXPECT_EQ(BoundInput(*body, 1000, price)->input_nanos, std::numeric_limits<int64_t>::max());
+  EXPECT_EQ(BoundInput(*body, 1000, price).nanos, std::numeric_limits<int64_t>::max());
+  EXPECT_EQ(BoundInput(*body, 1000, price).tokens, std::numeric_limits<int64_t>::max());
 }
 
 TEST(BoundInput, APartWithoutAKnownMaximumIsRefusedByKindAndModel) {
@@ -433,13 +438,13 @@ TEST(BoundInput, APartWithoutAKnownMaximumIsRefusedByKindAndModel) {
   price.set_image_tokens_max(10);
   const auto audio =
       MustParse(R"({"model":"m","messages":[{"content":[{"type":"image_url"},{"type":"input_audio"}]}]})");
-  const absl::Status status = BoundInput(*audio, 1000, price).status();
+  const absl::Status status = BoundInput(*audio, 1000, price).unbounded;
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(status.message(),
             "the request has 1 audio part, and the price of model \"gpt-5.1\" does not say how many tokens one can "
             "become: set audio_tokens_max in its price, or send no audio parts");
   const auto file = MustParse(R"({"model":"m","messages":[{"content":[{"type":"file"},{"type":"file"}]}]})");
-  EXPECT_THAT(std::string(BoundInput(*file, 1, price).status().message()), HasSubstr("2 file parts"));
+  EXPECT_THAT(std::string(BoundInput(*file, 1, price).unbounded.message()), HasSubstr("2 file parts"));
 }
 
 }  // namespace
