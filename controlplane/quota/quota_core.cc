@@ -192,7 +192,7 @@ absl::Status QuotaCore::Adjust(const v1::AdjustCounterRequest& request, int64_t 
   adjustment.set_sequence(++last_adjustment_sequence_);
   adjustment.set_time_us(now_us_);
   *adjustment.mutable_request() = request;
-  *adjustment.mutable_before() = View(counter, now_us_);
+  *adjustment.mutable_before() = View(counter.key, counter, now_us_);
   if (request.reset()) {
     ++counter.era;
     counter.settled = counter.previous_settled = 0;
@@ -200,7 +200,7 @@ absl::Status QuotaCore::Adjust(const v1::AdjustCounterRequest& request, int64_t 
   } else {
     counter.settled = std::max<int64_t>(AddSaturating(counter.settled, request.delta()), 0);
   }
-  *adjustment.mutable_after() = View(counter, now_us_);
+  *adjustment.mutable_after() = View(counter.key, counter, now_us_);
   adjustments_.emplace(adjustment.sequence(), adjustment);
   adjustment_by_id_.emplace(request.adjustment_id(), adjustment.sequence());
   if (adjustments_.size() > kQuotaAdjustmentsMax) {
@@ -350,15 +350,15 @@ void QuotaCore::Forget(Counter* counter) {
   counters_.erase(std::string(*counter->identity));
 }
 
-void QuotaCore::Turn(Counter& counter) const {
-  if (now_us_ < counter.window.end_us) return;
-  const Window past = counter.window;
-  counter.window = WindowOf(counter.key, now_us_);
-  const bool next = counter.sliding && counter.window.start_us == past.end_us;
-  counter.previous_settled = next ? counter.settled : 0;
-  counter.previous_suspense = next ? counter.suspense : 0;
-  counter.settled = 0;
-  counter.suspense = 0;
+void QuotaCore::Turn(const v1::CounterKey& key, Tally& tally) const {
+  if (now_us_ < tally.window.end_us) return;
+  const Window past = tally.window;
+  tally.window = WindowOf(key, now_us_);
+  const bool next = tally.sliding && tally.window.start_us == past.end_us;
+  tally.previous_settled = next ? tally.settled : 0;
+  tally.previous_suspense = next ? tally.suspense : 0;
+  tally.settled = 0;
+  tally.suspense = 0;
 }
 
 // Who is empty in a past window is forgotten: it equals a counter never used, so no answer depends on when this
@@ -378,17 +378,17 @@ void QuotaCore::CollectCounters() {
   }
 }
 
-int64_t QuotaCore::ResetAt(const Counter& counter) {
-  const Window& window = counter.window;
-  return counter.sliding ? window.end_us + (window.end_us - window.start_us) : window.end_us;
+int64_t QuotaCore::ResetAt(const Tally& tally) {
+  const Window& window = tally.window;
+  return tally.sliding ? window.end_us + (window.end_us - window.start_us) : window.end_us;
 }
 
 bool QuotaCore::IsPast(const Counter& counter) const { return counter.references == 0 && ResetAt(counter) <= now_us_; }
 
-QuotaCore::Where QuotaCore::WhereIs(const Counter& counter, int64_t window_start_us) {
-  if (window_start_us == counter.window.start_us) return Where::kCurrent;
-  const int64_t length_us = counter.window.end_us - counter.window.start_us;
-  return counter.sliding && window_start_us == counter.window.start_us - length_us ? Where::kPrevious : Where::kPast;
+QuotaCore::Where QuotaCore::WhereIs(const Tally& tally, int64_t window_start_us) {
+  if (window_start_us == tally.window.start_us) return Where::kCurrent;
+  const int64_t length_us = tally.window.end_us - tally.window.start_us;
+  return tally.sliding && window_start_us == tally.window.start_us - length_us ? Where::kPrevious : Where::kPast;
 }
 
 void QuotaCore::AddSettled(Counter& counter, int64_t window_start_us, int64_t amount) {
@@ -406,19 +406,19 @@ void QuotaCore::AddSuspense(const Entry& entry, int64_t amount) {
   if (where == Where::kPrevious) counter.previous_suspense += amount;
 }
 
-QuotaCore::Amounts QuotaCore::AmountsAt(const Counter& counter, int64_t now_us) {
-  const int64_t length_us = counter.window.end_us - counter.window.start_us;
+QuotaCore::Amounts QuotaCore::AmountsAt(const Tally& tally, int64_t now_us) {
+  const int64_t length_us = tally.window.end_us - tally.window.start_us;
   const auto weigh = [length_us](Int128 amount, int64_t remains_us) {
     return amount == 0 || remains_us <= 0 ? 0 : ScaleUp(amount, remains_us, length_us);
   };
-  if (now_us < counter.window.end_us) {
-    const int64_t remains_us = counter.window.end_us - now_us;
-    return {counter.settled + weigh(counter.previous_settled, remains_us),
-            counter.suspense + weigh(counter.previous_suspense, remains_us)};
+  if (now_us < tally.window.end_us) {
+    const int64_t remains_us = tally.window.end_us - now_us;
+    return {tally.settled + weigh(tally.previous_settled, remains_us),
+            tally.suspense + weigh(tally.previous_suspense, remains_us)};
   }
-  if (!counter.sliding) return {};
-  const int64_t remains_us = counter.window.end_us + length_us - now_us;  // of the window after
-  return {weigh(counter.settled, remains_us), weigh(counter.suspense, remains_us)};
+  if (!tally.sliding) return {};
+  const int64_t remains_us = tally.window.end_us + length_us - now_us;  // of the window after
+  return {weigh(tally.settled, remains_us), weigh(tally.suspense, remains_us)};
 }
 
 Int128 QuotaCore::Settled(const Counter& counter) const { return AmountsAt(counter, now_us_).settled; }

@@ -71,20 +71,22 @@ class QuotaCore {
 
  private:
   struct Pool;
-  // Sums of holds are 128 bits wide: observed and shadow limits do not bound them.
-  struct Counter {
+  // What counts in a counter's windows. Sums of holds are 128 bits wide: observed and shadow limits do not bound them.
+  struct Tally {
+    Window window;
+    bool sliding = false;
+    int64_t settled = 0;
+    int64_t previous_settled = 0;  // sliding: the same of the window before
+    int64_t era = 0;               // resets so far: what was charged or suspended before one weighs nothing
+    Int128 suspense = 0;           // suspended holds that this window granted
+    Int128 previous_suspense = 0;
+    Int128 held = 0;
+  };
+  struct Counter : Tally {
     v1::CounterKey key;
     const std::string* identity = nullptr;  // the map's
     Pool* pool = nullptr;
-    size_t place = 0;  // in the pool
-    bool sliding = false;
-    Window window;
-    int64_t settled = 0;
-    Int128 suspense = 0;           // suspended holds that this window granted
-    int64_t previous_settled = 0;  // sliding: the same of the window before
-    Int128 previous_suspense = 0;
-    Int128 held = 0;
-    int64_t era = 0;         // resets so far: what was charged or suspended before one weighs nothing
+    size_t place = 0;        // in the pool
     int64_t references = 0;  // entries and effects that point here
   };
   // The counters of one (gateway, pool), in no order.
@@ -160,26 +162,27 @@ class QuotaCore {
   Boot& BootOf(std::string_view proxy_id, std::string_view boot_id);
   void AdvanceAcked(Boot& boot, uint64_t acked_through);
   Counter& CounterOf(const v1::CounterKey& key);
-  void Turn(Counter& counter) const;  // into the window of now
-  void CollectCounters();             // a few of those whose windows have passed
+  void Turn(Counter& counter) const { Turn(counter.key, counter); }  // into the window of now
+  void Turn(const v1::CounterKey& key, Tally& tally) const;
+  void CollectCounters();  // a few of those whose windows have passed
   void Forget(Counter* counter);
-  static int64_t ResetAt(const Counter& counter);  // when all that counts now has stopped counting
-  bool IsPast(const Counter& counter) const;       // equals a counter never used
+  static int64_t ResetAt(const Tally& tally);  // when all that counts now has stopped counting
+  bool IsPast(const Counter& counter) const;   // equals a counter never used
   // Which window's sums of a turned counter an amount belongs to.
   enum class Where { kCurrent, kPrevious, kPast };
-  static Where WhereIs(const Counter& counter, int64_t window_start_us);
+  static Where WhereIs(const Tally& tally, int64_t window_start_us);
   static void AddSettled(Counter& counter, int64_t window_start_us, int64_t amount);
   static void AddSuspense(const Entry& entry, int64_t amount);
   struct Amounts {
     Int128 settled = 0;
     Int128 suspended = 0;
   };
-  static Amounts AmountsAt(const Counter& counter,
-                           int64_t now_us);  // as weighed then; the counter need not have turned
+  // As weighed then; the counter need not have turned.
+  static Amounts AmountsAt(const Tally& tally, int64_t now_us);
   Int128 Settled(const Counter& counter) const;
   Int128 Suspended(const Counter& counter) const;
   Int128 Used(const Counter& counter) const;  // settled + suspended + held
-  static v1::Counter View(const Counter& counter, int64_t now_us);
+  static v1::Counter View(const v1::CounterKey& key, const Tally& tally, int64_t now_us);
   static const Entry* FindEntry(const Request& request, const Counter* counter, bool charge);
   void AddHeld(Entry& entry, int64_t amount);  // amount may be negative
   void EndHold(Entry& entry, int64_t used);

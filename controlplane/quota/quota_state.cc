@@ -49,17 +49,17 @@ auto SortedByKey(Map& map) {
 
 }  // namespace
 
-v1::Counter QuotaCore::View(const Counter& counter, int64_t now_us) {
-  const Amounts amounts = AmountsAt(counter, now_us);
+v1::Counter QuotaCore::View(const v1::CounterKey& key, const Tally& tally, int64_t now_us) {
+  const Amounts amounts = AmountsAt(tally, now_us);
   v1::Counter view;
-  *view.mutable_key() = counter.key;
+  *view.mutable_key() = key;
   view.set_settled(Saturate(amounts.settled));
-  view.set_held(Saturate(counter.held));
+  view.set_held(Saturate(tally.held));
   view.set_suspense(Saturate(amounts.suspended));
-  view.set_used(Saturate(amounts.settled + amounts.suspended + counter.held));
-  Counter turned;
-  turned.sliding = counter.sliding;
-  turned.window = WindowOf(counter.key, std::max(now_us, counter.window.start_us));
+  view.set_used(Saturate(amounts.settled + amounts.suspended + tally.held));
+  Tally turned;
+  turned.sliding = tally.sliding;
+  turned.window = WindowOf(key, now_us);
   view.set_reset_us(ResetAt(turned));
   return view;
 }
@@ -68,15 +68,12 @@ absl::Status QuotaCore::Read(const v1::CounterKey& key, int64_t now_us, v1::Coun
   if (std::string fault = KeyFault(key); !fault.empty()) return absl::InvalidArgumentError(fault);
   std::string identity;
   AppendIdentity(key, identity);
-  if (const auto it = counters_.find(identity); it != counters_.end()) {
-    view = View(it->second, std::max(now_us_, now_us));
-    return absl::OkStatus();
-  }
-  Counter unused;
-  unused.key = key;
+  const int64_t now = std::max(now_us_, now_us);
+  const auto it = counters_.find(identity);
+  Tally unused;
   unused.sliding = key.technique() == v1::SLIDING;
-  unused.window = WindowOf(key, std::max(now_us_, now_us));
-  view = View(unused, std::max(now_us_, now_us));
+  unused.window = WindowOf(key, now);
+  view = View(key, it == counters_.end() ? unused : it->second, now);
   return absl::OkStatus();
 }
 
@@ -101,7 +98,7 @@ v1::ListCountersResponse QuotaCore::List(const v1::ListCountersRequest& request,
                     [](const Listed& a, const Listed& b) {
                       return a.used != b.used ? a.used > b.used : *a.counter->identity < *b.counter->identity;
                     });
-  for (size_t i = 0; i < size; ++i) *list.add_counters() = View(*fullest[i].counter, now);
+  for (size_t i = 0; i < size; ++i) *list.add_counters() = View(fullest[i].counter->key, *fullest[i].counter, now);
   return list;
 }
 
@@ -130,16 +127,17 @@ std::vector<v1::QuotaStatePart> QuotaCore::Save(int part_records) const {
   writer.first().set_last_adjustment_sequence(last_adjustment_sequence_);
   absl::flat_hash_map<const Counter*, uint64_t> counter_index;
   for (const auto* item : SortedByKey(counters_)) {
-    Counter counter = item->second;
+    const Counter& counter = item->second;
     if (IsPast(counter)) continue;
-    Turn(counter);
+    Tally turned = counter;
+    Turn(counter.key, turned);
     counter_index.emplace(&item->second, counter_index.size());
     v1::CounterState& state = *writer.Next().add_counters();
-    state.set_window_start_us(counter.window.start_us);
-    state.set_settled(counter.settled);
-    state.set_previous_settled(counter.previous_settled);
-    state.set_era(counter.era);
-    *state.mutable_key() = std::move(counter.key);
+    state.set_window_start_us(turned.window.start_us);
+    state.set_settled(turned.settled);
+    state.set_previous_settled(turned.previous_settled);
+    state.set_era(turned.era);
+    *state.mutable_key() = counter.key;
   }
   absl::flat_hash_map<const Boot*, uint64_t> boot_index;
   for (const auto* item : SortedByKey(boots_)) {
@@ -295,8 +293,8 @@ absl::Status QuotaCore::Check() const {
         sum.held += entry.amount;
         continue;
       }
-      Counter turned = *entry.counter;
-      Turn(turned);
+      Tally turned = *entry.counter;
+      Turn(entry.counter->key, turned);
       const Where where = entry.era == turned.era ? WhereIs(turned, entry.window_start_us) : Where::kPast;
       if (where == Where::kCurrent) sum.suspense += entry.amount;
       if (where == Where::kPrevious) sum.previous_suspense += entry.amount;
@@ -320,15 +318,15 @@ absl::Status QuotaCore::Check() const {
   size_t pooled = 0;
   for (const auto& [name, pool] : pools_) pooled += pool.counters.size();
   if (pooled != counters_.size()) return absl::InternalError("the pools do not list each counter once");
-  for (const auto& [identity, stored] : counters_) {
-    Counter counter = stored;
-    Turn(counter);
-    const Sums& sum = sums[&stored];
-    if (counter.held != sum.held || counter.suspense != sum.suspense ||
-        counter.previous_suspense != sum.previous_suspense || counter.references != sum.references ||
-        counter.settled < 0 || counter.previous_settled < 0 || stored.pool->counters[stored.place] != &stored) {
+  for (const auto& [identity, counter] : counters_) {
+    Tally turned = counter;
+    Turn(counter.key, turned);
+    const Sums& sum = sums[&counter];
+    if (turned.held != sum.held || turned.suspense != sum.suspense ||
+        turned.previous_suspense != sum.previous_suspense || counter.references != sum.references ||
+        turned.settled < 0 || turned.previous_settled < 0 || counter.pool->counters[counter.place] != &counter) {
       return absl::InternalError(absl::StrCat("counter ", counter.key.ShortDebugString(), ": held ",
-                                              Saturate(counter.held), " suspense ", Saturate(counter.suspense),
+                                              Saturate(turned.held), " suspense ", Saturate(turned.suspense),
                                               " references ", counter.references, ", its requests say ",
                                               Saturate(sum.held), " ", Saturate(sum.suspense), " ", sum.references));
     }
