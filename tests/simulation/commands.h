@@ -48,11 +48,11 @@ struct Command {
   uint64_t sequence = 0;
   Kind kind = Kind::kAcquire;
   uint32_t request = 0;
-  uint32_t acquire = 0;     // index of an Acquire
-  uint32_t counter = 0;     // forced charge
-  uint64_t target = 0;      // cancel
-  int64_t nanos = 0;        // extend: required; settle: cost; forced charge: the amount
-  int64_t tokens = 0;       // extend: required; settle: used
+  uint32_t acquire = 0;  // index of an Acquire
+  uint32_t counter = 0;  // forced charge
+  uint64_t target = 0;   // cancel
+  int64_t nanos = 0;     // extend: required; settle: cost; forced charge: the amount
+  int64_t tokens = 0;    // extend: required; settle: used
 };
 
 // splitmix64: small, fast, the same everywhere.

@@ -199,6 +199,7 @@ void QuotaModel::Turn(Counter& counter) const {
     counter.start_us = now_us_ / counter.length_us * counter.length_us;
     counter.end_us = counter.start_us + counter.length_us;
   }
+  if (past_end_us != std::numeric_limits<int64_t>::min()) Count(Event::kWindowTurned);
   const bool weighs = counter.sliding && counter.start_us == past_end_us;
   counter.settled_before = weighs ? counter.settled : 0;
   counter.suspense_before = weighs ? counter.suspense : 0;
@@ -234,6 +235,7 @@ void QuotaModel::AddSettled(int index, int64_t window_us, int64_t amount) {
   Counter& counter = Touch(index);
   if (amount < 0) counter.may_fall = true;
   const int age = Age(counter, window_us);
+  if (age != 0) Count(Event::kSettledInPastWindow);
   if (age == 2) return;
   int64_t& settled = age == 0 ? counter.settled : counter.settled_before;
   settled += amount;
@@ -272,8 +274,8 @@ void QuotaModel::Expect(bool holds, const char* what, const v1::QuotaAnswer& ans
                     command.nanos, ", tokens ", command.tokens, ", answered ", answer.ShortDebugString(), detail));
 }
 
-void QuotaModel::Message(uint32_t boot_index, uint64_t acked_through, std::span<const Command> commands,
-                         int64_t now_us, const v1::QuotaResponse& answers) {
+void QuotaModel::Message(uint32_t boot_index, uint64_t acked_through, std::span<const Command> commands, int64_t now_us,
+                         const v1::QuotaResponse& answers) {
   Advance(now_us);
   Boot& boot = boots_[boot_index];
   boot.exists = true;
@@ -291,11 +293,13 @@ void QuotaModel::Message(uint32_t boot_index, uint64_t acked_through, std::span<
     const v1::QuotaAnswer& answer = answers.answers(static_cast<int>(i));
     Expect(answer.sequence() == command.sequence, "an answer to another sequence", answer, command);
     if (command.sequence <= boot.acked) {
+      Count(Event::kAcknowledgedRepeated);
       Expect(answer.result() == v1::QuotaAnswer::UNKNOWN_SEQUENCE, "an acknowledged sequence is evaluated again",
              answer, command);
       continue;
     }
     if (Answer& known = AnswerAt(boot, command.sequence); known.known) {
+      Count(Event::kRepeatAnswered);
       Expect(known.cancelled ? IsTombstone(answer) : known.digest == Digest(answer),
              "a repeat does not get the first answer", answer, command);
       continue;
@@ -329,8 +333,7 @@ void QuotaModel::Evaluate(uint32_t boot, const Command& command, Answer& record,
   }
 }
 
-void QuotaModel::EvaluateAcquire(uint32_t boot, const Command& command, Answer& record,
-                                 const v1::QuotaAnswer& answer) {
+void QuotaModel::EvaluateAcquire(uint32_t boot, const Command& command, Answer& record, const v1::QuotaAnswer& answer) {
   const Acquire& acquire = acquires_[command.acquire];
   const Request* known = Find(command.request);
   if (known != nullptr && known->boot != boot) {
@@ -352,8 +355,9 @@ void QuotaModel::EvaluateAcquire(uint32_t boot, const Command& command, Answer& 
     passed.push_back(candidate);
   }
   const bool grants = denied.check == nullptr;
-  grants ? ++granted_ : ++denied_;
-  if (answer.result() == v1::QuotaAnswer::DENIED && answer.denied_index() < static_cast<uint32_t>(acquire.checks_size)) {
+  Count(grants ? Event::kGranted : Event::kDenied);
+  if (answer.result() == v1::QuotaAnswer::DENIED &&
+      answer.denied_index() < static_cast<uint32_t>(acquire.checks_size)) {
     Expect(!acquire.checks[answer.denied_index()].shadow, "a shadow refuses", answer, command);
   }
   if (grants) {
@@ -426,7 +430,8 @@ bool QuotaModel::Passes(const Acquire& acquire, const Request* request, std::spa
     const int64_t least = Least(acquire, candidate.bounds, counter.unit);
     const int64_t kept = own != nullptr && !own->shadow ? own_amount : 0;
     admits = room >= least && room >= kept;
-    const bool whole = acquire.client_cap && Dearest(acquire, candidate.bounds, counter.unit, acquire.output_cap) <= room;
+    const bool whole =
+        acquire.client_cap && Dearest(acquire, candidate.bounds, counter.unit, acquire.output_cap) <= room;
     if (admits && !whole && !check.shadow) {
       const Wide share = std::max<int64_t>(strict_limit / kCapShareOfLimit, least);
       const int64_t amount = static_cast<int64_t>(std::min(room, share));
@@ -478,8 +483,8 @@ void QuotaModel::CompareLimit(const Acquire& acquire, const Candidate& candidate
                               const v1::LimitState& state, bool denied) {
   const Counter& counter = counters_[candidate.counter];
   const Check& check = *candidate.check;
-  const Wide used = candidate.holds ? Settled(counter) + Suspense(counter) + (check.strict ? counter.held : 0)
-                                    : Settled(counter);
+  const Wide used =
+      candidate.holds ? Settled(counter) + Suspense(counter) + (check.strict ? counter.held : 0) : Settled(counter);
   int64_t held = 0;
   if (candidate.holds && request != nullptr) {
     for (const Entry& entry : request->entries) {
@@ -490,7 +495,8 @@ void QuotaModel::CompareLimit(const Acquire& acquire, const Candidate& candidate
   if (!denied && !check.shadow) {
     if (candidate.holds && check.strict && used > check.limit) return Fail("a strict grant passes its limit");
     if (!candidate.holds && used > check.limit && request == nullptr) return Fail("a count passes its limit");
-    if (candidate.holds && held < Dearest(acquire, check.bounds, counter.unit, 0)) return Fail("a hold below its bound");
+    if (candidate.holds && held < Dearest(acquire, check.bounds, counter.unit, 0))
+      return Fail("a hold below its bound");
   }
   const int64_t reset_us = counter.end_us + (counter.sliding ? counter.length_us : 0);
   if (state.limit() != check.limit || state.held() != held || state.remaining() != NotBelowZero(check.limit - used) ||
@@ -565,7 +571,10 @@ void QuotaModel::EvaluateCancel(Boot& boot, const Command& command, const v1::Qu
   }
   Expect(answer.result() == v1::QuotaAnswer::GRANTED, "a cancel is refused", answer, command);
   Answer& target = AnswerAt(boot, command.target);
-  if (target.known && target.cancellable) Undo(target);
+  if (target.known && target.cancellable) {
+    if (!target.effects.empty()) Count(Event::kCancelled);
+    Undo(target);
+  }
   target.known = true;
   target.cancellable = false;
   target.cancelled = true;
@@ -614,6 +623,7 @@ void QuotaModel::EndHold(Entry& entry, int64_t used) {
     return AddSettled(entry.counter, entry.window_us, used);
   }
   const size_t index = static_cast<size_t>(entry.suspense_sequence - suspended_.front().sequence);
+  Count(Event::kSuspendedResolved);
   AddHeld(entry, -entry.amount);
   suspended_[index].resolved = true;
   suspended_[index].settled = used;
@@ -633,6 +643,12 @@ void QuotaModel::Close(uint32_t request) {
   open_.pop_back();
   --boots_[requests_[request]->boot].requests;
   requests_[request].reset();
+}
+
+bool QuotaModel::SilenceIsDue(int64_t now_us) const {
+  return std::any_of(boots_.begin(), boots_.end(), [now_us](const Boot& boot) {
+    return boot.exists && !boot.suspended && now_us - boot.last_seen_us >= kSuspendAfterUs;
+  });
 }
 
 void QuotaModel::Tick(int64_t now_us, const QuotaCore& core) {
@@ -666,6 +682,7 @@ void QuotaModel::Suspend(uint32_t boot) {
       counter.held -= entry.amount;
       entry.resets = counter.resets;
       entry.suspense_sequence = -1;
+      Count(Event::kSuspended);
       const int age = Age(counter, entry.window_us);
       if (age == 0) counter.suspense += entry.amount;
       if (age == 1) counter.suspense_before += entry.amount;
@@ -678,8 +695,7 @@ void QuotaModel::Suspend(uint32_t boot) {
 // Which number each got is the core's choice; that each is listed, as it was held, is not.
 void QuotaModel::NumberSuspended(const QuotaCore& core) {
   if (unnumbered_.empty()) return;
-  const std::vector<v1::SuspendedHold> listed =
-      core.Suspense(last_suspense_sequence_, std::numeric_limits<int>::max());
+  const std::vector<v1::SuspendedHold> listed = core.Suspense(last_suspense_sequence_, std::numeric_limits<int>::max());
   if (listed.size() != unnumbered_.size()) {
     return Fail(absl::StrCat(listed.size(), " holds were suspended, not ", unnumbered_.size()));
   }
@@ -705,8 +721,7 @@ void QuotaModel::NumberSuspended(const QuotaCore& core) {
     }
     entry->suspense_sequence = hold.sequence();
     last_suspense_sequence_ = hold.sequence();
-    suspended_.push_back(
-        {hold.sequence(), id, entry->counter, request->boot, now_us_, entry->amount, 0, false});
+    suspended_.push_back({hold.sequence(), id, entry->counter, request->boot, now_us_, entry->amount, 0, false});
   }
 }
 
@@ -724,13 +739,15 @@ void QuotaModel::ForgetSuspended(const QuotaCore& core) {
       for (size_t i = 0; i < request->entries.size(); ++i) {
         Entry& entry = request->entries[i];
         if (entry.suspense_sequence != oldest.sequence) continue;
-        if (SuspendedAge(Touch(entry.counter), entry) != 2) return Fail("a suspended hold is forgotten while it weighs");
+        if (SuspendedAge(Touch(entry.counter), entry) != 2)
+          return Fail("a suspended hold is forgotten while it weighs");
         EndHold(entry, entry.amount);
         EraseEntry(oldest.request, i);
         break;
       }
     }
     suspended_.pop_front();
+    Count(Event::kSuspendedForgotten);
   }
   if (!suspended_.empty() && now_us_ - suspended_.front().time_us > kQuotaSuspenseRetentionUs + 75 * kDayUs) {
     const Counter& counter = counters_[suspended_.front().counter];

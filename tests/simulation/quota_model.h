@@ -15,6 +15,7 @@
 #include "absl/container/inlined_vector.h"
 #include "controlplane/quota/quota_core.h"
 #include "tests/simulation/commands.h"
+#include "tests/simulation/quota_simulation.h"
 
 namespace signalbox::simulation {
 
@@ -56,12 +57,15 @@ class QuotaModel {
     if (violation_.empty()) violation_ = std::move(violation);
   }
   int64_t now_us() const { return now_us_; }
-  int64_t silent_since_us(uint32_t boot) const { return boots_[boot].last_seen_us; }
   // Requests of which something is charged or held.
   const std::vector<uint32_t>& open_requests() const { return open_; }
+  bool Owns(uint32_t boot, uint32_t request) const {
+    return requests_[request] != nullptr && requests_[request]->boot == boot;
+  }
+  // A boot is to be suspended at the next tick.
+  bool SilenceIsDue(int64_t now_us) const;
   int64_t evaluated() const { return evaluated_; }
-  int64_t granted() const { return granted_; }
-  int64_t denied() const { return denied_; }
+  const Coverage& coverage() const { return coverage_; }
 
  private:
   struct Counter {
@@ -147,6 +151,7 @@ class QuotaModel {
     bool shadow = false;
   };
 
+  void Count(Event event) const { ++coverage_[static_cast<size_t>(event)]; }
   void Advance(int64_t now_us) { now_us_ = now_us > now_us_ ? now_us : now_us_; }
   Counter& Touch(int counter);
   void Turn(Counter& counter) const;
@@ -184,7 +189,8 @@ class QuotaModel {
   void CheckLedger();
 
   int64_t now_us_;
-  int64_t evaluated_ = 0, granted_ = 0, denied_ = 0;
+  int64_t evaluated_ = 0;
+  mutable Coverage coverage_{};
   std::deque<Counter> counters_;
   std::vector<int> touched_;
   std::vector<Acquire> acquires_;
@@ -195,7 +201,7 @@ class QuotaModel {
   std::deque<Suspended> suspended_;
   int64_t last_suspense_sequence_ = 0;
   std::vector<std::pair<uint32_t, size_t>> unnumbered_;
-  std::vector<std::vector<LedgerRow>> ledger_;  // by counter
+  std::vector<std::vector<LedgerRow>> ledger_;      // by counter
   std::map<std::string, std::string> adjustments_;  // by id: the first result
   int64_t adjustments_made_ = 0;
   std::string violation_;
