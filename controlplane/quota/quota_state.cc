@@ -69,11 +69,11 @@ absl::Status QuotaCore::Read(const v1::CounterKey& key, int64_t now_us, v1::Coun
   std::string identity;
   AppendIdentity(key, identity);
   const int64_t now = std::max(now_us_, now_us);
-  const auto it = counters_.find(identity);
-  Tally unused;
-  unused.sliding = key.technique() == v1::SLIDING;
-  unused.window = WindowOf(key, now);
-  view = View(key, it == counters_.end() ? unused : it->second, now);
+  Tally tally;  // of a counter never used
+  tally.sliding = key.technique() == v1::SLIDING;
+  tally.window = WindowOf(key, now);
+  if (const auto it = counters_.find(identity); it != counters_.end()) tally = it->second;
+  view = View(key, tally, now);
   return absl::OkStatus();
 }
 
