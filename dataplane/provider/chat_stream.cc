@@ -50,6 +50,7 @@ struct ChatStream::State {
   size_t content_bytes_reported = 0;       // content seen when it came
   bool report_is_final = false;            // nothing can come after it
   bool several_choices = false;
+  bool began = false;     // a choice was seen
   bool finished = false;  // a choice said why it ended
 };
 
@@ -115,6 +116,7 @@ bool ChatStream::State::TakeJson(std::string_view json) {
     for (const dom::element choice : choices) {
       content_bytes += ContentBytes(choice, "delta");
       NoteChoice(choice);
+      began = true;
     }
   }
   if (std::optional<v1::TokenUsage> read = FindUsage(chunk)) TakeUsage(*std::move(read), no_choices);
@@ -232,6 +234,7 @@ v1::TokenUsage ChatStream::Estimate(size_t request_bytes) const {
 }
 
 size_t ChatStream::content_bytes() const { return state_->content_bytes; }
+bool ChatStream::began() const { return state_->began; }
 bool ChatStream::error_event() const { return state_->error_event; }
 
 }  // namespace signalbox

@@ -107,6 +107,7 @@ class ChatStream {
   // Without usage(): what was reported on the way, and four bytes a token for the content after it.
   v1::TokenUsage Estimate(size_t request_bytes) const;
   size_t content_bytes() const;  // of text, reasoning and tool-call arguments seen: the base of an estimate
+  bool began() const;            // a choice was seen: the model was at work
   bool error_event() const;      // the provider sent {"error":...} in the stream
  private:
   struct State;

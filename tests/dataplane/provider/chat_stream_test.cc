@@ -174,6 +174,15 @@ TEST(ChatStream, ErrorsInTheStreamAreRelayedAndNoticed) {
   EXPECT_FALSE(stream.error_event());
 }
 
+TEST(ChatStream, KnowsWhetherTheModelWasAtWork) {
+  ChatStream stream(false);
+  MustFeed(stream, "data: {\"error\":{\"message\":\"overloaded\"}}\n\n");
+  EXPECT_FALSE(stream.began());
+  MustFeed(stream, Chunk(R"({"role":"assistant"})"));
+  EXPECT_TRUE(stream.began());
+  EXPECT_EQ(stream.content_bytes(), 0u);
+}
+
 TEST(ChatStream, CountsEveryKindOfContent) {
   ChatStream stream(false);
   MustFeed(stream, Chunk(R"({"role":"assistant","content":""})") + Chunk(R"({"content":"four"})") +
