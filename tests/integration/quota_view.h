@@ -46,12 +46,12 @@ class QuotaView {
       : token_(*ReadTokenFile(stack.directory() + "/controlplane/proxy.token")),
         stub_(v1::Quota::NewStub(*NewChannel(stack.quota().addresses[0], TlsFiles{}))) {}
 
-  // The counter of LimitedRoute for `team`; waits for a service that is just starting again.
-  v1::Counter Team(const std::string& team, v1::Unit unit = v1::NANO_DOLLARS) const {
+  // The counter for `team` in the pool; waits for a service that is just starting again.
+  v1::Counter Team(const std::string& team, v1::Unit unit = v1::NANO_DOLLARS, const std::string& pool = "team") const {
     v1::GetCounterRequest request;
     v1::CounterKey& key = *request.mutable_counter();
     key.set_gateway("default");
-    key.set_pool("team");
+    key.set_pool(pool);
     key.set_unit(unit);
     key.set_window_seconds(kLongWindowSeconds);
     key.set_technique(v1::FIXED);
