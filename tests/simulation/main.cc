@@ -1,5 +1,7 @@
 // The simulation as a command: seeds without end until --seconds have passed, on --threads threads. See
 // tests/simulation/run.
+#include <malloc.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -21,8 +23,8 @@ using Clock = std::chrono::steady_clock;
 
 struct Arguments {
   double seconds = 60;
-  uint64_t seed = 0;
-  bool one_seed = false;
+  uint64_t seed = 1;
+  uint64_t seeds = 0;  // 0: as many as fit into the time
   int threads = 1;
   std::string fault;
   bool faults = false;
@@ -63,11 +65,11 @@ bool RunSeeds(const Arguments& arguments) {
     while (true) {
       {
         const std::lock_guard lock(total.mutex);
-        if (total.violated || (SecondsSince(start) >= arguments.seconds && total.seeds > 0)) return;
-        if (arguments.one_seed && next > arguments.seed) return;
+        if (total.violated) return;
+        if (arguments.seeds == 0 && SecondsSince(start) >= arguments.seconds && total.seeds > 0) return;
       }
       const uint64_t seed = next++;
-      if (arguments.one_seed && seed > arguments.seed) return;
+      if (arguments.seeds > 0 && seed - arguments.seed >= arguments.seeds) return;
       const Outcome outcome = Simulate(seed);
       const std::lock_guard lock(total.mutex);
       ++total.seeds;
@@ -128,13 +130,14 @@ bool RunFaults(const Arguments& arguments) {
 #endif
 
 int Usage(const char* problem) {
-  std::fprintf(stderr, "%s\nusage: run [--seconds N] [--seed S] [--threads K] [--fault NAME | --faults]\n", problem);
+  std::fprintf(stderr, "%s\nusage: run [--seconds N | --seeds N] [--seed S] [--threads K] [--fault NAME | --faults]\n",
+               problem);
   return 2;
 }
 
 int Main(int argc, char** argv) {
   Arguments arguments;
-  bool seconds_given = false;
+  bool seconds_given = false, seed_given = false;
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
     if (flag == "--faults") {
@@ -148,7 +151,9 @@ int Main(int argc, char** argv) {
       seconds_given = true;
     } else if (flag == "--seed") {
       arguments.seed = std::strtoull(value, nullptr, 10);
-      arguments.one_seed = true;
+      seed_given = true;
+    } else if (flag == "--seeds") {
+      arguments.seeds = std::strtoull(value, nullptr, 10);
     } else if (flag == "--threads") {
       arguments.threads = std::max(1, std::atoi(value));
     } else if (flag == "--fault") {
@@ -157,8 +162,7 @@ int Main(int argc, char** argv) {
       return Usage(("an unknown flag: " + flag).c_str());
     }
   }
-  if (seconds_given) arguments.one_seed = false;
-  if (!arguments.one_seed && arguments.seed == 0) arguments.seed = 1;
+  if (seed_given && !seconds_given && arguments.seeds == 0) arguments.seeds = 1;
 #ifdef SIGNALBOX_QUOTA_FAULTS
   if (arguments.faults) return RunFaults(arguments) ? 0 : 1;
   if (!arguments.fault.empty()) {
@@ -177,4 +181,12 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace signalbox::simulation
 
-int main(int argc, char** argv) { return signalbox::simulation::Main(argc, argv); }
+int main(int argc, char** argv) {
+  // Each seed builds and drops a few MB many times: memory stays with the process, and no lists of small free chunks
+  // are gathered again and again.
+  mallopt(M_MXFAST, 0);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 64 << 20);
+  return signalbox::simulation::Main(argc, argv);
+}

@@ -847,13 +847,17 @@ void QuotaModel::CheckLedger() {
   }
 }
 
-void QuotaModel::CheckAll(const QuotaCore& core) {
+void QuotaModel::CheckCounters(const QuotaCore& core) {
   CheckTouched(core);
-  if (failed()) return;
-  if (const absl::Status sums = core.Check(); !sums.ok()) return Fail(sums.ToString());
   for (Counter& counter : counters_) {
     if (!failed()) CompareCounter(counter, core);
   }
+}
+
+void QuotaModel::CheckAll(const QuotaCore& core) {
+  CheckCounters(core);
+  if (failed()) return;
+  if (const absl::Status sums = core.Check(); !sums.ok()) return Fail(sums.ToString());
   size_t boots = 0;
   for (const Boot& boot : boots_) boots += boot.exists ? 1 : 0;
   if (core.boots() != boots) return Fail(absl::StrCat(core.boots(), " boots are known to the core, not ", boots));

@@ -46,6 +46,7 @@ class QuotaModel {
 
   // The counters touched since the last call.
   void CheckTouched(const QuotaCore& core);
+  void CheckCounters(const QuotaCore& core);
   // All counters, the list of suspended holds, the ledger, the core's own sums.
   void CheckAll(const QuotaCore& core);
   // Nothing is in flight any more.
@@ -193,7 +194,7 @@ class QuotaModel {
   mutable Coverage coverage_{};
   std::deque<Counter> counters_;
   std::vector<int> touched_;
-  std::vector<Acquire> acquires_;
+  std::deque<Acquire> acquires_;
   std::vector<std::string> request_ids_;
   std::vector<std::unique_ptr<Request>> requests_;  // null: nothing charged or held
   std::vector<uint32_t> open_;

@@ -99,8 +99,8 @@ struct Profile {
     deliver_late = 0.05 + Draw(0.3);
     lose_answers = Draw(0.1);
     delay_answers = Draw(0.1);
-    resend = 0.02 + Draw(0.2);
-    crash_proxy = Draw(0.01);
+    resend = 0.1 + Draw(0.4);
+    crash_proxy = Draw(0.006);
     spool = Draw(1);
     crash_before_commit = Draw(0.003);
     crash_after_commit = Draw(0.003);
@@ -113,7 +113,7 @@ struct Profile {
     force_charge = Draw(0.02);
     over = Draw(0.05);
     foreign = Draw(0.002);
-    fallback = 0.2 + Draw(0.6);
+    fallback = Draw(0.6);
     whole = Draw(1);
   }
   double Draw(double most) { return random_.Chance(0.25) ? 0 : most * random_.Below(1'000) / 1'000.0; }
@@ -664,7 +664,7 @@ class Simulation {
     if (const absl::Status status = core_->Replay(*batch); !status.ok()) model_.Fail(status.ToString());
     log_.push_back(batch);
     model_.Restarted(now_us_);
-    model_.CheckAll(*core_);
+    model_.CheckCounters(*core_);
   }
 
   void Compact() {
