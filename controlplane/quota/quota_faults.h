@@ -4,8 +4,58 @@
 
 #ifdef SIGNALBOX_QUOTA_FAULTS
 
-// name, what is broken
-#define SB_QUOTA_FAULTS(X) X(kGrantIgnoresHeld)
+// Each is a line of the core that is wrong while it is chosen.
+#define SB_QUOTA_FAULTS(X)    \
+  X(kDeniedIsTakenToo)        \
+  X(kCountAdmitsOneMore)      \
+  X(kTokensHeldAsDollars)     \
+  X(kShadowLowersCap)         \
+  X(kShadowRefuses)           \
+  X(kEarlierLimitForgotten)   \
+  X(kSuspendedHoldGrows)      \
+  X(kObservedIgnoresSuspense) \
+  X(kObservedTestsHolds)      \
+  X(kGrantIgnoresHeld)        \
+  X(kGrantIgnoresSuspense)    \
+  X(kCapNotLowered)           \
+  X(kSecondHoldAdds)          \
+  X(kExtendIgnoresLimit)      \
+  X(kExtendSkipsTokens)       \
+  X(kTimeGoesBack)            \
+  X(kAcknowledgedIsEvaluated) \
+  X(kRepeatIsEvaluated)       \
+  X(kCancelledIsEvaluated)    \
+  X(kTokensSettledAsDollars)  \
+  X(kForcedChargeIsFree)      \
+  X(kCancelDoesNotUndo)       \
+  X(kCancelUndoesTwice)       \
+  X(kSuspendsEarly)           \
+  X(kSilenceIsIgnored)        \
+  X(kAdjustmentAppliedTwice)  \
+  X(kResetKeepsSuspense)      \
+  X(kResetDropsHolds)         \
+  X(kTimeDownIsSilence)       \
+  X(kReplayLosesMessages)     \
+  X(kReplayLosesTicks)        \
+  X(kReplayLosesAdjustments)  \
+  X(kSuspendedStaysHeld)      \
+  X(kSuspendedMoneyVanishes)  \
+  X(kSuspenseForgottenEarly)  \
+  X(kWindowTurnsEarly)        \
+  X(kSlidingForgetsThePast)   \
+  X(kTurnKeepsSettled)        \
+  X(kForgetsWhatStillWeighs)  \
+  X(kSlidingRoundsDown)       \
+  X(kSettleLeavesHold)        \
+  X(kRecordOfSuspendedIsLost) \
+  X(kSettleCountsTwice)       \
+  X(kLateSettleCountsNow)     \
+  X(kResetIsUndone)           \
+  X(kSnapshotForgetsThePast)  \
+  X(kSnapshotForgetsAnswers)  \
+  X(kSnapshotForgetsSuspense) \
+  X(kTypesDoNotCount)         \
+  X(kCalendarIsUtc)
 
 namespace signalbox {
 
