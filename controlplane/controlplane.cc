@@ -22,6 +22,7 @@
 #include "controlplane/ledger/suspense_reader.h"
 #include "controlplane/prices/bundled_prices.h"
 #include "controlplane/publish/grpc_publisher.h"
+#include "controlplane/quota/quota_metrics.h"
 #include "controlplane/quota/quota_service.h"
 #include "controlplane/rpc_metrics.h"
 #include "controlplane/store/sqlite_store.h"
@@ -223,20 +224,9 @@ class RunningControlPlane final : public ControlPlane {
       metrics_.SetGauge("signalbox_ledger_records", "requests in the ledger", static_cast<double>(*records));
     }
     if (quota_ != nullptr) {
-      const QuotaHostMetrics quota = quota_->metrics();
-      metrics_.SetGauge("signalbox_quota_decisions", "acquires and extends decided since the start",
-                        static_cast<double>(quota.decisions));
-      metrics_.SetGauge("signalbox_quota_batches", "transactions committed since the start",
-                        static_cast<double>(quota.batches));
-      metrics_.SetGauge("signalbox_quota_sessions", "proxies with an open quota session",
-                        static_cast<double>(quota.sessions));
-      metrics_.SetGauge("signalbox_quota_counters", "counters in memory", static_cast<double>(quota.counters));
-      metrics_.SetGauge("signalbox_quota_holds", "requests with something held or charged",
-                        static_cast<double>(quota.holds));
-      metrics_.SetGauge("signalbox_quota_store_failures", "batches that could not be committed since the start",
-                        static_cast<double>(quota.store_failures));
-      metrics_.SetGauge("signalbox_quota_clock_jumps", "steps of the wall clock that were not believed",
-                        static_cast<double>(quota.clock_jumps));
+      ForEachQuotaMetric(quota_->metrics(), [this](const std::string& name, const std::string& help, double value) {
+        metrics_.SetGauge(name, help, value);
+      });
     }
     return metrics_.Serialize();
   }

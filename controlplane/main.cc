@@ -1,13 +1,13 @@
 // signalbox-controlplane: where operators make routes, and proxies get snapshots and report spend.
 #include <glog/logging.h>
 
-#include <csignal>
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include "absl/flags/flag.h"
 #include "common/program_flags.h"
+#include "common/stop_signals.h"
 #include "controlplane/controlplane.h"
 
 ABSL_FLAG(std::string, data_dir, "", "directory of the databases, tokens and master key; made when missing (required)");
@@ -50,13 +50,7 @@ int main(int argc, char** argv) {
   options.peer_tls = {absl::GetFlag(FLAGS_peer_tls_cert), absl::GetFlag(FLAGS_peer_tls_key),
                       absl::GetFlag(FLAGS_peer_tls_ca)};
 
-  // Blocked before any thread starts, so that only the wait below sees them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
+  const signalbox::StopSignals stop_signals;
 
   absl::StatusOr<std::unique_ptr<signalbox::ControlPlane>> plane = signalbox::ControlPlane::Start(options);
   if (!plane.ok()) {
@@ -65,8 +59,7 @@ int main(int argc, char** argv) {
   }
   std::cout << "listening grpc " << (*plane)->grpc_address() << "\n"
             << "listening http " << (*plane)->http_address() << std::endl;
-  int signal = 0;
-  sigwait(&signals, &signal);
+  const int signal = stop_signals.Wait();
   LOG(INFO) << "stopping on signal " << signal;
   (*plane)->Stop();
   return 0;

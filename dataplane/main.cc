@@ -1,13 +1,13 @@
 // signalbox-proxy: one data-plane process.
 #include <glog/logging.h>
 
-#include <csignal>
 #include <iostream>
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "common/program_flags.h"
+#include "common/stop_signals.h"
 #include "dataplane/dataplane.h"
 
 ABSL_FLAG(std::string, proxy_id, "", "name of this proxy, unique in the fleet (required)");
@@ -46,13 +46,7 @@ int main(int argc, char** argv) {
                       absl::GetFlag(FLAGS_peer_tls_ca)};
   options.upstream_ca_file = absl::GetFlag(FLAGS_upstream_ca_file);
 
-  // Blocked before any thread starts, so that only the wait below sees them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
+  const signalbox::StopSignals stop_signals;
 
   absl::StatusOr<std::unique_ptr<signalbox::Dataplane>> dataplane = signalbox::Dataplane::Start(options);
   if (!dataplane.ok()) {
@@ -61,8 +55,7 @@ int main(int argc, char** argv) {
   }
   std::cout << "listening http " << (*dataplane)->http_address() << "\n"
             << "listening admin " << (*dataplane)->admin_address() << std::endl;
-  int signal = 0;
-  sigwait(&signals, &signal);
+  const int signal = stop_signals.Wait();
   LOG(INFO) << "stopping on signal " << signal;
   (*dataplane)->Stop();
   return 0;

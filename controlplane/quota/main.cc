@@ -2,7 +2,6 @@
 #include <glog/logging.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
-#include <signal.h>
 
 #include <chrono>
 #include <iostream>
@@ -15,15 +14,19 @@
 #include "common/limits.h"
 #include "common/program_flags.h"
 #include "common/status_macros.h"
+#include "common/stop_signals.h"
+#include "controlplane/quota/quota_metrics.h"
 #include "controlplane/quota/quota_service.h"
 #include "controlplane/quota/token_file.h"
 
-ABSL_FLAG(std::string, data_dir, "", "directory of the counters' database; made when missing");
+ABSL_FLAG(std::string, data_dir, "", "directory of the counters' database, made when missing; for --store=sqlite");
 ABSL_FLAG(std::string, grpc_address, "127.0.0.1:9092", "host:port to serve gRPC on; port 0 takes any");
+ABSL_FLAG(std::string, admin_address, "", "host:port to serve /healthz and /metrics on, on loopback; empty: nowhere");
 ABSL_FLAG(std::string, token_file, "",
           "file with the tokens that are accepted, one a line, readable by its owner only");
 ABSL_FLAG(std::string, store, "sqlite",
-          "where counters are kept: sqlite, or memory (nothing survives; for tests and benchmarks)");
+          "where counters are kept: sqlite, redis://[user:password@]host:port[/db] (docs/redis.md), or memory (nothing "
+          "survives; for tests and benchmarks)");
 ABSL_FLAG(std::string, durability, "process",
           "what a decision survives: process (the service is killed) or power (the machine goes down; fsync)");
 ABSL_FLAG(std::string, tls_cert, "", "PEM certificate; needed off loopback");
@@ -36,9 +39,11 @@ namespace {
 absl::StatusOr<QuotaHostOptions> OptionsOfFlags() {
   QuotaHostOptions options;
   options.data_dir = absl::GetFlag(FLAGS_data_dir);
-  if (options.data_dir.empty()) return absl::InvalidArgumentError("--data_dir is needed");
   if (absl::GetFlag(FLAGS_token_file).empty()) return absl::InvalidArgumentError("--token_file is needed");
   options.store = absl::GetFlag(FLAGS_store);
+  if (options.store == "sqlite" && options.data_dir.empty()) {
+    return absl::InvalidArgumentError("--data_dir is needed");
+  }
   const std::string durability = absl::GetFlag(FLAGS_durability);
   if (durability != "process" && durability != "power") {
     return absl::InvalidArgumentError(
@@ -48,7 +53,7 @@ absl::StatusOr<QuotaHostOptions> OptionsOfFlags() {
   return options;
 }
 
-absl::Status Serve(const sigset_t& stop_signals) {
+absl::Status Serve(const StopSignals& stop_signals) {
   ASSIGN_OR_RETURN(QuotaHostOptions options, OptionsOfFlags());
   ASSIGN_OR_RETURN(const auto authority, NewFileTokenAuthority(absl::GetFlag(FLAGS_token_file)));
   const std::string address = absl::GetFlag(FLAGS_grpc_address);
@@ -70,10 +75,14 @@ absl::Status Serve(const sigset_t& stop_signals) {
     return absl::UnavailableError(
         absl::StrCat("cannot listen on ", address, ": is the port taken by another process?"));
   }
+  std::unique_ptr<QuotaAdminServer> admin;
+  if (const std::string admin_address = absl::GetFlag(FLAGS_admin_address); !admin_address.empty()) {
+    ASSIGN_OR_RETURN(admin, QuotaAdminServer::Start(admin_address, [&host] { return host->metrics(); }));
+    std::cout << "listening admin " << admin->address() << "\n";
+  }
   std::cout << "listening grpc " << address.substr(0, address.rfind(':')) << ":" << port << std::endl;
 
-  int signal = 0;
-  sigwait(&stop_signals, &signal);
+  const int signal = stop_signals.Wait();
   LOG(INFO) << "signal " << signal << ": answering what was asked, then stopping";
   server->GetHealthCheckService()->SetServingStatus(false);
   host->Shutdown();
@@ -89,12 +98,7 @@ int main(int argc, char** argv) {
   google::InitGoogleLogging(argv[0]);
   signalbox::ParseProgramFlags(argc, argv, "signalbox-quota --data_dir=DIR --token_file=F [--grpc_address=host:port]",
                                "controlplane/quota/main.cc");
-  // Before any thread starts, so that the signals reach only sigwait.
-  sigset_t stop_signals;
-  sigemptyset(&stop_signals);
-  sigaddset(&stop_signals, SIGTERM);
-  sigaddset(&stop_signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
+  const signalbox::StopSignals stop_signals;
   if (absl::Status status = signalbox::Serve(stop_signals); !status.ok()) {
     std::cerr << "signalbox-quota: " << std::string(status.message()) << std::endl;
     return 1;

@@ -15,6 +15,7 @@
 #include "controlplane/quota/memory_quota_store.h"
 #include "controlplane/quota/quota_engine.h"
 #include "controlplane/quota/quota_session.h"
+#include "controlplane/quota/redis_quota_backend.h"
 #include "controlplane/quota/sqlite_quota_store.h"
 #include "signalbox/v1/quota.grpc.pb.h"
 
@@ -169,11 +170,13 @@ class GrpcQuotaHost final : public QuotaHost {
   QuotaService service_;
 };
 
+void Report(const std::string& text) { LOG(ERROR) << "quota: " << text; }
+
 absl::StatusOr<std::unique_ptr<QuotaStore>> OpenStore(const QuotaHostOptions& options) {
   if (options.store == "memory") return NewMemoryQuotaStore();
   if (options.store != "sqlite") {
     return absl::InvalidArgumentError(
-        absl::StrCat("the quota store \"", options.store, "\" is not known; known: sqlite, memory"));
+        absl::StrCat("the quota store \"", options.store, "\" is not known; known: sqlite, redis://host:port, memory"));
   }
   std::error_code error;
   const std::filesystem::path directory(options.data_dir);
@@ -187,13 +190,23 @@ absl::StatusOr<std::unique_ptr<QuotaStore>> OpenStore(const QuotaHostOptions& op
   return OpenSqliteQuotaStore((directory / "quota.db").string(), options.durability);
 }
 
+absl::StatusOr<std::unique_ptr<QuotaBackend>> OpenBackend(const QuotaHostOptions& options) {
+  if (options.store.starts_with("redis://")) {
+    RedisQuotaOptions redis;
+    redis.url = options.store;
+    redis.clock = options.clock;
+    redis.report = Report;
+    return OpenRedisQuotaBackend(std::move(redis));
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<QuotaStore> store, OpenStore(options));
+  return QuotaEngine::Open(std::move(store), *options.clock, Report);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<QuotaHost>> QuotaHost::Open(QuotaHostOptions options, const TokenAuthority& authority) {
-  ASSIGN_OR_RETURN(std::unique_ptr<QuotaStore> store, OpenStore(options));
-  ASSIGN_OR_RETURN(auto engine, QuotaEngine::Open(std::move(store), *options.clock,
-                                                  [](const std::string& text) { LOG(ERROR) << "quota: " << text; }));
-  return std::unique_ptr<QuotaHost>(std::make_unique<GrpcQuotaHost>(std::move(engine), authority));
+  ASSIGN_OR_RETURN(std::unique_ptr<QuotaBackend> backend, OpenBackend(options));
+  return std::unique_ptr<QuotaHost>(std::make_unique<GrpcQuotaHost>(std::move(backend), authority));
 }
 
 }  // namespace signalbox

@@ -17,7 +17,7 @@
 namespace signalbox {
 
 struct QuotaHostOptions {
-  std::string store = "sqlite";  // sqlite, memory (nothing survives)
+  std::string store = "sqlite";  // sqlite, redis://…, memory (nothing survives)
   std::string data_dir;          // made when missing; quota.db lives there
   Durability durability = Durability::kProcess;
   const Clock* clock = &Clock::System();  // outlives the host
