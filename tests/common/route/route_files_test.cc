@@ -52,6 +52,15 @@ const std::vector<Expected>& ExpectedFaults() {
       {"unknown-type.json", "unknown_type free-requests $.elements[2].type"},
       {"unreachable-element.json", "unreachable_element orphan $.elements[9]"},
       {"wrong-output-name.json", "wrong_output plan $.elements[1].outputs.else"},
+      {"fractional-tokens.json", "invalid_limit tokens $.elements[1].properties.limit"},
+      {"key-list-empty.json", "invalid_key tokens $.elements[1].properties.key"},
+      {"key-list-repeats-a-field.json", "invalid_key tokens $.elements[1].properties.key[1]"},
+      {"shadow-as-text.json", "mistyped_field tokens $.elements[1].properties.shadow"},
+      {"sliding-calendar-window.json", "invalid_technique tokens $.elements[1].properties.technique"},
+      {"timezone-without-calendar.json", "invalid_timezone tokens $.elements[1].properties.timezone"},
+      {"unknown-calendar-window.json", "invalid_window tokens $.elements[1].properties.window"},
+      {"unknown-technique.json", "invalid_technique tokens $.elements[1].properties.technique"},
+      {"unknown-timezone.json", "invalid_timezone tokens $.elements[1].properties.timezone"},
       {"zero-window.json", "invalid_window free-requests $.elements[2].properties.window"},
   };
   return expected;

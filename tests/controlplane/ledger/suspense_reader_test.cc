@@ -30,6 +30,7 @@ class FakeQuota {
     hold.set_boot_id("boot-1");
     hold.mutable_counter()->set_gateway("default");
     hold.mutable_counter()->set_pool(pool);
+    hold.mutable_counter()->set_unit(v1::NANO_DOLLARS);
     hold.mutable_counter()->add_identifier()->set_string_value("ada@example.com");
     hold.set_amount(amount_nanos);
     hold.set_suspend_time_us(1'750'000'000'000'000);
@@ -41,7 +42,7 @@ class FakeQuota {
       for (v1::SuspendedHold& hold : holds) {
         if (hold.request_id() != settle.request_id()) continue;
         hold.set_resolved(true);
-        hold.set_settled(settle.cost_nanos());
+        hold.set_settled(hold.counter().unit() == v1::TOKENS ? settle.tokens() : settle.cost_nanos());
       }
     }
     return absl::OkStatus();
@@ -61,7 +62,7 @@ class SuspenseReaderTest : public ::testing::Test {
     EXPECT_TRUE(record.ok()) << record.status();
     return record.ok() ? *record : v1::SpendRecord();
   }
-  void AppendReal(const std::string& id, int64_t cost_nanos) {
+  void AppendReal(const std::string& id, int64_t cost_nanos, int64_t tokens = 0) {
     google::protobuf::RepeatedPtrField<v1::SpendRecord> records;
     v1::SpendRecord& record = *records.Add();
     record.set_request_id(id);
@@ -69,6 +70,7 @@ class SuspenseReaderTest : public ::testing::Test {
     record.set_outcome(v1::SUCCESS);
     record.set_start_time_us(1'750'000'000'000'000);
     record.set_cost_nanos(cost_nanos);
+    record.set_tokens(tokens);
     ASSERT_TRUE(ledger_->Append(records).ok());
   }
 
@@ -116,6 +118,17 @@ TEST_F(SuspenseReaderTest, AHoldWhoseRecordCameAndSettlementDidNotIsSettledAtWha
   EXPECT_TRUE(quota_.holds[1].resolved());
   EXPECT_FALSE(quota_.holds[2].resolved());
   EXPECT_EQ(Get("reported").cost_nanos(), 3);
+}
+
+TEST_F(SuspenseReaderTest, TokensThatWereHeldAreNoMoney) {
+  quota_.Suspend("a", 500);
+  quota_.Suspend("a", 9'000, "r-1/tokens").mutable_counter()->set_unit(v1::TOKENS);
+  AppendReal("reported", 3, 70);
+  quota_.Suspend("reported", 9'000, "r-1/tokens").mutable_counter()->set_unit(v1::TOKENS);
+  ASSERT_TRUE(reader_.ReadOnce().ok());
+  EXPECT_EQ(Get("a").cost_nanos(), 500);
+  EXPECT_EQ(Get("a").tokens(), 9'000);
+  EXPECT_EQ(quota_.holds[2].settled(), 70);
 }
 
 TEST_F(SuspenseReaderTest, ASettlementThatCameLateCorrectsTheCharge) {

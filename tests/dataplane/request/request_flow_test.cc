@@ -17,6 +17,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/limits.h"
 #include "common/mutex.h"
 #include "common/route/walker.h"
 #include "common/sha256.h"
@@ -27,6 +28,7 @@ namespace signalbox {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 constexpr char kKey[] = "sbx_test";
@@ -122,6 +124,7 @@ class FakeQuota : public QuotaClient {
     return Granted(acquire);
   };
   bool extend_fits = true;
+  bool extend_answers = true;
 
   static v1::QuotaAnswer Granted(const v1::Acquire& acquire) {
     v1::QuotaAnswer answer;
@@ -145,6 +148,7 @@ class FakeQuota : public QuotaClient {
   void Extend(v1::Extend extend, Done done) override {
     MutexLock lock(mutex_);
     extends.push_back(std::move(extend));
+    if (!extend_answers) return done(absl::UnavailableError("gone"));
     v1::QuotaAnswer answer;
     answer.set_result(extend_fits ? v1::QuotaAnswer::GRANTED : v1::QuotaAnswer::DENIED);
     done(std::move(answer));
@@ -257,7 +261,7 @@ class RequestFlowTest : public ::testing::Test {
     front_ = *NewHttpServer(io_, options, [this](HttpExchange& exchange) -> asio::awaitable<void> {
       co_await HandleRequest(*worker_, exchange);
     });
-    worker_->snapshot = Snapshot();
+    worker_->snapshot = Snapshot([](v1::CompiledRoute&) {});
     provider_->Start();
     front_->Start();
     thread_ = std::thread([this] { io_.run(); });
@@ -273,10 +277,12 @@ class RequestFlowTest : public ::testing::Test {
     thread_.join();
   }
 
-  std::shared_ptr<const ActiveSnapshot> Snapshot() {
+  using Change = std::function<void(v1::CompiledRoute&)>;
+  std::shared_ptr<const ActiveSnapshot> Snapshot(const Change& change) {
     auto snapshot = std::make_shared<ActiveSnapshot>();
     auto route = std::make_shared<v1::CompiledRoute>();
     EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(kRoute, route.get()));
+    change(*route);
     EXPECT_EQ(CheckCompiledRoute(*route), absl::OkStatus());
     auto provider = std::make_shared<v1::SnapshotProvider>();
     provider->set_name("openai");
@@ -290,6 +296,30 @@ class RequestFlowTest : public ::testing::Test {
     snapshot->gateways["default"].routes["my-saas"] = route;
     snapshot->gateways["default"].providers["openai"] = provider;
     return snapshot;
+  }
+
+  // From here on the route is another one.
+  void Deploy(const Change& change) {
+    std::promise<void> done;
+    asio::post(io_, [&] {
+      worker_->snapshot = Snapshot(change);
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+  static v1::CompiledElement::Limit& Requests(v1::CompiledRoute& route) {
+    return *route.mutable_elements(1)->mutable_limit();
+  }
+  static v1::CompiledElement::Limit& Dollars(v1::CompiledRoute& route) {
+    return *route.mutable_elements(2)->mutable_limit();
+  }
+  static void CountTokens(v1::CompiledRoute& route) {
+    Dollars(route).set_unit(v1::TOKENS);
+    Dollars(route).set_limit(10'000);
+  }
+  // The n-th signalbox-limit of an answer.
+  static std::string LimitHeader(const httplib::Result& result, size_t n) {
+    return result->get_header_value("signalbox-limit", n);
   }
 
   void Provider(std::vector<ProviderStep> steps) {
@@ -705,6 +735,406 @@ TEST_F(RequestFlowTest, AnExceptionIsAnErrorOfOursAndNotTheClientsLeaving) {
   EXPECT_EQ(record.outcome(), v1::ERROR);
   EXPECT_EQ(record.status(), 500);
   EXPECT_EQ(record.error_code(), "internal_error");
+}
+
+// ---- Tokens ----
+
+// Grants, and holds `held` at the second limit.
+std::function<absl::StatusOr<v1::QuotaAnswer>(const v1::Acquire&)> Holding(int64_t held) {
+  return [held](const v1::Acquire& acquire) {
+    v1::QuotaAnswer answer = FakeQuota::Granted(acquire);
+    answer.mutable_limits(1)->set_held(held);
+    return answer;
+  };
+}
+
+TEST_F(RequestFlowTest, ATokensLimitIsAskedInTokensAndSettledWithInputAndOutput) {
+  Deploy(CountTokens);
+  quota_.on_acquire = Holding(1'100);
+  Provider({Answers(200, Completion(100, 10))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 200);
+  EXPECT_THAT(LimitHeader(result, 1), HasSubstr("pool=r1/dollars; unit=tokens; limit=10000; remaining=5990; reset="))
+      << "5,000 beside the hold, and of its 1,100 only 110 were used";
+  const v1::SpendRecord record = Wait();
+  EXPECT_EQ(record.tokens(), 110);
+  ASSERT_THAT(quota_.acquires, SizeIs(1));
+  const v1::Acquire& acquire = quota_.acquires[0];
+  EXPECT_EQ(acquire.checks(1).counter().unit(), v1::TOKENS);
+  ASSERT_EQ(acquire.checks(1).bounds_size(), 2);
+  EXPECT_EQ(acquire.bounds(0).input_tokens(), static_cast<int64_t>(Body(false).size())) << "a token is at least a byte";
+  EXPECT_EQ(acquire.bounds(0).max_output_tokens(), 1'000);
+  EXPECT_EQ(acquire.output_cap(), 1'000);
+  ASSERT_THAT(quota_.settles, SizeIs(1));
+  EXPECT_EQ(quota_.settles[0].tokens(), 110);
+  EXPECT_EQ(quota_.settles[0].cost_nanos(), 120'000);
+}
+
+TEST_F(RequestFlowTest, AStrictTokensLimitLowersTheCapToo) {
+  Deploy(CountTokens);
+  quota_.on_acquire = [](const v1::Acquire& acquire) {
+    v1::QuotaAnswer answer = FakeQuota::Granted(acquire);
+    answer.set_output_cap(300);
+    return answer;
+  };
+  Provider({Answers(200, Completion(1, 1))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->get_header_value("signalbox-max-tokens"), "300");
+  const v1::SpendRecord record = Wait();
+  EXPECT_EQ(record.attempts(0).bound_tokens(), static_cast<int64_t>(Body(false).size()) + 300);
+  EXPECT_EQ(nlohmann::json::parse(provider_bodies_.at(0))["max_completion_tokens"], 300);
+}
+
+TEST_F(RequestFlowTest, AModelWithoutAPriceIsHeldInTokensAndGetsNoMadeUpCap) {
+  Deploy([](v1::CompiledRoute& route) {
+    CountTokens(route);
+    Dollars(route).set_limit(1'000'000'000);
+    for (v1::CompiledElement& element : *route.mutable_elements()) {
+      if (element.has_model()) element.mutable_model()->clear_price();
+    }
+  });
+  Provider({Answers(200, Completion(7, 3))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 200);
+  EXPECT_FALSE(result->has_header("signalbox-max-tokens"));
+  const v1::SpendRecord record = Wait();
+  EXPECT_EQ(record.tokens(), 10);
+  EXPECT_EQ(record.cost_nanos(), 0);
+  EXPECT_EQ(quota_.acquires.at(0).bounds(0).max_output_tokens(), kUnknownOutputTokensMax);
+  EXPECT_FALSE(nlohmann::json::parse(provider_bodies_.at(0)).contains("max_completion_tokens"));
+}
+
+TEST_F(RequestFlowTest, AnUnknownOutcomeCountsItsBoundInTokens) {
+  Deploy([](v1::CompiledRoute& route) {
+    CountTokens(route);
+    route.mutable_elements(3)->mutable_model()->clear_price();  // costs nothing, and counts all the same
+    route.mutable_elements(4)->mutable_model()->clear_price();
+  });
+  const ProviderStep cut = [](HttpExchange& exchange) -> asio::awaitable<void> {
+    HttpHeaders none;
+    if (co_await exchange.BeginStream(200, "application/json", std::move(none))) exchange.AbortStream();
+  };
+  Provider({cut, Answers(200, Completion(100, 10))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 200);
+  const v1::SpendRecord record = Wait();
+  ASSERT_EQ(record.attempts_size(), 2);
+  const int64_t bound = record.attempts(0).bound_tokens();
+  EXPECT_EQ(bound, static_cast<int64_t>(Body(false).size()) + kUnknownOutputTokensMax);
+  ASSERT_THAT(quota_.extends, SizeIs(1));
+  EXPECT_EQ(quota_.extends[0].required_tokens(), 2 * bound);
+  EXPECT_EQ(quota_.settles.at(0).tokens(), bound + 110);
+  EXPECT_EQ(record.tokens(), bound + 110);
+}
+
+TEST_F(RequestFlowTest, OnlyAStrictLimitRefusesAPartThatMayBecomeAnyNumberOfTokens) {
+  const std::string body =
+      R"({"model":"dynamic/my-saas","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"http://x"}}]}]})";
+  const auto post = [&] { return Client().Post("/v1/chat/completions", Headers(), body, "application/json"); };
+  Deploy(CountTokens);
+  const httplib::Result strict = post();
+  ASSERT_TRUE(strict);
+  EXPECT_EQ(strict->status, 400);
+  EXPECT_EQ(CodeOf(strict), "unbounded_request");
+  EXPECT_THAT(strict->body, HasSubstr("holds tokens before they are used"));
+  EXPECT_THAT(quota_.acquires, SizeIs(0));
+  for (const bool shadow : {false, true}) {
+    Deploy([shadow](v1::CompiledRoute& route) {
+      CountTokens(route);
+      shadow ? Dollars(route).set_shadow(true) : Dollars(route).set_admission(v1::OBSERVED);
+    });
+    Provider({Answers(200, Completion(1, 1))});
+    const httplib::Result result = post();
+    ASSERT_TRUE(result);
+    EXPECT_EQ(result->status, 200) << shadow << result->body;
+  }
+  // An observed limit that names the model first does not hide it from the strict one.
+  Deploy([](v1::CompiledRoute& route) {
+    Requests(route).set_unit(v1::TOKENS);
+    Requests(route).set_admission(v1::OBSERVED);
+    CountTokens(route);
+  });
+  const httplib::Result second = post();
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->status, 400);
+}
+
+TEST_F(RequestFlowTest, AnObservedLimitsRemainingNeverCountedTheHold) {
+  Deploy([](v1::CompiledRoute& route) {
+    CountTokens(route);
+    Dollars(route).set_admission(v1::OBSERVED);
+  });
+  quota_.on_acquire = Holding(1'100);
+  Provider({Answers(200, Completion(100, 10))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_THAT(LimitHeader(result, 1), HasSubstr("remaining=4890;"));
+  EXPECT_FALSE(result->has_header("signalbox-max-tokens"));
+}
+
+// ---- Shadow ----
+
+void Shadow(v1::CompiledRoute& route) { route.mutable_elements(2)->mutable_limit()->set_shadow(true); }
+
+TEST_F(RequestFlowTest, AShadowLimitThatWouldDenyReportsItAndRefusesNothing) {
+  Deploy(Shadow);
+  quota_.on_acquire = [](const v1::Acquire& acquire) {
+    v1::QuotaAnswer answer = FakeQuota::Granted(acquire);
+    answer.mutable_limits(1)->set_shadow_denied(true);
+    answer.mutable_limits(1)->set_remaining(0);
+    answer.mutable_limits(1)->set_held(5'000'000);
+    return answer;
+  };
+  Provider({Answers(200, Completion(100, 10)), Streams({Delta("hi"), kUsageEvent, kDone}, false)});
+  for (const bool stream : {false, true}) {
+    const httplib::Result result = Post(stream);
+    ASSERT_TRUE(result);
+    EXPECT_EQ(result->status, 200);
+    EXPECT_THAT(LimitHeader(result, 0), Not(HasSubstr("shadow")));
+    EXPECT_THAT(LimitHeader(result, 1), HasSubstr("remaining=0.000000000; reset="));
+    EXPECT_THAT(LimitHeader(result, 1), testing::EndsWith("; shadow=denied"));
+    EXPECT_FALSE(result->has_header("signalbox-max-tokens")) << "a shadow lowers no cap";
+    EXPECT_FALSE(nlohmann::json::parse(provider_bodies_.at(stream)).contains("max_completion_tokens"));
+  }
+  const v1::SpendRecord record = Wait(2);
+  ASSERT_EQ(record.limits_size(), 2);
+  EXPECT_FALSE(record.limits(0).shadow_denied());
+  EXPECT_TRUE(record.limits(1).shadow_denied());
+  EXPECT_FALSE(record.limits(1).denied());
+  EXPECT_EQ(record.path(), "start/requests/dollars/a/end");
+  EXPECT_TRUE(quota_.acquires.at(0).checks(1).shadow());
+  EXPECT_THAT(metrics_.Serialize(),
+              HasSubstr("signalbox_limit_shadow_denied_total{element=\"dollars\",route=\"my-saas\"} 2"));
+}
+
+TEST_F(RequestFlowTest, AShadowLimitThatWouldPassSaysSo) {
+  Deploy(Shadow);
+  Provider({Answers(200, Completion(1, 1))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_THAT(LimitHeader(result, 1), testing::EndsWith("; shadow=passed"));
+  EXPECT_FALSE(Wait().limits(1).shadow_denied());
+  EXPECT_THAT(metrics_.Serialize(), Not(HasSubstr("signalbox_limit_shadow_denied_total{")));
+}
+
+TEST_F(RequestFlowTest, AShadowLimitRefusesNothingWhileTheQuotaServiceIsAway) {
+  Deploy(Shadow);  // dollars, onError deny
+  quota_.on_acquire = [](const v1::Acquire&) { return absl::UnavailableError("gone"); };
+  Provider({Answers(200, Completion(100, 10))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 200);
+  EXPECT_EQ(result->get_header_value_count("signalbox-limit"), 0u) << "nobody knows what remains";
+  const v1::SpendRecord record = Wait();
+  EXPECT_EQ(record.limits_size(), 2);
+  ASSERT_THAT(quota_.charges, SizeIs(2));
+  EXPECT_EQ(quota_.charges[0].amount(), 1);
+  EXPECT_EQ(quota_.charges[1].amount(), 120'000) << "it counts what passed, as ever";
+}
+
+TEST_F(RequestFlowTest, AShadowLimitThatFindsNobodyLetsThroughUncountedAndReported) {
+  Deploy([](v1::CompiledRoute& route) {
+    Shadow(route);
+    v1::FieldRef& team = *Dollars(route).add_key();
+    team.set_root(v1::FieldRef::METADATA);
+    team.add_path("team");
+  });
+  Provider({Answers(200, Completion(100, 10))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 200);
+  EXPECT_EQ(result->get_header_value_count("signalbox-limit"), 1u);
+  const v1::SpendRecord record = Wait();
+  EXPECT_EQ(quota_.acquires.at(0).checks_size(), 1);
+  ASSERT_EQ(record.limits_size(), 2);
+  EXPECT_TRUE(record.limits(1).shadow_denied());
+  EXPECT_EQ(record.limits(1).identifier(), "");
+  EXPECT_EQ(record.identifier(), "ann@example.com");
+}
+
+TEST_F(RequestFlowTest, ADenialBehindAShadowThatFindsNobodyIsOfTheRightElement) {
+  Deploy([](v1::CompiledRoute& route) {
+    Requests(route).set_shadow(true);
+    Requests(route).mutable_key(0)->set_path(0, "team");
+  });
+  quota_.on_acquire = [](const v1::Acquire& acquire) {
+    v1::QuotaAnswer answer = FakeQuota::Granted(acquire);
+    answer.set_result(v1::QuotaAnswer::DENIED);
+    answer.set_denied_index(0);
+    answer.mutable_limits(0)->set_retry_us(answer.limits(0).reset_us() - 50'000'000);
+    return answer;
+  };
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 429);
+  EXPECT_THAT(result->body, HasSubstr("limit \\\"dollars\\\" is exceeded"));
+  EXPECT_EQ(result->get_header_value("retry-after"), "10");
+  const v1::SpendRecord record = Wait();
+  ASSERT_EQ(record.limits_size(), 2);
+  EXPECT_FALSE(record.limits(0).denied());
+  EXPECT_TRUE(record.limits(1).denied());
+}
+
+// ---- The service away ----
+
+TEST_F(RequestFlowTest, WhatOnErrorLetThroughIsChargedLaterInEachLimitsUnitOnceACounter) {
+  Deploy([](v1::CompiledRoute& route) {
+    CountTokens(route);
+    Dollars(route).set_on_error(v1::ALLOW);
+    // The same counter twice on one walk.
+    Requests(route).set_unit(v1::TOKENS);
+    Requests(route).set_pool("r1/dollars");
+  });
+  quota_.on_acquire = [](const v1::Acquire&) { return absl::UnavailableError("gone"); };
+  Provider({Answers(200, Completion(100, 10))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 200);
+  Wait();
+  ASSERT_THAT(quota_.charges, SizeIs(1));
+  EXPECT_EQ(quota_.charges[0].counter().unit(), v1::TOKENS);
+  EXPECT_EQ(quota_.charges[0].amount(), 110);
+}
+
+TEST_F(RequestFlowTest, AnotherAttemptNeedsTheServiceUnlessOnErrorAllows) {
+  const ProviderStep cut = [](HttpExchange& exchange) -> asio::awaitable<void> {
+    HttpHeaders none;
+    if (co_await exchange.BeginStream(200, "application/json", std::move(none))) exchange.AbortStream();
+  };
+  quota_.extend_answers = false;
+  Provider({cut, Answers(200, Completion(1, 1))});
+  const httplib::Result denied = Post();
+  ASSERT_TRUE(denied);
+  EXPECT_EQ(denied->status, 503);
+  EXPECT_EQ(CodeOf(denied), "quota_unavailable");
+  Deploy([](v1::CompiledRoute& route) { Dollars(route).set_on_error(v1::ALLOW); });
+  Provider({cut, Answers(200, Completion(1, 1))});
+  const httplib::Result allowed = Post();
+  ASSERT_TRUE(allowed);
+  EXPECT_EQ(allowed->status, 200);
+  const v1::SpendRecord record = Wait(2);
+  EXPECT_EQ(quota_.settles.at(1).cost_nanos(), record.cost_nanos());
+  EXPECT_GT(record.cost_nanos(), record.attempts(0).bound_nanos());
+}
+
+// ---- Headers ----
+
+TEST_F(RequestFlowTest, EveryAnswerBehindALimitSaysWhatRemains) {
+  struct Case {
+    std::string name;
+    std::vector<ProviderStep> steps;
+    FakeQuota* denies;
+    Change change;
+    int status;
+    size_t limits;
+  };
+  const auto to_end = [](v1::CompiledRoute& route) {
+    // requests -> end: a route that leads to no model.
+    Requests(route).set_on_success(5);
+    Requests(route).clear_reachable_models();
+  };
+  const auto needs_team = [](v1::CompiledRoute& route) {
+    // requests -> a conditional -> dollars by team, which nobody names.
+    v1::CompiledElement& between = *route.add_elements();
+    between.set_id("between");
+    v1::Condition& condition = *between.mutable_conditional()->mutable_condition();
+    condition.set_op(v1::Condition::EXISTS);
+    *condition.mutable_field() = Requests(route).key(0);
+    condition.add_operands()->set_bool_value(true);
+    between.mutable_conditional()->set_on_true(2);
+    between.mutable_conditional()->set_on_false(2);
+    Requests(route).set_on_success(static_cast<uint32_t>(route.elements_size()) - 1);
+    Dollars(route).mutable_key(0)->set_path(0, "team");
+  };
+  const auto same = [](v1::CompiledRoute&) {};
+  const Case cases[] = {
+      {"unary", {Answers(200, Completion(1, 1))}, nullptr, same, 200, 2},
+      {"the client's own error", {Answers(400, "{}")}, nullptr, same, 400, 2},
+      {"every model failed", {}, nullptr, same, 502, 2},
+      {"no model", {}, nullptr, to_end, 403, 1},
+      {"missing identifier further on", {}, nullptr, needs_team, 400, 1},
+      {"denied", {}, &quota_, same, 429, 2},
+  };
+  const auto grants = quota_.on_acquire;
+  for (const Case& c : cases) {
+    Deploy(c.change);
+    Provider(c.steps);
+    quota_.on_acquire = grants;
+    if (c.denies != nullptr) {
+      quota_.on_acquire = [](const v1::Acquire& acquire) {
+        v1::QuotaAnswer answer = FakeQuota::Granted(acquire);
+        answer.set_result(v1::QuotaAnswer::DENIED);
+        answer.set_denied_index(1);
+        return answer;
+      };
+    }
+    const httplib::Result result = Post();
+    ASSERT_TRUE(result) << c.name;
+    EXPECT_EQ(result->status, c.status) << c.name;
+    EXPECT_EQ(result->get_header_value_count("signalbox-limit"), c.limits) << c.name;
+    EXPECT_THAT(LimitHeader(result, 0), HasSubstr("pool=r1/requests; unit=requests; limit=10; remaining=5; reset="))
+        << c.name;
+    EXPECT_EQ(result->has_header("retry-after"), c.status == 429) << c.name;
+  }
+}
+
+TEST_F(RequestFlowTest, AFailedRequestGivesItsWholeHoldBack) {
+  quota_.on_acquire = Holding(2'000'000);
+  Provider({});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 502);
+  EXPECT_THAT(LimitHeader(result, 1), HasSubstr("unit=usd; limit=10.000000000; remaining=5.002000000;"));
+}
+
+TEST_F(RequestFlowTest, AnEndsOwn503SaysWhenToComeBack) {
+  Deploy([](v1::CompiledRoute& route) { route.mutable_elements(5)->mutable_end()->set_status(503); });
+  const httplib::Result failed = Post();  // no provider answers
+  ASSERT_TRUE(failed);
+  EXPECT_EQ(failed->status, 503);
+  EXPECT_EQ(CodeOf(failed), "route_ended");
+  EXPECT_EQ(failed->get_header_value("retry-after"), "1");
+  quota_.on_acquire = [](const v1::Acquire& acquire) {
+    v1::QuotaAnswer answer = FakeQuota::Granted(acquire);
+    answer.set_result(v1::QuotaAnswer::DENIED);
+    answer.mutable_limits(0)->set_retry_us(1);  // past already: when only holds in flight were in the way
+    return answer;
+  };
+  const httplib::Result denied = Post();
+  ASSERT_TRUE(denied);
+  EXPECT_EQ(denied->status, 503);
+  EXPECT_EQ(denied->get_header_value("retry-after"), "1");
+}
+
+TEST_F(RequestFlowTest, ALimitsWholeKeyAndWindowReachTheService) {
+  Deploy([](v1::CompiledRoute& route) {
+    v1::FieldRef& plan = *Requests(route).add_key();
+    plan.set_root(v1::FieldRef::HEADERS);
+    plan.add_path("x-plan");
+    Requests(route).set_technique(v1::SLIDING);
+    Dollars(route).clear_window_seconds();
+    Dollars(route).set_calendar(v1::MONTH);
+    Dollars(route).set_timezone("Europe/Berlin");
+  });
+  Provider({Answers(200, Completion(1, 1))});
+  httplib::Headers headers = Headers();
+  headers.emplace("x-plan", "pro");
+  const httplib::Result result = Client().Post("/v1/chat/completions", headers, Body(false), "application/json");
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 200);
+  EXPECT_EQ(Wait().limits(0).identifier(), R"(["ann@example.com","pro"])");
+  const v1::CounterKey& requests = quota_.acquires.at(0).checks(0).counter();
+  EXPECT_EQ(requests.technique(), v1::SLIDING);
+  ASSERT_EQ(requests.identifier_size(), 2);
+  EXPECT_EQ(requests.identifier(1).string_value(), "pro");
+  const v1::CounterKey& dollars = quota_.acquires[0].checks(1).counter();
+  EXPECT_EQ(dollars.calendar(), v1::MONTH);
+  EXPECT_EQ(dollars.timezone(), "Europe/Berlin");
+  EXPECT_EQ(dollars.window_seconds(), 0);
 }
 
 TEST_F(RequestFlowTest, BadRequestsAreRefusedByName) {
