@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/sha256.h"
+#include "common/status_macros.h"
 
 namespace signalbox {
 namespace {
@@ -30,23 +31,36 @@ absl::Status ErrnoStatus(std::string_view what, const std::string& path) {
   return absl::UnavailableError(absl::StrCat(std::string(what), " ", path, ": ", std::strerror(errno)));
 }
 
+// Whole or not at all, so that a crash or a full disk never leaves a file that is no key. Fine when there is one.
+absl::Status MakeKeyFile(const std::string& path) {
+  const std::string tmp = absl::StrCat(path, ".", NewUuid(), ".tmp");
+  const int fd = ::open(tmp.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return ErrnoStatus("cannot create key file", tmp);
+  const std::string text = absl::StrCat(Hex(RandomBytes(crypto_secretbox_KEYBYTES)), "\n");
+  errno = ENOSPC;  // for a write that took only a part
+  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0;
+  absl::Status status = written ? absl::OkStatus() : ErrnoStatus("cannot write key file", path);
+  ::close(fd);
+  // Unlike rename, link never replaces a key that another process made meanwhile.
+  if (written && ::link(tmp.c_str(), path.c_str()) != 0 && errno != EEXIST) {
+    status = ErrnoStatus("cannot create key file", path);
+  }
+  ::unlink(tmp.c_str());
+  if (!status.ok()) return status;
+  // What is sealed with it must not outlive it.
+  const std::string directory = path.substr(0, path.find_last_of('/') + 1);
+  const int directory_fd = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory_fd < 0) return ErrnoStatus("cannot open the directory of key file", path);
+  if (::fsync(directory_fd) != 0) status = ErrnoStatus("cannot sync the directory of key file", path);
+  ::close(directory_fd);
+  return status;
+}
+
 }  // namespace
 
 absl::StatusOr<Sealer> Sealer::FromKeyFile(const std::string& path) {
-  int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd >= 0) {
-    const std::string text = absl::StrCat(Hex(RandomBytes(crypto_secretbox_KEYBYTES)), "\n");
-    const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0;
-    ::close(fd);
-    if (!written) {
-      const absl::Status status = ErrnoStatus("cannot write key file", path);
-      ::unlink(path.c_str());
-      return status;
-    }
-  } else if (errno != EEXIST) {
-    return ErrnoStatus("cannot create key file", path);
-  }
-  fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (::access(path.c_str(), F_OK) != 0) RETURN_IF_ERROR(MakeKeyFile(path));
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return ErrnoStatus("cannot read key file", path);
   struct stat info {};
   char buffer[256];

@@ -25,6 +25,7 @@ absl::Status WritePrivateFile(const std::string& path, const std::string& conten
   ::unlink(tmp.c_str());
   const int fd = ::open(tmp.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return absl::UnavailableError(absl::StrCat("cannot create ", tmp, ": ", std::strerror(errno)));
+  errno = ENOSPC;  // for a write that took only a part
   const bool written =
       ::write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size()) && ::fsync(fd) == 0;
   const int write_errno = errno;
@@ -36,6 +37,13 @@ absl::Status WritePrivateFile(const std::string& path, const std::string& conten
   if (::rename(tmp.c_str(), path.c_str()) != 0) {
     return absl::UnavailableError(absl::StrCat("cannot rename ", tmp, ": ", std::strerror(errno)));
   }
+  // Before the store knows the token: after a power cut nobody could tell what it was.
+  const std::string directory = path.substr(0, path.find_last_of('/') + 1);
+  const int directory_fd = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool synced = directory_fd >= 0 && ::fsync(directory_fd) == 0;
+  const int sync_errno = errno;
+  if (directory_fd >= 0) ::close(directory_fd);
+  if (!synced) return absl::UnavailableError(absl::StrCat("cannot sync ", directory, ": ", std::strerror(sync_errno)));
   return absl::OkStatus();
 }
 
