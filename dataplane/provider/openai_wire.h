@@ -83,6 +83,7 @@ std::optional<v1::TokenUsage> ParseUsage(std::string_view response_json);
 // That, and the base of an estimate when there is none.
 struct UnaryReport {
   std::optional<v1::TokenUsage> usage;
+  bool names_usage = false;  // there is a usage object, readable or not
   size_t content_bytes = 0;  // of text, reasoning and tool-call arguments; all bytes of what is no chat completion
 };
 UnaryReport ReadUnary(std::string_view response_json);

@@ -182,10 +182,14 @@ asio::awaitable<AttemptResult> AttemptOnce(ChatRequest& request, const v1::Compi
       result.answer.body += *events;
     }
     if (stream->error_event() && stream->content_bytes() == 0) {
-      // A definite error of the provider, only told inside a 200.
+      // An error of the provider, only told inside a 200: definite, unless the model was at work already.
       attempt.set_error("provider_error");
-      attempt.set_cost_nanos(0);
-      attempt.set_estimated(false);
+      if (stream->began() || stream->usage().has_value()) {
+        SettleAttempt(request, model, attempt, stream->usage(), stream->Estimate(body.size()));
+      } else {
+        attempt.set_cost_nanos(0);
+        attempt.set_estimated(false);
+      }
       co_return Failed(Verdict::kRetry, "the provider answered with an error event");
     }
     result.verdict = Verdict::kAnswered;
@@ -204,8 +208,11 @@ asio::awaitable<AttemptResult> AttemptOnce(ChatRequest& request, const v1::Compi
     const UnaryReport report = ReadUnary(*whole);
     SettleAttempt(request, model, attempt, report.usage, EstimateUsage(body.size(), report.content_bytes));
   } else {
+    // A definite error costs nothing, unless it says itself what was used.
     attempt.set_cost_nanos(0);
     attempt.set_estimated(false);
+    const UnaryReport report = whole.ok() ? ReadUnary(*whole) : UnaryReport();
+    if (report.names_usage) SettleAttempt(request, model, attempt, report.usage, EstimateUsage(body.size(), 0));
     attempt.set_error(absl::StrCat("status_", head->status));
     if (request.exchange.client_gone()) co_return Failed(Verdict::kClientGone, "");
   }

@@ -68,6 +68,21 @@ class QuotaView {
     return counter;
   }
 
+  // Every counter of a pool, the fullest first.
+  std::vector<v1::Counter> Counters(const std::string& pool) const {
+    grpc::ClientContext context;
+    Prepare(context);
+    v1::ListCountersRequest request;
+    request.set_gateway("default");
+    request.set_pool(pool);
+    request.set_page_size(1'000);
+    v1::ListCountersResponse response;
+    const grpc::Status status = stub_->ListCounters(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(response.counters_size(), response.counters_in_pool()) << "more than one page";
+    return {response.counters().begin(), response.counters().end()};
+  }
+
   std::vector<v1::SuspendedHold> Suspense() const {
     grpc::ClientContext context;
     Prepare(context);

@@ -67,6 +67,14 @@ void RawConnection::Close() {
   fd_ = -1;
 }
 
+void RawConnection::Reset() {
+  const linger at_once{1, 0};
+  setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+  Close();
+}
+
+void RawConnection::HalfClose() { shutdown(fd_, SHUT_WR); }
+
 bool RawConnection::Send(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);

@@ -41,6 +41,8 @@ class RawConnection {
   // Reads until the peer closes; `closed` false when it did not in time.
   std::string ReadToEnd(bool* closed = nullptr);
   void Close();
+  void Reset();      // the peer sees a reset, not an end
+  void HalfClose();  // sends no more, still reads
 
  private:
   bool ReadSome();  // false at the end

@@ -156,7 +156,9 @@ TEST(ReadUnary, CountsWhatWasSaidWhereNoUsageCame) {
           {"function":{"name":"f","arguments":"{}"}}]}},{"message":{"content":null,"refusal":"no"}}],"usage":null})");
   EXPECT_FALSE(report.usage.has_value());
   EXPECT_EQ(report.content_bytes, 5u + 3u + 3u + 2u);
+  EXPECT_FALSE(report.names_usage);
   EXPECT_EQ(ReadUnary("not json").content_bytes, 8u) << "what cannot be read counts whole";
+  EXPECT_TRUE(ReadUnary(R"({"error":{},"usage":{"prompt_tokens":-1}})").names_usage) << "though it cannot be read";
 }
 
 TEST(ParseUsage, AnExplicitZeroIsAZero) {
