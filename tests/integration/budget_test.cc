@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "tests/controlplane/quota/redis_server.h"
 #include "tests/integration/quota_view.h"
 #include "tests/testing/client_crowd.h"
 #include "tests/testing/eventually.h"
@@ -40,10 +41,12 @@ std::string Decimal(int64_t micros) {
 }
 
 // Four proxies whose only model is sold at `sale`, by the provider and in the gateway's prices alike.
-std::unique_ptr<Stack> NewStack(const Sale& sale, std::vector<std::string> provider_flags = {}) {
+std::unique_ptr<Stack> NewStack(const Sale& sale, std::vector<std::string> provider_flags = {},
+                                std::vector<std::string> quota_flags = {}) {
   Stack::Options options;
   options.proxies = kProxies;
   options.provider_flags = std::move(provider_flags);
+  options.quota_flags = std::move(quota_flags);
   const json model = {{"input", Decimal(sale.input_micros_per_mtok)},
                       {"cached_input", Decimal(sale.input_micros_per_mtok)},
                       {"output", Decimal(sale.output_micros_per_mtok)}};
@@ -155,7 +158,7 @@ v1::Counter Exhaust(Clients& clients, const QuotaView& quota) {
   while (true) {
     const int answered = clients.answered();
     clients.AskUntilRefused();
-    if (testing::Test::HasFatalFailure()) return counter;
+    if (::testing::Test::HasFatalFailure()) return counter;
     const bool moved = clients.answered() != answered || counter.held() > 0;
     EXPECT_TRUE(Eventually([&] { return (counter = quota.Team(kTeam)).held() == 0; })) << counter.ShortDebugString();
     if (!moved || counter.held() > 0) return counter;
@@ -222,44 +225,65 @@ TEST(Budget, AnObservedDollarIsOverspentByNoMoreThanTheRequestsInFlightWhenItIsC
               clients.in_flight_max());
 }
 
-// Kills what `victim` names and starts it again.
+// Everybody asks against a budget of a dollar while each of `victims` is killed and started again, one after the other.
+// Whoever dies, nobody passes the limit; what is left in the end is less than one hold.
+void SpendWhileKilling(Stack& stack, const std::vector<std::function<void()>>& victims) {
+  constexpr int64_t kCapTokens = 16;
+  constexpr int64_t kHoldNanos = kCapTokens * 12'500;
+  constexpr int kAnsweredBetweenKills = 1'000;  // of the five thousand that the budget pays for
+  stack.DeployRoute(LimitedRoute({{"limitType", "cost"}, {"limit", 1}, {"onError", "deny"}}));
+  Clients clients(stack, Capped(kCapTokens));
+  const QuotaView quota(stack);
+  std::thread load([&] { clients.AskUntilRefused(); });
+  int answered = 0;
+  for (const std::function<void()>& kill_and_restart : victims) {
+    EXPECT_TRUE(Eventually([&] { return clients.answered() >= answered + kAnsweredBetweenKills; }))
+        << clients.answered() << " answered, " << clients.failed() << " failed";
+    kill_and_restart();
+    answered = clients.answered();
+  }
+  load.join();
+  EXPECT_GT(clients.failed(), 0) << "nobody noticed";
+  EXPECT_GT(clients.answered(), answered) << "nobody was answered after the last of them came back";
+  // A dead proxy's holds stay until they are suspended; everybody else's end.
+  v1::Counter counter;
+  while (!::testing::Test::HasFatalFailure()) {
+    const int answered_before = clients.answered();
+    counter = quota.Team(kTeam);
+    clients.AskUntilRefused();
+    const v1::Counter after = quota.Team(kTeam);
+    const bool moved = after.settled() != counter.settled() || after.held() != counter.held();
+    if (clients.answered() == answered_before && !moved) break;
+  }
+  const int64_t used = counter.settled() + counter.held() + counter.suspense();
+  EXPECT_LE(used, kDollarNanos);
+  EXPECT_LT(kDollarNanos - used, kHoldNanos);
+  EXPECT_LE(BilledNanos(stack), used);
+}
+
 void KillAndRestart(Stack& stack, Stack::Member& victim) {
   victim.process->Kill();
   stack.StartMember(victim);
 }
 
 TEST(Budget, NobodyPassesADollarWhileTheQuotaServiceAndAProxyAreKilled) {
-  constexpr int64_t kCapTokens = 16;
-  constexpr int64_t kHoldNanos = kCapTokens * 12'500;
   const auto stack = NewStack({.output_micros_per_mtok = 12'500'000}, {"--latency_ms=30"});
-  stack->DeployRoute(LimitedRoute({{"limitType", "cost"}, {"limit", 1}, {"onError", "deny"}}));
-  Clients clients(*stack, Capped(kCapTokens));
-  const QuotaView quota(*stack);
-  std::thread load([&] { clients.AskUntilRefused(); });
-  const auto await_answered = [&](int count) { EXPECT_TRUE(Eventually([&] { return clients.answered() >= count; })); };
-  await_answered(1'000);
-  KillAndRestart(*stack, stack->quota());
-  const int before_proxy = clients.answered();
-  await_answered(before_proxy + 1'000);
-  KillAndRestart(*stack, stack->proxy(0));
-  const int before_end = clients.answered();
-  load.join();
-  EXPECT_GT(clients.failed(), 0) << "nobody noticed";
-  EXPECT_GT(clients.answered(), before_end) << "nobody was answered after the last of them came back";
-  // The dead proxy's holds stay until they are suspended; everybody else's end.
-  v1::Counter counter;
-  do {
-    const int answered = clients.answered();
-    counter = quota.Team(kTeam);
-    clients.AskUntilRefused();
-    if (clients.answered() != answered) continue;
-    const v1::Counter after = quota.Team(kTeam);
-    if (after.settled() == counter.settled() && after.held() == counter.held()) break;
-  } while (!HasFatalFailure());
-  const int64_t used = counter.settled() + counter.held() + counter.suspense();
-  EXPECT_LE(used, kDollarNanos);
-  EXPECT_LT(kDollarNanos - used, kHoldNanos);
-  EXPECT_LE(BilledNanos(*stack), counter.settled() + counter.held() + counter.suspense());
+  SpendWhileKilling(
+      *stack, {[&] { KillAndRestart(*stack, stack->quota()); }, [&] { KillAndRestart(*stack, stack->proxy(0)); }});
+}
+
+TEST(Budget, NobodyPassesADollarInRedisWhileTheQuotaServiceAProxyAndRedisAreKilled) {
+  absl::StatusOr<std::unique_ptr<testing::RedisServer>> redis = testing::RedisServer::Start();
+  ASSERT_TRUE(redis.ok()) << redis.status();
+  const auto stack = NewStack({.output_micros_per_mtok = 12'500'000}, {"--latency_ms=30"},
+                              {absl::StrCat("--store=", (*redis)->url())});
+  SpendWhileKilling(*stack,
+                    {[&] { KillAndRestart(*stack, stack->quota()); }, [&] { KillAndRestart(*stack, stack->proxy(0)); },
+                     [&] {
+                       (*redis)->Kill();
+                       const absl::Status restarted = (*redis)->Restart();
+                       EXPECT_TRUE(restarted.ok()) << restarted;
+                     }});
 }
 
 }  // namespace
