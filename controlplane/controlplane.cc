@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/seal/seal.h"
 #include "common/status_macros.h"
+#include "controlplane/api/limit_lookup.h"
 #include "controlplane/api/operator_services.h"
 #include "controlplane/api/quota_connection.h"
 #include "controlplane/api/token_authority.h"
@@ -32,6 +33,7 @@ namespace {
 
 constexpr char kBuild[] = "0.1.0";
 constexpr int kSuspenseIntervalMs = 5'000;
+constexpr int kRetentionIntervalMs = 60'000;
 constexpr int kMessageBytesMax = 16 << 20;  // a batch of spend records with long metadata
 constexpr auto kStreamsEndWithin = std::chrono::milliseconds(500);
 
@@ -65,6 +67,11 @@ class RunningControlPlane final : public ControlPlane {
       return absl::InvalidArgumentError(
           absl::StrCat("--quota=", options_.quota, " needs --quota_token_file=F with a token of that service"));
     }
+    if (options_.ledger_retention_days != 0 && options_.ledger_retention_days < kLedgerRetentionDaysMin) {
+      return absl::InvalidArgumentError(absl::StrCat("--ledger_retention_days=", options_.ledger_retention_days,
+                                                     " is too short: give 0 to keep everything, or at least ",
+                                                     kLedgerRetentionDaysMin));
+    }
     RETURN_IF_ERROR(CheckListenerIsSafe(options_.grpc_address, options_.listener_tls));
     RETURN_IF_ERROR(CheckListenerIsSafe(options_.http_address, options_.listener_tls));
     ASSIGN_OR_RETURN(data_dir_, DataDir::Open(options_.data_dir));
@@ -73,7 +80,9 @@ class RunningControlPlane final : public ControlPlane {
     RETURN_IF_ERROR(StartGrpc());
     RETURN_IF_ERROR(StartHttp());
     publisher_->Start();
-    return ConnectQuota();
+    RETURN_IF_ERROR(ConnectQuota());
+    StartRetention();
+    return absl::OkStatus();
   }
 
   std::string grpc_address() const override { return grpc_address_; }
@@ -81,6 +90,7 @@ class RunningControlPlane final : public ControlPlane {
 
   // Readers of others' services first, then what wakes waiting calls, then the listeners; the databases close last.
   void Stop() override {
+    if (retention_ != nullptr) retention_->Stop();
     if (suspense_ != nullptr) suspense_->Stop();
     if (server_ != nullptr) server_->GetHealthCheckService()->SetServingStatus(false);
     if (publisher_ != nullptr) publisher_->Shutdown();
@@ -175,10 +185,39 @@ class RunningControlPlane final : public ControlPlane {
       ASSIGN_OR_RETURN(channel, NewChannel(options_.quota, options_.peer_tls));
     }
     quota_connection_.Connect(channel, token, options_.quota);
-    suspense_ =
-        std::make_unique<SuspenseReader>(ListSuspenseOver(channel, token), SettleOver(channel, token), *ledger_);
+    suspense_ = std::make_unique<SuspenseReader>(
+        ListSuspenseOver(channel, token), SettleOver(channel, token), *ledger_,
+        [this](const v1::CounterKey& counter, v1::SpendRecord& record) { FillInRoute(counter, record); });
     suspense_->Start(kSuspenseIntervalMs);
     return absl::OkStatus();
+  }
+
+  // While the quota service may still ask what a request cost, its record stays. Without one nobody asks.
+  void StartRetention() {
+    retention_ = std::make_unique<LedgerRetention>(*ledger_, *options_.clock, options_.ledger_retention_days,
+                                                   [this] { return suspense_ == nullptr || suspense_->HasSettled(); });
+    retention_->Start(kRetentionIntervalMs);
+  }
+
+  // A suspended hold knows its pool only. One that was not named by hand begins with its route's id; else the one
+  // deployed route that uses it will do.
+  void FillInRoute(const v1::CounterKey& counter, v1::SpendRecord& record) const {
+    std::string name = counter.pool().substr(0, counter.pool().find('/'));
+    absl::StatusOr<v1::Route> route = store_->routes().Get(counter.gateway(), name);
+    if (!route.ok() || route->id() != name) {
+      const auto limits = FindLimits(*store_, {counter.gateway(), "", "", counter.pool()});
+      if (!limits.ok() || limits->empty()) return;
+      name = (*limits)[0].elements[0].substr(0, (*limits)[0].elements[0].find('/'));
+      for (const DeployedLimit& limit : *limits) {
+        for (const std::string& element : limit.elements) {
+          if (element.substr(0, element.find('/')) != name) return;  // any of several routes
+        }
+      }
+      route = store_->routes().Get(counter.gateway(), name);
+      if (!route.ok()) return;
+    }
+    record.set_route_id(route->id());
+    record.set_route(route->name());
   }
 
   // A channel to this very server, without a socket; callers bring their own tokens.
@@ -220,9 +259,20 @@ class RunningControlPlane final : public ControlPlane {
     metrics_.SetGauge("signalbox_proxies_in_sync", "proxies that serve the published snapshot",
                       static_cast<double>(std::count_if(fleet.begin(), fleet.end(),
                                                         [](const v1::ProxyStatus& proxy) { return proxy.in_sync(); })));
-    if (const auto records = ledger_->CountRecords(); records.ok()) {
-      metrics_.SetGauge("signalbox_ledger_records", "requests in the ledger", static_cast<double>(*records));
+    if (const auto size = ledger_->Size(); size.ok()) {
+      metrics_.SetGauge("signalbox_ledger_records", "requests in the ledger", static_cast<double>(size->records));
+      metrics_.SetGauge("signalbox_ledger_bytes", "size of ledger.db", static_cast<double>(size->bytes));
+      metrics_.SetGauge("signalbox_ledger_free_bytes", "of it, free to be used again",
+                        static_cast<double>(size->free_bytes));
+      metrics_.SetGauge("signalbox_ledger_open_suspense", "requests of vanished proxies, charged in full so far",
+                        static_cast<double>(size->open));
     }
+    const LedgerCounts counts = ledger_->counts();
+    metrics_.SetGauge("signalbox_ledger_records_deleted", "records deleted for their age since the start",
+                      static_cast<double>(counts.deleted));
+    metrics_.SetGauge("signalbox_ledger_records_expired",
+                      "records acknowledged and not kept, older than the retention, since the start",
+                      static_cast<double>(counts.expired));
     if (quota_ != nullptr) {
       ForEachQuotaMetric(quota_->metrics(), [this](const std::string& name, const std::string& help, double value) {
         metrics_.SetGauge(name, help, value);
@@ -248,6 +298,7 @@ class RunningControlPlane final : public ControlPlane {
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<HttpApi> http_;
   std::unique_ptr<SuspenseReader> suspense_;
+  std::unique_ptr<LedgerRetention> retention_;
   std::string grpc_address_;
 };
 

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "common/clock.h"
 #include "common/rpc/rpc.h"
+#include "controlplane/ledger/ledger_retention.h"
 
 namespace signalbox {
 
@@ -20,9 +21,10 @@ struct ControlPlaneOptions {
   std::string quota = "embedded";  // embedded, off, or host:port of a quota service of its own
   std::string quota_token_file;    // for host:port; an admin token there, so that operators can adjust counters
   bool quota_power_safe = false;   // embedded: fsync each decision
-  std::string master_key_file;     // empty: <data_dir>/master.key
-  TlsFiles listener_tls;           // both listeners; `ca` asks gRPC clients for certificates
-  TlsFiles peer_tls;               // towards a quota service of its own
+  int ledger_retention_days = kLedgerRetentionDaysDefault;  // 0: everything is kept
+  std::string master_key_file;                              // empty: <data_dir>/master.key
+  TlsFiles listener_tls;                                    // both listeners; `ca` asks gRPC clients for certificates
+  TlsFiles peer_tls;                                        // towards a quota service of its own
   const Clock* clock = &Clock::System();
 };
 

@@ -20,6 +20,8 @@ ABSL_FLAG(
     std::string, quota_token_file, "",
     "file with a token for --quota=host:port, mode 0600; an admin's there, or counters can be read and not adjusted");
 ABSL_FLAG(std::string, durability, "process", "embedded quota: process (survives kill -9) or power (fsync)");
+ABSL_FLAG(int32_t, ledger_retention_days, signalbox::kLedgerRetentionDaysDefault,
+          "how long the ledger keeps what requests did and cost; 0 keeps everything, else at least 7");
 ABSL_FLAG(std::string, master_key_file, "",
           "key that seals the providers' secrets, made when missing; empty: <data_dir>/master.key");
 ABSL_FLAG(std::string, tls_cert, "", "PEM certificate chain of the listeners; needed off loopback");
@@ -45,6 +47,7 @@ int main(int argc, char** argv) {
   options.quota = absl::GetFlag(FLAGS_quota);
   options.quota_token_file = absl::GetFlag(FLAGS_quota_token_file);
   options.quota_power_safe = durability == "power";
+  options.ledger_retention_days = absl::GetFlag(FLAGS_ledger_retention_days);
   options.master_key_file = absl::GetFlag(FLAGS_master_key_file);
   options.listener_tls = {absl::GetFlag(FLAGS_tls_cert), absl::GetFlag(FLAGS_tls_key), absl::GetFlag(FLAGS_tls_ca)};
   options.peer_tls = {absl::GetFlag(FLAGS_peer_tls_cert), absl::GetFlag(FLAGS_peer_tls_key),

@@ -51,6 +51,13 @@ const std::vector<std::string>& Migrations() {
            estimated INTEGER NOT NULL,
            PRIMARY KEY (request, ordinal)
          ) WITHOUT ROWID;)",
+      // `open`: suspended, and neither the real record nor a settlement has come. `horizon_us`: what started before it
+      // and is not open was deleted; kept, so that neither a restart nor a longer retention lets it in again.
+      R"(ALTER TABLE requests ADD COLUMN open INTEGER NOT NULL DEFAULT 0;
+         UPDATE requests SET open = 1 WHERE outcome = 7;
+         CREATE INDEX requests_open ON requests (id) WHERE open = 1;
+         CREATE TABLE retention (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), horizon_us INTEGER NOT NULL);
+         INSERT INTO retention (only_row, horizon_us) VALUES (1, 0);)",
   };
   return *steps;
 }
@@ -64,7 +71,9 @@ absl::Status CheckUsage(const v1::TokenUsage& usage, const std::string& field) {
                                      {"cached_input", usage.cached_input()},
                                      {"cache_write", usage.cache_write()},
                                      {"output", usage.output()},
-                                     {"reasoning", usage.reasoning()}}) {
+                                     {"reasoning", usage.reasoning()},
+                                     {"audio_input", usage.audio_input()},
+                                     {"audio_output", usage.audio_output()}}) {
     if (tokens < 0 || tokens > kTokensMax) {
       return Malformed(absl::StrCat(field, ".", name), absl::StrCat("must be from 0 to ", kTokensMax));
     }
@@ -112,8 +121,12 @@ bool AddHold(const v1::SuspendedHold& hold, v1::SpendRecord& record) {
     limit.set_pool(hold.counter().pool());
     limit.set_identifier(identifier);
   }
-  // Settled money is what it cost; held money is the most it can have cost.
-  record.set_cost_nanos(hold.resolved() ? hold.settled() : std::max(record.cost_nanos(), hold.amount()));
+  // What is settled was used; what is held is the most that can have been. Only dollars are money.
+  if (hold.counter().unit() == v1::TOKENS) {
+    record.set_tokens(hold.resolved() ? hold.settled() : std::max(record.tokens(), hold.amount()));
+  } else if (hold.counter().unit() == v1::NANO_DOLLARS) {
+    record.set_cost_nanos(hold.resolved() ? hold.settled() : std::max(record.cost_nanos(), hold.amount()));
+  }
   return record.SerializeAsString() != before;
 }
 
@@ -152,13 +165,15 @@ absl::Status CheckSpendRecord(const v1::SpendRecord& record) {
 absl::StatusOr<std::unique_ptr<SqliteLedger>> SqliteLedger::Open(const SqliteOptions& options) {
   ASSIGN_OR_RETURN(std::unique_ptr<SqliteDb> db, SqliteDb::Open(options));
   RETURN_IF_ERROR(db->Migrate(Migrations()));
-  int64_t records = 0;
+  int64_t records = 0, horizon_us = 0;
   {
-    ASSIGN_OR_RETURN(SqliteStatement count, db->Query("SELECT count(*) FROM requests"));
+    ASSIGN_OR_RETURN(SqliteStatement count,
+                     db->Query("SELECT count(*), (SELECT horizon_us FROM retention) FROM requests"));
     RETURN_IF_ERROR(count.Step().status());
     records = count.Int(0);
+    horizon_us = count.Int(1);
   }
-  return std::unique_ptr<SqliteLedger>(new SqliteLedger(std::move(db), records));
+  return std::unique_ptr<SqliteLedger>(new SqliteLedger(std::move(db), records, horizon_us));
 }
 
 absl::Status SqliteLedger::Append(const google::protobuf::RepeatedPtrField<v1::SpendRecord>& records) {
@@ -171,7 +186,7 @@ absl::Status SqliteLedger::Append(const google::protobuf::RepeatedPtrField<v1::S
   }
   MutexLock lock(mutex_);
   ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*db_));
-  int64_t added = 0;
+  int64_t added = 0, expired = 0, replaced = 0;
   for (const v1::SpendRecord& record : records) {
     ASSIGN_OR_RETURN(SqliteStatement known,
                      db_->Query("SELECT id, outcome FROM requests WHERE request_id = ?", record.request_id()));
@@ -179,20 +194,28 @@ absl::Status SqliteLedger::Append(const google::protobuf::RepeatedPtrField<v1::S
     if (found) {
       if (known.Int(1) != v1::SUSPENDED || record.outcome() == v1::SUSPENDED) continue;
       RETURN_IF_ERROR(db_->Run("DELETE FROM requests WHERE id = ?", known.Int(0)));
+      ++replaced;
+    } else if (record.start_time_us() < horizon_us_) {
+      ++expired;  // it was here and is deleted, or would be at once: charged once, or never kept
+      continue;
     } else {
       ++added;
     }
-    RETURN_IF_ERROR(Insert(record));
+    RETURN_IF_ERROR(Insert(record, /*open=*/false));
   }
   RETURN_IF_ERROR(transaction.Commit());
   records_ += added;
+  expired_ += expired;
+  replaced_ += replaced;
   return absl::OkStatus();
 }
 
-absl::Status SqliteLedger::AppendSuspended(const std::vector<v1::SuspendedHold>& holds) {
+absl::StatusOr<std::vector<std::string>> SqliteLedger::AppendSuspended(const std::vector<v1::SuspendedHold>& holds,
+                                                                       const RouteOfPool& route_of_pool) {
+  std::vector<std::string> refused;
   MutexLock lock(mutex_);
   ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*db_));
-  int64_t added = 0;
+  int64_t added = 0, replaced = 0;
   for (const v1::SuspendedHold& hold : holds) {
     v1::SpendRecord record = SuspendedRecord(hold);
     const absl::StatusOr<v1::SpendRecord> known = Find(hold.request_id());
@@ -201,20 +224,33 @@ absl::Status SqliteLedger::AppendSuspended(const std::vector<v1::SuspendedHold>&
       record = *known;
     } else if (!absl::IsNotFound(known.status())) {
       return known.status();
+    } else if (hold.suspend_time_us() < horizon_us_) {
+      continue;  // its record was here and is deleted
+    } else if (route_of_pool) {
+      route_of_pool(hold.counter(), record);
     }
-    if (!AddHold(hold, record) && known.ok()) continue;
-    const absl::Status status = CheckSpendRecord(record);
-    if (!status.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat("suspended hold ", hold.sequence(), " of request \"",
-                                                     hold.request_id(), "\": ", std::string(status.message())));
+    const bool changed = AddHold(hold, record);
+    ASSIGN_OR_RETURN(const bool open, IsOpen(hold.request_id()));
+    if (!changed && known.ok() && open == !hold.resolved()) continue;
+    if (const absl::Status status = CheckSpendRecord(record); !status.ok()) {
+      refused.push_back(absl::StrCat("suspended hold ", hold.sequence(), " of request \"", hold.request_id(),
+                                     "\": ", std::string(status.message())));
+      continue;
     }
     RETURN_IF_ERROR(db_->Run("DELETE FROM requests WHERE request_id = ?", hold.request_id()));
-    RETURN_IF_ERROR(Insert(record));
-    if (!known.ok()) ++added;
+    RETURN_IF_ERROR(Insert(record, /*open=*/!hold.resolved()));
+    ++(known.ok() ? replaced : added);
   }
   RETURN_IF_ERROR(transaction.Commit());
   records_ += added;
-  return absl::OkStatus();
+  replaced_ += replaced;
+  return refused;
+}
+
+absl::StatusOr<bool> SqliteLedger::IsOpen(const std::string& request_id) const {
+  ASSIGN_OR_RETURN(SqliteStatement query, db_->Query("SELECT open FROM requests WHERE request_id = ?", request_id));
+  ASSIGN_OR_RETURN(const bool found, query.Step());
+  return found && query.Int(0) != 0;
 }
 
 absl::StatusOr<std::vector<v1::Settle>> SqliteLedger::SettlementsOf(const std::vector<v1::SuspendedHold>& holds) const {
@@ -229,17 +265,18 @@ absl::StatusOr<std::vector<v1::Settle>> SqliteLedger::SettlementsOf(const std::v
     v1::Settle& settle = settlements.emplace_back();
     settle.set_request_id(record->request_id());
     settle.set_cost_nanos(record->cost_nanos());
+    settle.set_tokens(record->tokens());
   }
   return settlements;
 }
 
-absl::Status SqliteLedger::Insert(const v1::SpendRecord& record) {
+absl::Status SqliteLedger::Insert(const v1::SpendRecord& record, bool open) {
   RETURN_IF_ERROR(
       db_->Run("INSERT INTO requests (request_id, gateway, route_id, route, version, key_id, identifier, outcome, "
-               "start_time_us, cost_nanos, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               "start_time_us, cost_nanos, record, open) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                record.request_id(), record.gateway(), record.route_id(), record.route(), record.version(),
                record.key_id(), record.identifier(), record.outcome(), record.start_time_us(), record.cost_nanos(),
-               SqlBlob{record.SerializeAsString()}));
+               SqlBlob{record.SerializeAsString()}, open));
   const int64_t id = db_->LastInsertRowId();
   ASSIGN_OR_RETURN(SqliteStatement charge,
                    db_->Prepare("INSERT INTO charges (request, ordinal, provider, model, input, cached_input, "

@@ -2,10 +2,12 @@
 // and the suspense reader (the quota service tells of proxies that vanished); read by the usage service.
 // Invariants: one record a request id; a real record replaces a suspended one, anything else that comes again changes
 // nothing; the charges of a record (one per attempt and model) always sum to the record's cost, so that every
-// grouping of usage has the same total. What a call acknowledged is committed. Money is int64 nano-dollars.
-// Thread-safe: one connection behind one mutex.
+// grouping of usage has the same total; a record that was deleted for its age is never taken again. What a call
+// acknowledged is committed. Money is int64 nano-dollars.
+// Thread-safe: one connection behind one mutex. Reading a lot and deleting a lot go in slices and let go of it between.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,18 +21,36 @@
 
 namespace signalbox {
 
+struct LedgerSize {
+  int64_t records = 0;
+  int64_t bytes = 0;       // of the database file
+  int64_t free_bytes = 0;  // of it, left by what was deleted and used again by what comes
+  int64_t open = 0;        // suspended records whose real record or settlement has not come
+};
+
+// Counted since the process started.
+struct LedgerCounts {
+  int64_t deleted = 0;  // for their age
+  int64_t expired = 0;  // acknowledged and not kept: they started before what is kept
+};
+
 class SqliteLedger {
  public:
   // Opens or creates, and migrates. Errors as SqliteDb::Open and Migrate.
   static absl::StatusOr<std::unique_ptr<SqliteLedger>> Open(const SqliteOptions& options);
 
   // All of the batch or nothing; committed on return. INVALID_ARGUMENT names the record and the field that is
-  // malformed. Records known already are left as they are.
+  // malformed. Records known already are left as they are; those older than the horizon are not kept.
   absl::Status Append(const google::protobuf::RepeatedPtrField<v1::SpendRecord>& records) SB_EXCLUDES(mutex_);
 
   // Charges requests whose proxy vanished, by request id: the largest of a request's holds (limits in a chain hold the
-  // same money), or what it was settled at. A request with a real record is left alone.
-  absl::Status AppendSuspended(const std::vector<v1::SuspendedHold>& holds) SB_EXCLUDES(mutex_);
+  // same money), or what it was settled at. A request with a real record is left alone. `route_of_pool`, when given,
+  // fills in the route of a record that is new. Returns a sentence for each hold that no request can have; the others
+  // are taken all the same.
+  using RouteOfPool = std::function<void(const v1::CounterKey& counter, v1::SpendRecord& record)>;
+  absl::StatusOr<std::vector<std::string>> AppendSuspended(const std::vector<v1::SuspendedHold>& holds,
+                                                           const RouteOfPool& route_of_pool = nullptr)
+      SB_EXCLUDES(mutex_);
 
   // What the requests of those holds that are still open really cost, where the record is here: their settlement was
   // lost with the proxy.
@@ -49,17 +69,34 @@ class SqliteLedger {
   // Cheap, for probes and metrics: reads one row to see that the database can be read, and counts in memory.
   absl::StatusOr<int64_t> CountRecords() const SB_EXCLUDES(mutex_);
 
+  // From now on nothing that started before `horizon_us` (Unix) is kept, except what is open. Never goes back.
+  absl::Status RaiseHorizon(int64_t horizon_us) SB_EXCLUDES(mutex_);
+  // Deletes up to `records_max` records that started before the horizon, the oldest first; how many.
+  absl::StatusOr<int64_t> DeleteExpired(int records_max) SB_EXCLUDES(mutex_);
+  // When the newest request started; 0 in an empty ledger.
+  absl::StatusOr<int64_t> NewestStart() const SB_EXCLUDES(mutex_);
+  absl::StatusOr<LedgerSize> Size() const SB_EXCLUDES(mutex_);
+  LedgerCounts counts() const SB_EXCLUDES(mutex_);
+
   // An online copy; writers go on between its steps. FAILED_PRECONDITION when the file exists.
   absl::Status BackupTo(const std::string& path) SB_EXCLUDES(mutex_);
 
  private:
-  SqliteLedger(std::unique_ptr<SqliteDb> db, int64_t records) : db_(std::move(db)), records_(records) {}
-  absl::Status Insert(const v1::SpendRecord& record) SB_REQUIRES(mutex_);
+  SqliteLedger(std::unique_ptr<SqliteDb> db, int64_t records, int64_t horizon_us)
+      : db_(std::move(db)), records_(records), horizon_us_(horizon_us) {}
+  absl::Status Insert(const v1::SpendRecord& record, bool open) SB_REQUIRES(mutex_);
+  // The first gateway after `after` that has records; empty: none.
+  absl::StatusOr<std::string> NextGateway(const std::string& after) const SB_REQUIRES(mutex_);
+  absl::StatusOr<bool> IsOpen(const std::string& request_id) const SB_REQUIRES(mutex_);
   absl::StatusOr<v1::SpendRecord> Find(const std::string& request_id) const SB_REQUIRES(mutex_);
 
   mutable Mutex mutex_;
   const std::unique_ptr<SqliteDb> db_ SB_GUARDED_BY(mutex_);
   int64_t records_ SB_GUARDED_BY(mutex_);  // committed
+  int64_t horizon_us_ SB_GUARDED_BY(mutex_);
+  int64_t deleted_ SB_GUARDED_BY(mutex_) = 0;
+  int64_t expired_ SB_GUARDED_BY(mutex_) = 0;
+  int64_t replaced_ SB_GUARDED_BY(mutex_) = 0;  // suspended records, by what came after them
 };
 
 // INVALID_ARGUMENT naming the field when a record from a peer is malformed.

@@ -38,6 +38,7 @@ class FakeQuota {
     return holds.back();
   }
   absl::Status Settle(const std::vector<v1::Settle>& settlements) {
+    if (!settle_failure.ok()) return settle_failure;
     for (const v1::Settle& settle : settlements) {
       for (v1::SuspendedHold& hold : holds) {
         if (hold.request_id() != settle.request_id()) continue;
@@ -49,6 +50,7 @@ class FakeQuota {
   }
   std::vector<v1::SuspendedHold> holds;
   absl::Status failure;
+  absl::Status settle_failure;
   int calls = 0;
 };
 
@@ -77,8 +79,12 @@ class SuspenseReaderTest : public ::testing::Test {
   TempDir dir_;
   std::unique_ptr<SqliteLedger> ledger_;
   FakeQuota quota_;
+  std::vector<v1::Settle> settled_;
   SuspenseReader reader_{[this](const v1::ListSuspenseRequest& request) { return quota_.List(request); },
-                         [this](const std::vector<v1::Settle>& settlements) { return quota_.Settle(settlements); },
+                         [this](const std::vector<v1::Settle>& settlements) {
+                           settled_.insert(settled_.end(), settlements.begin(), settlements.end());
+                           return quota_.Settle(settlements);
+                         },
                          *ledger_};
 };
 
@@ -147,6 +153,63 @@ TEST_F(SuspenseReaderTest, WhatIsResolvedIsNotReadAgain) {
   EXPECT_EQ(quota_.calls, 3);
   ASSERT_TRUE(reader_.ReadOnce().ok());
   EXPECT_EQ(quota_.calls, 4);
+}
+
+TEST_F(SuspenseReaderTest, OnlyDollarsAreMoneyAndBothAreSettledFromTheRecord) {
+  quota_.Suspend("a", 500);
+  quota_.Suspend("a", 9'000, "r-1/tokens").mutable_counter()->set_unit(v1::TOKENS);
+  quota_.Suspend("b", 7'000, "r-1/tokens").mutable_counter()->set_unit(v1::TOKENS);
+  ASSERT_TRUE(reader_.ReadOnce().ok());
+  EXPECT_EQ(Get("a").cost_nanos(), 500);
+  EXPECT_EQ(Get("a").tokens(), 9'000);
+  EXPECT_EQ(Get("b").cost_nanos(), 0);
+  EXPECT_EQ(Get("b").outcome(), v1::SUSPENDED);
+  v1::SpendRecord real = Get("a");
+  real.set_outcome(v1::SUCCESS);
+  real.set_cost_nanos(3);
+  real.set_tokens(42);
+  ASSERT_TRUE(ledger_->Append(google::protobuf::RepeatedPtrField<v1::SpendRecord>(&real, &real + 1)).ok());
+  ASSERT_TRUE(reader_.ReadOnce().ok());
+  ASSERT_EQ(settled_.size(), 2u) << "once a hold";
+  EXPECT_EQ(settled_[0].cost_nanos(), 3);
+  EXPECT_EQ(settled_[0].tokens(), 42);
+}
+
+TEST_F(SuspenseReaderTest, AHoldThatNoRequestCanHaveHoldsUpNoOther) {
+  quota_.Suspend("", 500);
+  quota_.Suspend("too dear", INT64_MAX);
+  quota_.Suspend("b", 7);
+  for (int i = 0; i < 2; ++i) {
+    const absl::Status status = reader_.ReadOnce();
+    EXPECT_TRUE(status.ok()) << status;
+  }
+  EXPECT_EQ(*ledger_->CountRecords(), 1);
+  EXPECT_EQ(Get("b").cost_nanos(), 7);
+}
+
+TEST_F(SuspenseReaderTest, ASettlementThatIsRefusedHoldsUpNoLaterHold) {
+  AppendReal("a", 3);
+  quota_.Suspend("a", 500);
+  quota_.Suspend("b", 7);
+  quota_.Suspend("c", 8);
+  quota_.settle_failure = absl::InternalError("refused");
+  EXPECT_EQ(reader_.ReadOnce(), quota_.settle_failure);
+  EXPECT_EQ(Get("c").cost_nanos(), 8) << "on the second page";
+  EXPECT_FALSE(reader_.HasSettled());
+}
+
+TEST_F(SuspenseReaderTest, ANewSuspendedRecordCarriesItsRouteWhereThatIsKnown) {
+  SuspenseReader reader([this](const v1::ListSuspenseRequest& request) { return quota_.List(request); },
+                        [this](const std::vector<v1::Settle>& settlements) { return quota_.Settle(settlements); },
+                        *ledger_,
+                        [](const v1::CounterKey& counter, v1::SpendRecord& record) {
+                          if (counter.pool() == "r-1/usd") record.set_route_id("r-1");
+                        });
+  quota_.Suspend("a", 500);
+  quota_.Suspend("b", 500, "shared");
+  ASSERT_TRUE(reader.ReadOnce().ok());
+  EXPECT_EQ(Get("a").route_id(), "r-1");
+  EXPECT_EQ(Get("b").route_id(), "");
 }
 
 TEST_F(SuspenseReaderTest, AnAbsentQuotaServiceIsAnErrorAndTheNextReadCatchesUp) {
