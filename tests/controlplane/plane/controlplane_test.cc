@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "common/limits.h"
 #include "signalbox/v1/admin.grpc.pb.h"
 #include "signalbox/v1/quota.grpc.pb.h"
 #include "signalbox/v1/route.grpc.pb.h"
@@ -113,7 +114,7 @@ TEST_F(ControlPlaneTest, ARouteMadeOverHttpReachesAProxysStream) {
   hello.mutable_hello()->set_proxy_id("proxy-1");
   hello.mutable_hello()->set_boot_id("boot-1");
   hello.mutable_hello()->set_build("test");
-  hello.mutable_hello()->set_schema(1);
+  hello.mutable_hello()->set_schema(kSchema);
   ASSERT_TRUE(stream->Write(hello));
   v1::ControlMessage message;
   ASSERT_TRUE(stream->Read(&message));
@@ -252,7 +253,7 @@ TEST_F(ControlPlaneTest, ARevokedTokenEndsOpenStreams) {
   v1::ProxyMessage hello;
   hello.mutable_hello()->set_proxy_id("proxy-1");
   hello.mutable_hello()->set_boot_id("boot-1");
-  hello.mutable_hello()->set_schema(1);
+  hello.mutable_hello()->set_schema(kSchema);
   ASSERT_TRUE(snapshots->Write(hello));
   const auto quota = v1::Quota::NewStub(channel_)->Session(&quota_context);
   v1::QuotaRequest command;
@@ -284,7 +285,7 @@ TEST_F(ControlPlaneTest, StopEndsOpenStreamsAndSaysToComeBack) {
   v1::ProxyMessage hello;
   hello.mutable_hello()->set_proxy_id("proxy-1");
   hello.mutable_hello()->set_boot_id("boot-1");
-  hello.mutable_hello()->set_schema(1);
+  hello.mutable_hello()->set_schema(kSchema);
   ASSERT_TRUE(stream->Write(hello));
   auto proxies = Call("GET", "/v1/proxies", {});
   auto stopped = std::async(std::launch::async, [this] { plane_->Stop(); });
