@@ -1,7 +1,11 @@
 -- Exact arithmetic for quota_core.lua, where every number is a double: integers from 0 to 2^53 and never beyond.
 -- A result that would be larger is SAT, which is above every limit this store accepts.
 
-local floor = math.floor
+local floor, min, max
+local function use_math()  -- Lua's libraries are there when a function runs, not yet when it is loaded
+  floor, min, max = math.floor, math.min, math.max
+end
+
 local SAT = 9007199254740992        -- 2^53
 local HALF = 4503599627370496       -- 2^52
 local LIMB = 16777216               -- 2^24
@@ -91,7 +95,7 @@ local function largest_cap_within(amount, input, choices, per_mtok)
   local per_token = choices * per_mtok
   if per_token < SAT then return (scale(amount - input, 1000000, per_token)) end
   -- floor(x / (m * n)) = floor(floor(x / m) / n); the larger factor first leaves less than 2^53.
-  local more, less = math.max(choices, per_mtok), math.min(choices, per_mtok)
+  local more, less = max(choices, per_mtok), min(choices, per_mtok)
   return floor(scale(amount - input, 1000000, more) / less)
 end
 

@@ -1,43 +1,68 @@
 -- The quota state machine inside Redis: the second implementation of quota_core.cc and quota_admission.cc, which it
--- follows function by function and answers alike (redis_differential_test.cc). Compiled behind quota_arithmetic.lua.
+-- follows function by function and answers alike (redis_differential_test.cc). A library of Redis Functions, loaded
+-- behind quota_arithmetic.lua and a line that gives NAME.
 -- One call is atomic: it reads what it needs, decides on copies, and writes all that changed at its end (`flush`).
 -- KEYS[1]: prefix of every key. ARGV: operation, header, body (MessagePack, written by redis_quota_script.cc).
 -- Returns MessagePack.
-
-local call, pack, unpack_all = redis.call, cmsgpack.pack, cmsgpack.unpack
-local min, max = math.min, math.max
-local P = KEYS[1]
-local header = unpack_all(ARGV[2])
-
-local META, COUNTERS, REQUESTS, BOOTS = P .. 'meta', P .. 'counters', P .. 'requests', P .. 'boots'
-local ACTIVE, SILENT = P .. 'boots:active', P .. 'boots:silent'          -- by last seen
-local SUSPENSE, SUSPENSE_ORDER = P .. 'suspense', P .. 'suspense:order'  -- by sequence
-local ADJUSTMENTS, ADJUSTMENT_IDS = P .. 'adjustments', P .. 'adjustments:ids'
-local POOLS, POOL = P .. 'pools', P .. 'pool:'  -- counters of a pool, pools: by when to look whether they are past
-local CALENDARS = P .. 'calendars'
-local ANSWERS, IN_BOOT = P .. 'answers:', P .. 'boot:requests:'
 
 local GRANTED, DENIED, UNKNOWN_SEQUENCE, INVALID = 1, 2, 3, 4
 local REQUESTS_UNIT, TOKENS_UNIT = 1, 3
 local SECOND, DAY = 1000000, 86400000000
 local ARGUMENTS = 4000  -- of one command; Lua's stack is not endless
 
-local meta = call('HMGET', META, 'now', 'suspense', 'adjustment', 'calendars', 'tick')
-local now = header.now
-if not now then
-  local time = call('TIME')
-  now = tonumber(time[1]) * SECOND + tonumber(time[2])
-end
-local stored_now = tonumber(meta[1] or 0)
-now = max(now, stored_now)  -- never backwards
-local last_suspense, stored_suspense = tonumber(meta[2] or 0), tonumber(meta[2] or 0)
-local last_adjustment = tonumber(meta[3] or 0)
+-- Of the call under way: set by `begin`.
+local call, pack, unpack_all
+local header, now, stored_now, last_suspense, stored_suspense, last_adjustment, last_tick, decisions
+local counters  -- by identity, as read or changed in this call
+local requests  -- by id; what is gone stays here with no entries until it is written
+local suspense  -- by sequence
+local boots     -- by key
 
--- The windows of calendars are the caller's to say, for every calendar in use and around this time: else it is asked to.
-if tonumber(meta[4] or 0) ~= header.calendars_seen then
-  return pack({'calendars', now, call('SMEMBERS', CALENDARS)})
+local P  -- the prefix that the keys are of
+local META, COUNTERS, REQUESTS, BOOTS
+local ACTIVE, SILENT            -- boots by last seen
+local SUSPENSE, SUSPENSE_ORDER  -- by sequence
+local ADJUSTMENTS, ADJUSTMENT_IDS
+local POOLS, POOL               -- pools, and the counters of one: by when to look whether they are past
+local CALENDARS
+local ANSWERS, IN_BOOT          -- of one boot: answers by sequence, requests
+
+local function use_prefix(prefix)
+  if P == prefix then return end
+  P = prefix
+  META, COUNTERS, REQUESTS, BOOTS = P .. 'meta', P .. 'counters', P .. 'requests', P .. 'boots'
+  ACTIVE, SILENT = P .. 'boots:active', P .. 'boots:silent'
+  SUSPENSE, SUSPENSE_ORDER = P .. 'suspense', P .. 'suspense:order'
+  ADJUSTMENTS, ADJUSTMENT_IDS = P .. 'adjustments', P .. 'adjustments:ids'
+  POOLS, POOL, CALENDARS = P .. 'pools', P .. 'pool:', P .. 'calendars'
+  ANSWERS, IN_BOOT = P .. 'answers:', P .. 'boot:requests:'
 end
-if now < header.valid_from or now >= header.valid_until then return pack({'time', now}) end
+
+-- Nothing is left of the call before, not even of one that failed. Returns a reply that ends the call, or nothing.
+local function begin(prefix, header_bytes)
+  use_math()
+  call, pack, unpack_all = redis.call, cmsgpack.pack, cmsgpack.unpack
+  use_prefix(prefix)
+  header = unpack_all(header_bytes)
+  counters, requests, suspense, boots, decisions = {}, {}, {}, {}, 0
+  local meta = call('HMGET', META, 'now', 'suspense', 'adjustment', 'calendars', 'tick')
+  now = header.now
+  if not now then
+    local time = call('TIME')
+    now = tonumber(time[1]) * SECOND + tonumber(time[2])
+  end
+  stored_now = tonumber(meta[1] or 0)
+  now = max(now, stored_now)  -- never backwards
+  stored_suspense = tonumber(meta[2] or 0)
+  last_suspense = stored_suspense
+  last_adjustment = tonumber(meta[3] or 0)
+  last_tick = tonumber(meta[5] or 0)
+  -- The windows of calendars are the caller's to say, for every calendar in use and around this time: else it is asked.
+  if tonumber(meta[4] or 0) ~= header.calendars_seen then
+    return {'calendars', now, call('SMEMBERS', CALENDARS)}
+  end
+  if now < header.valid_from or now >= header.valid_until then return {'time', now} end
+end
 
 local function chunked(command, key, arguments)
   for first = 1, #arguments, ARGUMENTS do
@@ -46,8 +71,6 @@ local function chunked(command, key, arguments)
 end
 
 ------------------------------------------------------------------------------------------------------- counters
-
-local counters = {}  -- by identity, as read or changed in this call
 
 local function window_at(c, time)
   if c.calendar == '' then
@@ -142,8 +165,6 @@ end
 
 ------------------------------------------------------------------------------------------------------- suspense
 
-local suspense = {}  -- by sequence
-
 local function suspended_hold(sequence)
   local hold = suspense[sequence]
   if hold then return hold end
@@ -163,8 +184,6 @@ local function weighs_at_most(c)
 end
 
 ------------------------------------------------------------------------------------------------------- requests
-
-local requests = {}  -- by id; what is gone stays here with no entries until it is written
 
 local function request_of(id)
   local r = requests[id]
@@ -233,8 +252,6 @@ local function erase_entry(r, index)
 end
 
 ------------------------------------------------------------------------------------------------------- boots
-
-local boots = {}
 
 local function read_boot(key)
   local stored = call('HGET', BOOTS, key)
@@ -603,8 +620,6 @@ local function cancel(b, command, answer)
   answer[2] = GRANTED
 end
 
-local decisions = 0
-
 local function evaluate(b, command, record, specs)
   local answer, kind = record[1], command[2]
   if kind == 'acquire' then
@@ -896,7 +911,6 @@ end
 
 -- Suspends the silent, forgets the past. Any service may ask at any time. {budget}
 function operations.tick(body)
-  local last_tick = tonumber(meta[5] or 0)
   -- Nobody ticked: no service was there for a proxy to be heard by, and its silence is not its own.
   local away = now - last_tick >= header.tick_gap
   if away then
@@ -984,4 +998,7 @@ function operations.adjustments(body)
   return {'adjustments', now, list}
 end
 
-return pack(operations[ARGV[1]](unpack_all(ARGV[3])))
+redis.register_function(NAME, function(keys, arguments)
+  local ended = begin(keys[1], arguments[2])
+  return pack(ended or operations[arguments[1]](unpack_all(arguments[3])))
+end)

@@ -25,7 +25,7 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 
 constexpr int kVersionMin = 7;
 constexpr int kBatchCommandsMax = 1'000;  // of one call: Redis serves nobody else meanwhile
-constexpr int kAttemptsMax = 6;           // of one call that asks for its script, calendars or another time first
+constexpr int kAttemptsMax = 6;           // of one call that asks for its functions, calendars or another time first
 constexpr int64_t kTickBudget = 2'000;    // counters, suspended holds and boots looked at in one call
 constexpr int kTickCallsMax = 50;
 constexpr int64_t kListPage = 2'000;
@@ -260,7 +260,7 @@ class RedisQuotaBackend final : public QuotaBackend {
         counts_.decisions += decisions;
         ++counts_.batches;
       } else {
-        status = absl::UnavailableError("the script in Redis answered what this build does not understand");
+        status = absl::UnavailableError("the functions in Redis answered what this build does not understand");
       }
     }
     if (!status.ok()) {
@@ -284,7 +284,7 @@ class RedisQuotaBackend final : public QuotaBackend {
     T value;
     read(in, value);
     if (in.ok()) return value;
-    return absl::UnavailableError("the script in Redis answered what this build does not understand");
+    return absl::UnavailableError("the functions in Redis answered what this build does not understand");
   }
 
   absl::StatusOr<v1::ListCountersResponse> List(const v1::ListCountersRequest& request) {
@@ -339,14 +339,14 @@ class RedisQuotaBackend final : public QuotaBackend {
     return absl::OkStatus();
   }
 
-  // One call of the script, which first may want to be loaded, or to know calendars or windows of another time.
+  // One call of the function, which first may want to be loaded, or to know calendars or windows of another time.
   // Nothing has happened in Redis when it asks so.
   absl::StatusOr<std::string> Call(std::string_view operation, const std::string& body) {
     for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
       RETURN_IF_ERROR(EnsureConnected());
       absl::StatusOr<std::string> reply = CallOnce(operation, body);
       if (!reply.ok()) return reply;
-      if (reply->empty()) continue;  // the script was loaded
+      if (reply->empty()) continue;  // the functions were loaded
       MessagePackReader in(*reply);
       in.Array();
       const std::string_view kind = in.Text();
@@ -365,16 +365,16 @@ class RedisQuotaBackend final : public QuotaBackend {
         return reply;
       }
     }
-    return absl::UnavailableError("the script in Redis asks for calendars again and again");
+    return absl::UnavailableError("the functions in Redis ask for calendars again and again");
   }
 
-  // Empty: the script was not there and now is.
+  // Empty: the functions were not there and now are.
   absl::StatusOr<std::string> CallOnce(std::string_view operation, const std::string& body) {
     std::optional<int64_t> now_us;
     if (options_.time_for_test) now_us = options_.time_for_test();
     const std::string header = calendars_.Header(now_us);
     std::vector<std::vector<std::string_view>> commands = {
-        {"EVALSHA", script_sha_, "1", prefix_, operation, header, body}};
+        {"FCALL", QuotaFunctionName(), "1", prefix_, operation, header, body}};
     const std::string replicas = absl::StrCat(url_.wait_replicas), patience = absl::StrCat(url_.wait_ms);
     const bool writes = operation == "apply" || operation == "adjust";
     if (url_.wait_replicas > 0 && writes) commands.push_back({"WAIT", replicas, patience});
@@ -385,8 +385,8 @@ class RedisQuotaBackend final : public QuotaBackend {
     }
     const std::string text(RedisText(*replies->front()));
     if (IsRedisError(*replies->front())) {
-      if (absl::StartsWith(text, "NOSCRIPT")) {
-        if (absl::StatusOr<std::string> sha = LoadScript(); !sha.ok()) return sha.status();
+      if (absl::StrContains(text, "Function not found")) {
+        RETURN_IF_ERROR(LoadLibrary());
         return std::string();
       }
       const absl::Status status = absl::UnavailableError(absl::StrCat("Redis says: ", text));
@@ -401,14 +401,16 @@ class RedisQuotaBackend final : public QuotaBackend {
     return text;
   }
 
-  absl::StatusOr<std::string> LoadScript() {
-    absl::StatusOr<std::string> sha = connection_->Text({"SCRIPT", "LOAD", QuotaScript()});
-    if (sha.ok()) {
-      script_sha_ = *sha;
-    } else {
-      Lost(sha.status());
+  // Redis keeps it like data: replicas and restarts have it too. Another service's loading it is as good.
+  absl::Status LoadLibrary() {
+    absl::StatusOr<RedisReply> loaded = connection_->Command({"FUNCTION", "LOAD", QuotaFunctionLibrary()});
+    absl::Status status = loaded.status();
+    if (loaded.ok() && IsRedisError(**loaded) && RedisText(**loaded).find("already exists") == std::string_view::npos) {
+      status = absl::UnavailableError(
+          absl::StrCat("Redis does not take the quota functions: ", std::string(RedisText(**loaded))));
     }
-    return sha;
+    if (!status.ok()) Lost(status);
+    return status;
   }
 
   absl::Status EnsureConnected() {
@@ -428,7 +430,7 @@ class RedisQuotaBackend final : public QuotaBackend {
       Lost(status);
       return status;
     }
-    RETURN_IF_ERROR(LoadScript().status());
+    RETURN_IF_ERROR(LoadLibrary());
     if (reported_lost_) options_.report(absl::StrCat("Redis at ", connection_->address(), " is back"));
     reported_lost_ = false;
     backoff_ms_ = kQuotaReconnectMsMin;
@@ -501,7 +503,6 @@ class RedisQuotaBackend final : public QuotaBackend {
 
   // The thread's only, but for Start.
   std::unique_ptr<RedisConnection> connection_;
-  std::string script_sha_;
   RedisCalendars calendars_;
   absl::Status lost_ = absl::UnavailableError("Redis was not tried yet");
   SteadyTime retry_at_;

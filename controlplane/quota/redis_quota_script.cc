@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/calendar.h"
 #include "common/limits.h"
+#include "common/sha256.h"
 #include "controlplane/quota/command_check.h"
 #include "controlplane/quota/counter_key.h"
 
@@ -66,6 +67,20 @@ std::string LimitFault(const v1::Acquire& acquire) {
 }
 
 }  // namespace
+
+const std::string& QuotaFunctionName() {
+  static const std::string name = absl::StrCat(
+      "signalbox_quota_",
+      Sha256Hex(absl::StrCat(std::string(QuotaArithmeticScript()), std::string(QuotaCoreScript()))).substr(0, 16));
+  return name;
+}
+
+const std::string& QuotaFunctionLibrary() {
+  static const std::string library =
+      absl::StrCat("#!lua name=", QuotaFunctionName(), "\nlocal NAME = '", QuotaFunctionName(), "'\n",
+                   std::string(QuotaArithmeticScript()), std::string(QuotaCoreScript()));
+  return library;
+}
 
 void RedisCalendars::Use(const v1::CounterKey& key) {
   if (const std::string name = CalendarName(key); !name.empty()) Add(name);

@@ -17,9 +17,12 @@ namespace signalbox {
 // Lua's numbers are doubles: above it they are no longer exact, and limits are refused.
 inline constexpr int64_t kRedisExactMax = (int64_t{1} << 53) - 1;
 
-// The source of the script, compiled in.
-std::string_view QuotaScript();
-std::string_view QuotaArithmeticScript();  // its first part alone, for tests
+// The library of Redis Functions, compiled in, and the name of its one function: another for every other source, so
+// that services of different builds share a Redis while they are replaced.
+const std::string& QuotaFunctionLibrary();
+const std::string& QuotaFunctionName();
+std::string_view QuotaCoreScript();  // the parts of its source
+std::string_view QuotaArithmeticScript();
 
 // The windows of the calendars in use, around the store's time: Lua has no tz database.
 class RedisCalendars {

@@ -58,7 +58,7 @@ class RedisArithmetic : public ::testing::Test {
     std::vector<int64_t> results;
     for (size_t begin = 0; begin < cases.size(); begin += kCasesPerCall) {
       const std::string script =
-          absl::StrCat(std::string(QuotaArithmeticScript()), "\nlocal results, a = {}, {}\n",
+          absl::StrCat(std::string(QuotaArithmeticScript()), "\nuse_math()\nlocal results, a = {}, {}\n",
                        "for i = 1, #ARGV do a[i] = tonumber(ARGV[i]) end\n", "for i = 1, #a, ", cases[0].size(),
                        " do results[#results + 1] = string.format('%.0f', ", call, ") end\nreturn results\n");
       std::vector<std::string> words = {"EVAL", script, "0"};
@@ -143,7 +143,7 @@ TEST_F(RedisArithmetic, TheLargestCapIsTheCores) {
 TEST_F(RedisArithmetic, SumsOfHoldsStayExactPastWhatADoubleCounts) {
   std::mt19937_64 random(4);
   std::string script = absl::StrCat(
-      std::string(QuotaArithmeticScript()), "\nlocal high, low, results = 0, 0, {}\n",
+      std::string(QuotaArithmeticScript()), "\nuse_math()\nlocal high, low, results = 0, 0, {}\n",
       "for i = 1, #ARGV do high, low = sum_add(high, low, tonumber(ARGV[i]))\n",
       "results[i] = string.format('%.0f %.0f %.0f', high, low, sum_value(high, low)) end\nreturn results\n");
   std::vector<std::string> words = {"EVAL", script, "0"};

@@ -280,11 +280,11 @@ TEST(RedisQuotaBackend, StartsBeforeRedisDoes) {
   EXPECT_TRUE(Eventually([&] { return Submit(*backend, message).ok(); }));
 }
 
-TEST(RedisQuotaBackend, TheScriptIsLoadedAgainWhenRedisForgotIt) {
+TEST(RedisQuotaBackend, TheFunctionsAreLoadedAgainWhenRedisForgotThem) {
   const std::unique_ptr<RedisServer> server = StartRedis();
   ASSERT_NE(server, nullptr);
   const std::unique_ptr<QuotaBackend> backend = OpenRedis(server->url());
-  ASSERT_TRUE(server->Command({"SCRIPT", "FLUSH"}).ok());
+  ASSERT_TRUE(server->Command({"FUNCTION", "FLUSH"}).ok());
   EXPECT_EQ(Answer(*backend, MessageOf("p1", 1, Acq("r1").Check(Count(), 5))).result(), v1::QuotaAnswer::GRANTED);
   EXPECT_EQ(backend->counts().store_failures, 0);
 }
