@@ -237,6 +237,7 @@ class GrpcSpendClient final : public SpendClient {
       auto wake_at = now + std::chrono::hours(1);
       if (!sent.empty()) wake_at = sent.front().at + microseconds(options_.ack_timeout_us);
       if (now >= wake_at) return Next::kSilent;
+      if (TryKept()) wake_at = std::min(wake_at, now + microseconds(options_.backoff_us_max));
       // Only a new record is worth a wake-up by a request; every other change comes from the stream.
       idle_ = false;
       if (!stream.writing() && sent.size() < in_flight_max) {
@@ -251,6 +252,15 @@ class GrpcSpendClient final : public SpendClient {
       changed_.WaitUntil(mutex_, wake_at);
       idle_ = false;
     }
+  }
+
+  // Records that the disk did not take are tried again; whether there still are any.
+  bool TryKept() {
+    const size_t kept = options_.spool->WriteKept();
+    if (kept > 0 && !keeping_) LOG(ERROR) << "the spool cannot be written: spend records are kept in memory";
+    if (kept == 0 && keeping_) LOG(INFO) << "the spool is written again";
+    keeping_ = kept > 0;
+    return keeping_;
   }
 
   bool TakeAcks(ReportStream& stream, std::deque<Sent>& sent, uint64_t last_batch, std::string& fault) {
@@ -327,6 +337,7 @@ class GrpcSpendClient final : public SpendClient {
   bool untidy_ = false;   // files acked whole could not be removed
   bool isolate_ = false;  // after a refused batch: one record at a time
   bool failing_ = false;  // said so already
+  bool keeping_ = false;  // records in memory, said so already
   std::thread thread_;    // last: it uses all of the above
 };
 

@@ -10,8 +10,9 @@ namespace signalbox {
 class SpendReporter {
  public:
   virtual ~SpendReporter() = default;
-  // Appends (a write to the page cache, no fsync). RESOURCE_EXHAUSTED when the spool is full, UNAVAILABLE on I/O
-  // errors; the record is then lost to the ledger and the error is logged and counted by the caller.
+  // Appends (a write to the page cache, no fsync); while the disk takes no write, keeps the record in memory, within
+  // bounds, until it does. RESOURCE_EXHAUSTED when the spool is full, UNAVAILABLE when so is that memory; the record is
+  // then lost to the ledger and the error is logged and counted by the caller.
   virtual absl::Status Record(const v1::SpendRecord& record) = 0;
   // False when a request must be refused with 503: the spool is full.
   virtual bool CanAccept() const = 0;

@@ -135,6 +135,7 @@ absl::Status Spool::LoadSegment(uint64_t number, const std::function<void(const 
 
 Spool::~Spool() {
   MutexLock lock(mutex_);
+  DrainKept().IgnoreError();  // said by every Append since
   if (segments_.size() != 1 || active_ == nullptr) return;
   const auto& [number, segment] = *segments_.begin();
   // A leftover is read again at the next start, no more.
@@ -176,14 +177,43 @@ absl::Status Spool::Append(const v1::SpendRecord& record) {
         absl::StrCat("the spool ", options_.directory, " is full: ", bytes_, " of ", options_.bytes_max,
                      " bytes wait for the control plane, which must come back to empty it"));
   }
-  absl::Status status = Write(frame);
+  // In the order they were made: behind those that are kept.
+  absl::Status status = DrainKept();
+  if (status.ok()) status = WriteFrame(frame);
   failing_ = !status.ok();
-  if (failing_) return status;
+  if (status.ok() || kept_bytes_ + size > options_.kept_bytes_max) return status;
+  kept_.push_back(frame);
+  kept_bytes_ += size;
+  return absl::OkStatus();
+}
+
+absl::Status Spool::WriteFrame(std::string_view frame) {
+  RETURN_IF_ERROR(Write(frame));
   Segment& segment = segments_.rbegin()->second;
-  segment.good_bytes += size;
+  segment.good_bytes += frame.size();
   Resize(segment, segment.good_bytes);
   full_ = full_ || bytes_ >= options_.bytes_max / 20 * 19;
   return absl::OkStatus();
+}
+
+absl::Status Spool::DrainKept() {
+  while (!kept_.empty()) {
+    RETURN_IF_ERROR(WriteFrame(kept_.front()));
+    kept_bytes_ -= static_cast<int64_t>(kept_.front().size());
+    kept_.pop_front();
+  }
+  return absl::OkStatus();
+}
+
+size_t Spool::WriteKept() {
+  MutexLock lock(mutex_);
+  if (!kept_.empty()) failing_ = !DrainKept().ok();
+  return kept_.size();
+}
+
+size_t Spool::kept() const {
+  MutexLock lock(mutex_);
+  return kept_.size();
 }
 
 // Behind the last record of the active segment, or of a new one. After an error nothing of `data` is there, or nothing
@@ -209,7 +239,7 @@ void Spool::CutOff(int64_t size) {
 
 bool Spool::CanAccept() {
   MutexLock lock(mutex_);
-  if (failing_ && Write(std::string(kProbeBytes, '\0')).ok()) {
+  if (failing_ && DrainKept().ok() && Write(std::string(kProbeBytes, '\0')).ok()) {
     CutOff(kProbeBytes);
     failing_ = active_ == nullptr;
   }
@@ -297,7 +327,7 @@ Spool::Position Spool::end() const {
   return std::max(acked_, Position{segments_.rbegin()->first, segments_.rbegin()->second.good_bytes});
 }
 
-bool Spool::AllAcked() const { return acked() >= end(); }
+bool Spool::AllAcked() const { return acked() >= end() && kept() == 0; }
 
 int64_t Spool::bytes() const {
   MutexLock lock(mutex_);

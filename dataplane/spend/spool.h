@@ -2,12 +2,15 @@
 // directory, appended to in order, removed when all of them is acked. A write a record, no fsync: it survives kill -9
 // of the process; what a power cut takes is covered by the quota service's suspense.
 // Invariant: a record whose Append returned OK is read until it is acked, by this object and by the next one opened on
-// the directory. What was acked may be read once more after a restart; the ledger takes repeats.
+// the directory. What was acked may be read once more after a restart; the ledger takes repeats. The exception has a
+// name: while the disk takes no write, records of requests under way are *kept* in memory, within bounds, and written
+// when it does again; only if the process dies before that are they lost to the ledger.
 // Thread-safe. Read and Ack are for one reader.
 #pragma once
 
 #include <compare>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -25,6 +28,7 @@ namespace signalbox {
 
 inline constexpr int64_t kSpoolSegmentBytesMax = 8 << 20;
 inline constexpr int64_t kSpoolRecordBytesMax = 1 << 20;
+inline constexpr int64_t kSpoolKeptBytesMax = 64 << 20;  // of records in memory while the disk takes no write
 // JSON writes a byte as six at worst, and attempts and limits need room too.
 static_assert(kSpoolRecordBytesMax >= 8 * static_cast<int64_t>(kMetadataBytesMax), "no request may outgrow its record");
 
@@ -32,6 +36,7 @@ struct SpoolOptions {
   std::string directory;  // made when missing; its parent must exist
   int64_t bytes_max = kSpoolBytesMax;
   int64_t segment_bytes_max = kSpoolSegmentBytesMax;  // or an eighth of bytes_max, if that is less
+  int64_t kept_bytes_max = kSpoolKeptBytesMax;
   SpoolFiles* files = &PosixSpoolFiles();
 };
 
@@ -57,12 +62,13 @@ class Spool {
   // FAILED_PRECONDITION when another process uses the directory; UNAVAILABLE when it cannot be read.
   static absl::StatusOr<std::unique_ptr<Spool>> Open(SpoolOptions options,
                                                      const std::function<void(const v1::SpendRecord&)>& on_pending);
-  ~Spool();  // removes an active segment that is acked whole
+  ~Spool();  // tries to write what is kept; removes an active segment that is acked whole
 
-  // RESOURCE_EXHAUSTED when full, INVALID_ARGUMENT past kSpoolRecordBytesMax, UNAVAILABLE on I/O errors.
+  // OK too when the disk took no write and the record is kept. RESOURCE_EXHAUSTED when full, INVALID_ARGUMENT past
+  // kSpoolRecordBytesMax, UNAVAILABLE on I/O errors with no room left to keep it.
   absl::Status Append(const v1::SpendRecord& record) SB_EXCLUDES(mutex_);
   // False from 95% on until it is back at 90%: requests under way still find room. False too from an Append that could
-  // not be written (the disk is full) until there is room again, which each call tries.
+  // not be written (the disk is full) until there is room again and nothing is kept, which each call tries.
   bool CanAccept() SB_EXCLUDES(mutex_);
 
   // The oldest records behind `from`, as many as fit (at least one if there is one); empty when there are none.
@@ -71,8 +77,11 @@ class Spool {
   // again (also one for acked()); the records count as acked all the same.
   absl::Status Ack(Position end) SB_EXCLUDES(mutex_);
   Position acked() const SB_EXCLUDES(mutex_);
-  Position end() const SB_EXCLUDES(mutex_);  // behind the newest record
-  bool AllAcked() const SB_EXCLUDES(mutex_);
+  Position end() const SB_EXCLUDES(mutex_);   // behind the newest record
+  bool AllAcked() const SB_EXCLUDES(mutex_);  // and nothing is kept
+  // Tries to write what is kept; how many records still are.
+  size_t WriteKept() SB_EXCLUDES(mutex_);
+  size_t kept() const SB_EXCLUDES(mutex_);
   int64_t bytes() const SB_EXCLUDES(mutex_);  // of all segments on disk
   Losses losses() const SB_EXCLUDES(mutex_);
 
@@ -90,6 +99,8 @@ class Spool {
       SB_REQUIRES(mutex_);
   absl::Status Rotate() SB_REQUIRES(mutex_);
   absl::Status Write(std::string_view data) SB_REQUIRES(mutex_);
+  absl::Status WriteFrame(std::string_view frame) SB_REQUIRES(mutex_);
+  absl::Status DrainKept() SB_REQUIRES(mutex_);  // the oldest first; the first error ends it
   void CutOff(int64_t size) SB_REQUIRES(mutex_);
   absl::Status RemoveAcked() SB_REQUIRES(mutex_);
   void Resize(Segment& segment, int64_t file_bytes) SB_REQUIRES(mutex_);
@@ -104,7 +115,9 @@ class Spool {
   Position acked_ SB_GUARDED_BY(mutex_);
   int64_t bytes_ SB_GUARDED_BY(mutex_) = 0;
   bool full_ SB_GUARDED_BY(mutex_) = false;
-  bool failing_ SB_GUARDED_BY(mutex_) = false;  // the last write did
+  bool failing_ SB_GUARDED_BY(mutex_) = false;          // the last write did
+  std::deque<std::string> kept_ SB_GUARDED_BY(mutex_);  // frames, oldest first; failing_ as long as there are any
+  int64_t kept_bytes_ SB_GUARDED_BY(mutex_) = 0;
   Losses losses_ SB_GUARDED_BY(mutex_);
 };
 

@@ -346,12 +346,13 @@ TEST(Spool, ForeignFilesAndABadAckFileDoNotMatter) {
 }
 
 // Fails the n-th operation for n = 1, 2, 3 ... until a run sees no failure.
-void FailEachOperation(bool stay_broken) {
+void FailEachOperation(bool stay_broken, int64_t kept_bytes_max) {
   for (int n = 1;; ++n) {
     SCOPED_TRACE(n);
     TempDirectory dir;
     FaultyFiles files(n, stay_broken);
-    const SpoolOptions options{.directory = dir.spool(), .segment_bytes_max = 300, .files = &files};
+    const SpoolOptions options{
+        .directory = dir.spool(), .segment_bytes_max = 300, .kept_bytes_max = kept_bytes_max, .files = &files};
     std::vector<std::string> appended;
     std::vector<std::string> acked;
     for (int run = 0; run < 2; ++run) {
@@ -388,13 +389,53 @@ void FailEachOperation(bool stay_broken) {
   }
 }
 
-TEST(SpoolFaults, AnyOneFailingOperationLosesNothingThatWasTaken) { FailEachOperation(false); }
-TEST(SpoolFaults, AFileSystemThatStaysBrokenLosesNothingThatWasTaken) { FailEachOperation(true); }
+TEST(SpoolFaults, AnyOneFailingOperationLosesNothingThatWasTaken) { FailEachOperation(false, 0); }
+TEST(SpoolFaults, AFileSystemThatStaysBrokenLosesNothingThatWasTaken) { FailEachOperation(true, 0); }
+TEST(SpoolFaults, WhatIsKeptInMemoryMeanwhileIsNotLostEither) { FailEachOperation(false, 1 << 20); }
+
+TEST(SpoolFaults, RecordsTheDiskDoesNotTakeAreKeptInOrderAndWrittenWhenItDoes) {
+  TempDirectory dir;
+  FaultyFiles files;
+  const SpoolOptions options{.directory = dir.spool(), .kept_bytes_max = 500, .files = &files};
+  Opened opened = MustOpen(options);
+  Spool& spool = *opened.spool;
+  ASSERT_TRUE(spool.Append(Record("before")).ok());
+  files.Break();
+  ASSERT_TRUE(spool.Append(Record("kept-1", 100)).ok());
+  ASSERT_TRUE(spool.Append(Record("kept-2", 100)).ok());
+  EXPECT_FALSE(spool.CanAccept()) << "a full disk stops requests";
+  EXPECT_EQ(spool.kept(), 2u);
+  // Memory has its bound, past which the caller is told.
+  EXPECT_THAT(spool.Append(Record("lost", 400)).ToString(), HasSubstr("No space left"));
+  EXPECT_THAT(ReadAll(spool), ElementsAre("before")) << "what is not on disk is not sent";
+  ASSERT_TRUE(spool.Ack(spool.end()).ok());
+  EXPECT_FALSE(spool.AllAcked());
+  EXPECT_EQ(spool.WriteKept(), 2u);
+  files.Heal();
+  EXPECT_EQ(spool.WriteKept(), 0u);
+  EXPECT_TRUE(spool.CanAccept());
+  ASSERT_TRUE(spool.Append(Record("after")).ok());
+  EXPECT_THAT(ReadAll(spool), ElementsAre("kept-1", "kept-2", "after"));
+  opened.spool.reset();
+  EXPECT_THAT(MustOpen(options).pending, ElementsAre("kept-1", "kept-2", "after"));
+}
+
+TEST(SpoolFaults, TheNextRecordBringsTheKeptOnesBeforeIt) {
+  TempDirectory dir;
+  FaultyFiles files;
+  const SpoolOptions options{.directory = dir.spool(), .files = &files};
+  Opened opened = MustOpen(options);
+  files.Break();
+  ASSERT_TRUE(opened.spool->Append(Record("kept")).ok());
+  files.Heal();
+  ASSERT_TRUE(opened.spool->Append(Record("next")).ok());
+  EXPECT_THAT(ReadAll(*opened.spool), ElementsAre("kept", "next"));
+}
 
 TEST(SpoolFaults, ADiskThatTakesNothingIsNotTrustedWithRequestsUntilItDoes) {
   TempDirectory dir;
   FaultyFiles files;
-  const SpoolOptions options{.directory = dir.spool(), .files = &files};
+  const SpoolOptions options{.directory = dir.spool(), .kept_bytes_max = 0, .files = &files};
   Opened opened = MustOpen(options);
   Spool& spool = *opened.spool;
   ASSERT_TRUE(spool.Append(Record("before")).ok());
