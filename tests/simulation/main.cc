@@ -111,7 +111,7 @@ bool RunFaults(const Arguments& arguments) {
     uint64_t seed = arguments.seed;
     int64_t requests = 0;
     for (; outcome.violation.empty() && SecondsSince(start) < 60; ++seed) {
-      outcome = Simulate(seed);
+      outcome = Simulate(seed, 300);  // many short ones: many worlds
       requests += outcome.requests;
     }
     broken_quota = QuotaFault::kNone;

@@ -423,6 +423,7 @@ bool QuotaModel::Passes(const Acquire& acquire, const Request* request, std::spa
     candidate.strict_limit = strict_limit;
   }
   bool admits = own == nullptr || own->suspense_sequence == 0;
+  if (!admits) Count(Event::kAskedAfterSuspension);
   if (!check.strict && Settled(counter) + Suspense(counter) >= check.limit) admits = false;
   if (admits && strict_limit > 0) {
     const int64_t own_amount = own == nullptr ? 0 : own->amount;

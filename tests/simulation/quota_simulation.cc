@@ -90,7 +90,7 @@ struct Profile {
   explicit Profile(Random& random) : random_(random) {
     step_us = random.Spread(kSecondUs / 1'000, 20 * kSecondUs);
     batch = static_cast<int>(random.Spread(2, 200));
-    clock_forward = Draw(0.004);
+    clock_forward = Draw(0.01);
     clock_back = Draw(0.05);
     days_away = Draw(0.0015);
     lose_message = Draw(0.1);
@@ -139,7 +139,7 @@ class Simulation {
         now_us_(start_us_),
         model_(start_us_) {
     BuildLimits();
-    proxies_.resize(static_cast<size_t>(random_.Spread(1, 8)));
+    proxies_.resize(static_cast<size_t>(random_.Between(1, 8)));
     for (size_t i = 0; i < proxies_.size(); ++i) {
       proxies_[i].id = absl::StrCat("proxy", i);
       Boot(proxies_[i]);
@@ -205,9 +205,14 @@ class Simulation {
     limit.length_us = limit.key.window_seconds() * kSecondUs;
   }
 
-  int64_t SomeLimit(Unit unit, int64_t times) {
-    if (unit == Unit::kRequests) return times;
-    return times * (unit == Unit::kNanos ? 2'000'000 : 3'000);
+  // Somewhere about what the run asks for in a window, so that some of it is refused.
+  int64_t SomeLimit(const Limit& limit) {
+    int64_t window_us = kStepsPerSeed * profile_.step_us;
+    if (limit.edges == nullptr) window_us = std::min(window_us, limit.length_us);
+    const int64_t asked = 1 + profile_.batch * window_us / profile_.step_us / identifiers_;
+    const int64_t times = std::max<int64_t>(1, asked * random_.Spread(1, 300) / 100);
+    if (limit.unit == Unit::kRequests) return times;
+    return times * (limit.unit == Unit::kNanos ? 1'000'000 : 2'000);
   }
 
   void BuildLimits() {
@@ -223,7 +228,7 @@ class Simulation {
         limit.strict = random_.Chance(0.5);
         limit.limit = kLimitNanosMax;
         limit.pool = "whole";
-      } else if (i > 2 && random_.Chance(0.25)) {  // shares the counters of another
+      } else if (i > 2 && random_.Chance(0.35)) {  // shares the counters of another
         limit = limits_[1 + random_.Below(i - 1)];
         limit.strict = random_.Chance(0.7);
         limit.shadow = random_.Chance(0.2);
@@ -233,9 +238,9 @@ class Simulation {
         limit.unit = static_cast<Unit>(random_.Below(3));
         limit.strict = random_.Chance(0.7);
         limit.shadow = random_.Chance(0.15);
-        limit.limit = SomeLimit(limit.unit, random_.Spread(1, 50'000));
         limit.pool = random_.Chance(0.5) ? absl::StrCat("pool", i) : absl::StrCat("route/limit", i % 2);
         SetWindow(limit);
+        limit.limit = SomeLimit(limit);
       }
       limit.key.set_gateway(random_.Chance(0.8) ? "default" : "other");
       limit.key.set_pool(limit.pool);
@@ -303,7 +308,7 @@ class Simulation {
       bound.choices = random_.Chance(0.9) ? 1 : random_.Between(1, 4);
       bound.input_tokens = random_.Below(1'000);
     }
-    acquire.output_cap = random_.Spread(1, 8'000);
+    acquire.output_cap = random_.Chance(0.5) ? random_.Spread(1, 8'000) : random_.Between(1'000, 32'000);
     acquire.client_cap = random_.Chance(0.5);
     for (size_t i = 0; i < chain.limits.size(); ++i) {
       const Limit& limit = limits_[static_cast<size_t>(chain.limits[i])];
@@ -775,7 +780,7 @@ class Simulation {
     now_us_ += random_.Below(2 * profile_.step_us);
     if (now_us_ - start_us_ < kRunUsMax) {
       if (random_.Chance(profile_.clock_forward)) {
-        now_us_ += random_.Below(kBelievedClockJumpUs);
+        now_us_ += random_.Below(random_.Chance(0.5) ? 2 * kSuspendAfterUs : kBelievedClockJumpUs);
         Count(Event::kClockForward);
       }
       if (random_.Chance(profile_.days_away)) DaysAway();
@@ -937,6 +942,7 @@ const char* NameOf(Event event) {
       "suspended",
       "suspended resolved",
       "suspended forgotten",
+      "asked after suspension",
       "window turned",
       "limit changed",
       "reset",

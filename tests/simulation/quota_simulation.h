@@ -38,6 +38,7 @@ enum class Event {
   kSuspended,
   kSuspendedResolved,
   kSuspendedForgotten,
+  kAskedAfterSuspension,
   kWindowTurned,
   kLimitChanged,
   kReset,
