@@ -10,8 +10,12 @@ namespace {
 
 constexpr size_t kTimezoneBytesMax = 64;
 
-// Names become paths under the tz database: nothing that could leave it.
+// Names become paths under the tz database: nothing that could leave it, nor what means another zone on another machine
+// (localtime) or is a second copy of the database (posix, right, the latter with leap seconds).
 bool IsPlainName(std::string_view name) {
+  if (name == "localtime" || name == "posixrules" || name.substr(0, 6) == "posix/" || name.substr(0, 6) == "right/") {
+    return false;
+  }
   if (name.size() > kTimezoneBytesMax || name.front() == '/' || name.find("..") != std::string_view::npos) return false;
   return std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||

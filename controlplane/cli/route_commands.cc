@@ -64,7 +64,10 @@ absl::Status ReportDeployment(const Session& session, const std::string& route, 
     Print(absl::StrCat(route, " v", deployment.version(), deployment.rollback() ? " rolled back to" : " deployed"));
     if (deployment.previous_version() != 0) Print(absl::StrCat(" (before: v", deployment.previous_version(), ")"));
     Print(absl::StrCat(", snapshot ", deployment.snapshot_sequence(), "\n"));
-    if (waiting.wait) Print(response.proxies().empty() ? "  no proxy is connected\n" : table.ToString());
+    if (waiting.wait)
+      Print(response.proxies().empty()
+                ? "  no proxy is connected, and none was when the control plane was last heard: nothing runs it yet\n"
+                : table.ToString());
   }
   const int total = response.proxies_size();
   if (refused > 0) {
@@ -239,8 +242,10 @@ absl::Status Simulate(Session& session, const SimulateArgs& args) {
   if (session.json()) return PrintJson(response);
   Table table({"ELEMENT", "TYPE", "OUTPUT", "HOLD", "REASON"});
   for (const v1::SimulatedStep& step : response.steps()) {
-    table.Add({step.element_id(), step.type(), step.output().empty() ? "-" : step.output(),
-               step.hold_nanos() == 0 ? "-" : FormatMoney(step.hold_nanos()), step.reason()});
+    const std::string hold = step.hold_nanos() > 0    ? FormatMoney(step.hold_nanos())
+                             : step.hold_tokens() > 0 ? absl::StrCat(step.hold_tokens(), " tokens")
+                                                      : "-";
+    table.Add({step.element_id(), step.type(), step.output().empty() ? "-" : step.output(), hold, step.reason()});
   }
   Print(table.ToString());
   Print(absl::StrCat("\n", response.path(), "\n", response.status()));

@@ -16,11 +16,15 @@ constexpr int kRoundsPerFile = 1'500;
 std::optional<v1::ModelPrice> AnyPrice(const std::string&, const std::string&) { return v1::ModelPrice(); }
 
 std::string Mutate(std::string json, std::mt19937_64& random) {
-  static const std::vector<std::string> kPieces = {"\"",   "{",         "}",    "[",    "]",
-                                                   ",",    ":",         "null", "-",    "1e308",
-                                                   "0.1",  "\\u0000",   "\xff", "$not", "\"id\":\"x\",",
-                                                   "$and", "metadata.", "%",    "50%",  "true",
-                                                   "\n",   "end",       "start"};
+  static const std::vector<std::string> kPieces = {"\"",      "{",         "}",
+                                                   "[",       "]",         ",",
+                                                   ":",       "null",      "-",
+                                                   "1e308",   "0.1",       "\\u0000",
+                                                   "\xff",    "$not",      "\"id\":\"x\",",
+                                                   "$and",    "metadata.", "%",
+                                                   "50%",     "true",      "\n",
+                                                   "end",     "start",     "day",
+                                                   "sliding", "tokens",    "metadata.a\",\""};
   const auto below = [&](size_t n) { return static_cast<size_t>(random() % n); };
   for (size_t edits = 1 + below(3); edits > 0 && !json.empty(); --edits) {
     const size_t at = below(json.size());
@@ -53,7 +57,8 @@ TEST(RouteMutations, NeverCrashAndWhatIsAcceptedCompiles) {
   std::mt19937_64 random(kSeed);
   int accepted = 0, refused = 0;
   for (const char* file : {"valid/by-content.json", "valid/canary-split.json", "valid/fallback-chain.json",
-                           "valid/my-trillion-dollar-saas.json", "valid/over-budget-downgrade.json"}) {
+                           "valid/my-trillion-dollar-saas.json", "valid/over-budget-downgrade.json",
+                           "valid/team-month-and-user-tokens.json", "valid/observed-tokens-allowed-on-error.json"}) {
     const std::string original = RouteFile(file);
     for (int round = 0; round < kRoundsPerFile; ++round) {
       const std::string json = Mutate(original, random);
@@ -71,7 +76,7 @@ TEST(RouteMutations, NeverCrashAndWhatIsAcceptedCompiles) {
       ASSERT_TRUE(route.ok()) << route.status() << "\n" << json;
       ASSERT_TRUE(CheckCompiledRoute(*route).ok()) << json;
       v1::SampleRequest sample;
-      sample.set_metadata_json(R"({"plan":"free","email":"a@b.c","user_id":"u","team":5})");
+      sample.set_metadata_json(R"({"plan":"free","email":"a@b.c","user_id":"u","user":"ann","team":5})");
       ASSERT_TRUE(SimulateRoute(*route, sample, {}).ok()) << json;
     }
   }
