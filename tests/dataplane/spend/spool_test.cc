@@ -413,6 +413,7 @@ TEST(SpoolFaults, RecordsTheDiskDoesNotTakeAreKeptInOrderAndWrittenWhenItDoes) {
   EXPECT_FALSE(spool.AllAcked());
   EXPECT_EQ(spool.WriteKept(), 2u);
   files.Heal();
+  EXPECT_TRUE(spool.Ack(spool.acked()).ok()) << "now the file says so too";
   EXPECT_EQ(spool.WriteKept(), 0u);
   EXPECT_TRUE(spool.CanAccept());
   ASSERT_TRUE(spool.Append(Record("after")).ok());
