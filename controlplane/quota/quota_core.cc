@@ -351,6 +351,8 @@ QuotaCore::Counter& QuotaCore::CounterOf(const v1::CounterKey& key) {
     return counter;
   }
   Turn(counter);
+  if (counter.references == 0)
+    counter.era = 0;  // nothing is left of before a reset; equals one forgotten and made anew
   return counter;
 }
 

@@ -129,15 +129,15 @@ std::vector<v1::QuotaStatePart> QuotaCore::Save(int part_records) const {
   absl::flat_hash_map<const Counter*, uint64_t> counter_index;
   for (const auto* item : SortedByKey(counters_)) {
     const Counter& counter = item->second;
-    if (IsPast(counter)) continue;
     Tally turned = counter;
     Turn(counter.key, turned);
+    if (counter.references == 0 && turned.settled == 0 && turned.previous_settled == 0) continue;  // as if never used
     counter_index.emplace(&item->second, counter_index.size());
     v1::CounterState& state = *writer.Next().add_counters();
     state.set_window_start_us(turned.window.start_us);
     state.set_settled(turned.settled);
     state.set_previous_settled(SB_BROKEN(kSnapshotForgetsThePast) ? 0 : turned.previous_settled);
-    state.set_era(turned.era);
+    state.set_era(counter.references == 0 ? 0 : turned.era);
     *state.mutable_key() = counter.key;
   }
   absl::flat_hash_map<const Boot*, uint64_t> boot_index;
