@@ -30,11 +30,6 @@ constexpr size_t kPageSize = 1'000;
   std::_Exit(3);
 }
 
-std::string BinDir() {
-  const char* chosen = std::getenv("SIGNALBOX_BIN_DIR");
-  return chosen != nullptr ? chosen : SIGNALBOX_BIN_DIR;
-}
-
 std::string MakeDirectory() {
   std::string name = (std::filesystem::temp_directory_path() / "signalbox-stack-XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) Die("cannot make a temporary directory");
@@ -61,6 +56,11 @@ json ParseOrDie(const std::string& text, const std::string& what) {
 }
 
 }  // namespace
+
+std::string BinDir() {
+  const char* chosen = std::getenv("SIGNALBOX_BIN_DIR");
+  return chosen != nullptr ? chosen : SIGNALBOX_BIN_DIR;
+}
 
 std::string WalkthroughRoute() {
   const std::string route = ReadWholeFile(SIGNALBOX_SOURCE_DIR "/deploy/examples/my-trillion-dollar-saas.json");

@@ -95,6 +95,8 @@ class Stack {
   std::string key_;
 };
 
+std::string BinDir();  // where the binaries are
+
 // The walkthrough's route; deploy/examples has it.
 std::string WalkthroughRoute();
 
