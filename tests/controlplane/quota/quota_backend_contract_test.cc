@@ -383,6 +383,20 @@ TEST_P(QuotaBackendContract, AnAdjustmentIsMadeOnceAndKeptWithItsReason) {
   EXPECT_EQ(Adjustments(*backend_, 1)->adjustments_size(), 1);
 }
 
+TEST_P(QuotaBackendContract, ACancelOfWhatAResetForgaveTakesNothingOff) {
+  EXPECT_EQ(Acquire(Acq("r1").Check(Count(), 5)).result(), v1::QuotaAnswer::GRANTED);
+  v1::AdjustCounterRequest request;
+  request.set_adjustment_id("a1");
+  *request.mutable_key() = Count();
+  request.set_reset(true);
+  request.set_who("ann");
+  request.set_why("a new day");
+  ASSERT_TRUE(Adjust(*backend_, request).ok());
+  EXPECT_EQ(Acquire(Acq("r2").Check(Count(), 5)).result(), v1::QuotaAnswer::GRANTED);
+  EXPECT_EQ(Cancel(1).result(), v1::QuotaAnswer::GRANTED);
+  EXPECT_EQ(View(Count()).settled(), 1);
+}
+
 TEST_P(QuotaBackendContract, APoolIsListedFullestFirst) {
   const std::vector<std::string> users = {"ann", "bob", "cid"};
   for (size_t i = 0; i < users.size(); ++i) {

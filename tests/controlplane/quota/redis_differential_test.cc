@@ -55,7 +55,7 @@ class Stream {
 
   // How the time changes before a step.
   int64_t TimeStep() {
-    if (OneIn(400)) return Below(40) * kDayUs;
+    if (OneIn(800)) return Below(40) * kDayUs;
     if (OneIn(100)) return Below(3 * 3'600) * kSecondUs;
     if (OneIn(30)) return Below(70) * kSecondUs;
     if (OneIn(25)) return -Below(30) * kSecondUs;
@@ -78,7 +78,7 @@ class Stream {
 
   v1::AdjustCounterRequest Adjustment() {
     v1::AdjustCounterRequest request;
-    request.set_adjustment_id(absl::StrCat("adjust ", Below(200)));
+    request.set_adjustment_id(absl::StrCat("adjust ", Below(2'000)));
     *request.mutable_key() = AnyKey();
     if (OneIn(2)) {
       request.set_reset(true);
@@ -91,7 +91,11 @@ class Stream {
   }
 
   const std::vector<v1::CounterKey>& keys() const { return keys_; }
-  const v1::CounterKey& AnyKey() { return keys_[static_cast<size_t>(Below(static_cast<int64_t>(keys_.size())))]; }
+  // A few are asked for more often, so that things meet at one counter.
+  const v1::CounterKey& AnyKey() {
+    const int64_t size = static_cast<int64_t>(keys_.size());
+    return keys_[static_cast<size_t>(OneIn(2) ? Below(size) : Below(6) * (size / 6))];
+  }
 
  private:
   struct Boot {
@@ -261,21 +265,32 @@ TEST_P(RedisDifferential, ScriptAndCoreAnswerAlikeAndCountAlike) {
   ASSERT_NE(services[0], nullptr);
   ASSERT_NE(services[1], nullptr);
   QuotaCore core;
-  int64_t granted = 0, denied = 0, lowered = 0, shadowed = 0;
+  int64_t granted = 0, denied = 0, lowered = 0, shadowed = 0, suspended = 0, settled_late = 0;
   for (int step = 0; step < steps; ++step) {
     SCOPED_TRACE(absl::StrCat("step ", step));
     now_us += stream.TimeStep();
     latest_us = std::max(latest_us, now_us);
     QuotaBackend& service = *services[stream.Below(2)];
-    if (stream.OneIn(12)) {
+    const auto tick = [&] {
       if (latest_us - last_tick_us >= kTickGapUs) core.Restarted(now_us);
       core.Tick(now_us);
       last_tick_us = latest_us;
-      const absl::Status ticked = RedisQuotaTick(service);
+      return RedisQuotaTick(service);
+    };
+    if (stream.OneIn(12)) {
+      const absl::Status ticked = tick();
       ASSERT_TRUE(ticked.ok()) << ticked;
       continue;
     }
-    if (stream.OneIn(40)) {
+    if (stream.OneIn(100)) {  // all proxies fall silent while the services go on
+      for (int i = 0; i < 8; ++i) {
+        now_us = latest_us += 9 * kSecondUs;
+        const absl::Status ticked = tick();
+        ASSERT_TRUE(ticked.ok()) << ticked;
+      }
+      continue;
+    }
+    if (stream.OneIn(15)) {
       const v1::AdjustCounterRequest request = stream.Adjustment();
       v1::Adjustment expected;
       const absl::Status status = core.Adjust(request, now_us, expected);
@@ -333,7 +348,11 @@ TEST_P(RedisDifferential, ScriptAndCoreAnswerAlikeAndCountAlike) {
     const absl::StatusOr<v1::ListSuspenseResponse> suspense = Suspense(service);
     ASSERT_TRUE(suspense.ok()) << suspense.status();
     v1::ListSuspenseResponse holds;
-    for (v1::SuspendedHold& hold : core.Suspense(0, 1'000)) *holds.add_holds() = std::move(hold);
+    for (v1::SuspendedHold& hold : core.Suspense(0, 1'000)) {
+      suspended = std::max(suspended, hold.sequence());
+      settled_late += hold.settled() > 0 ? 1 : 0;
+      *holds.add_holds() = std::move(hold);
+    }
     ASSERT_EQ(suspense->DebugString(), holds.DebugString());
     const absl::StatusOr<v1::ListAdjustmentsResponse> adjustments = Adjustments(service);
     ASSERT_TRUE(adjustments.ok()) << adjustments.status();
@@ -348,6 +367,8 @@ TEST_P(RedisDifferential, ScriptAndCoreAnswerAlikeAndCountAlike) {
   EXPECT_GT(denied, steps / 20);
   EXPECT_GT(lowered, steps / 100);
   EXPECT_GT(shadowed, steps / 100);
+  EXPECT_GT(suspended, steps / 100);
+  EXPECT_GT(settled_late, 0);
   EXPECT_EQ(services[0]->counts().decisions + services[1]->counts().decisions, core.decisions());
 }
 
