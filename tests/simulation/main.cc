@@ -25,6 +25,7 @@ struct Arguments {
   double seconds = 60;
   uint64_t seed = 1;
   uint64_t seeds = 0;  // 0: as many as fit into the time
+  int steps = kStepsPerSeed;
   int threads = 1;
   std::string fault;
   bool faults = false;
@@ -70,7 +71,7 @@ bool RunSeeds(const Arguments& arguments) {
       }
       const uint64_t seed = next++;
       if (arguments.seeds > 0 && seed - arguments.seed >= arguments.seeds) return;
-      const Outcome outcome = Simulate(seed);
+      const Outcome outcome = Simulate(seed, arguments.steps);
       const std::lock_guard lock(total.mutex);
       ++total.seeds;
       total.requests += outcome.requests;
@@ -111,7 +112,7 @@ bool RunFaults(const Arguments& arguments) {
     uint64_t seed = arguments.seed;
     int64_t requests = 0;
     for (; outcome.violation.empty() && SecondsSince(start) < 60; ++seed) {
-      outcome = Simulate(seed, 300);  // many short ones: many worlds
+      outcome = Simulate(seed, std::min(arguments.steps, 300));  // many short ones: many worlds
       requests += outcome.requests;
     }
     broken_quota = QuotaFault::kNone;
@@ -130,8 +131,10 @@ bool RunFaults(const Arguments& arguments) {
 #endif
 
 int Usage(const char* problem) {
-  std::fprintf(stderr, "%s\nusage: run [--seconds N | --seeds N] [--seed S] [--threads K] [--fault NAME | --faults]\n",
-               problem);
+  std::fprintf(
+      stderr,
+      "%s\nusage: run [--seconds N | --seeds N] [--seed S] [--steps N] [--threads K] [--fault NAME | --faults]\n",
+      problem);
   return 2;
 }
 
@@ -154,6 +157,8 @@ int Main(int argc, char** argv) {
       seed_given = true;
     } else if (flag == "--seeds") {
       arguments.seeds = std::strtoull(value, nullptr, 10);
+    } else if (flag == "--steps") {
+      arguments.steps = std::atoi(value);
     } else if (flag == "--threads") {
       arguments.threads = std::max(1, std::atoi(value));
     } else if (flag == "--fault") {

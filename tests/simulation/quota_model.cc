@@ -727,21 +727,29 @@ void QuotaModel::NumberSuspended(const QuotaCore& core) {
 }
 
 // When a record leaves the list is the core's choice within bounds: not before its retention, not while it still
-// weighs, and not long after both.
+// weighs, and not long after both; or when there are too many. It stays charged in full.
 void QuotaModel::ForgetSuspended(const QuotaCore& core) {
-  if (suspended_.empty() || now_us_ - suspended_.front().time_us < kQuotaSuspenseRetentionUs) return;
+  forgotten_.clear();
+  if (suspended_.empty()) return;
+  const bool crowded = suspended_.size() > kQuotaSuspenseRecordsMax;
+  if (!crowded && now_us_ - suspended_.front().time_us < kQuotaSuspenseRetentionUs) return;
   const std::vector<v1::SuspendedHold> first = core.Suspense(0, 1);
   const int64_t kept = first.empty() ? last_suspense_sequence_ + 1 : first.front().sequence();
   while (!suspended_.empty() && suspended_.front().sequence < kept) {
-    const Suspended& oldest = suspended_.front();
-    if (now_us_ - oldest.time_us < kQuotaSuspenseRetentionUs) return Fail("a suspended hold is forgotten too early");
+    const Suspended oldest = suspended_.front();
+    const bool too_many = suspended_.size() > kQuotaSuspenseRecordsMax;
+    if (!too_many && now_us_ - oldest.time_us < kQuotaSuspenseRetentionUs) {
+      return Fail("a suspended hold is forgotten too early");
+    }
     if (!oldest.resolved) {
       Request* request = Find(oldest.request);
       for (size_t i = 0; i < request->entries.size(); ++i) {
         Entry& entry = request->entries[i];
         if (entry.suspense_sequence != oldest.sequence) continue;
-        if (SuspendedAge(Touch(entry.counter), entry) != 2)
+        if (!too_many && SuspendedAge(Touch(entry.counter), entry) != 2) {
           return Fail("a suspended hold is forgotten while it weighs");
+        }
+        forgotten_.push_back({oldest.request, entry.counter, entry.amount});
         EndHold(entry, entry.amount);
         EraseEntry(oldest.request, i);
         break;
@@ -750,6 +758,7 @@ void QuotaModel::ForgetSuspended(const QuotaCore& core) {
     suspended_.pop_front();
     Count(Event::kSuspendedForgotten);
   }
+  if (suspended_.size() > kQuotaSuspenseRecordsMax) return Fail("the list of suspended holds grows without bound");
   if (!suspended_.empty() && now_us_ - suspended_.front().time_us > kQuotaSuspenseRetentionUs + 75 * kDayUs) {
     const Counter& counter = counters_[suspended_.front().counter];
     if (counter.length_us < 70 * kDayUs) Fail("a suspended hold is never forgotten");

@@ -41,6 +41,13 @@ class QuotaModel {
   void Message(uint32_t boot, uint64_t acked_through, std::span<const Command> commands, int64_t now_us,
                const v1::QuotaResponse& answers);
   void Tick(int64_t now_us, const QuotaCore& core);
+  // Holds that the last tick stopped waiting for: charged in full for good.
+  struct Forgotten {
+    uint32_t request = 0;
+    int counter = 0;
+    int64_t amount = 0;
+  };
+  const std::vector<Forgotten>& forgotten() const { return forgotten_; }
   void Restarted(int64_t now_us);
   void Adjusted(int counter, const v1::AdjustCounterRequest& request, int64_t now_us, const v1::Adjustment& adjustment);
 
@@ -200,6 +207,7 @@ class QuotaModel {
   std::vector<uint32_t> open_;
   std::deque<Boot> boots_;
   std::deque<Suspended> suspended_;
+  std::vector<Forgotten> forgotten_;
   int64_t last_suspense_sequence_ = 0;
   std::vector<std::pair<uint32_t, size_t>> unnumbered_;
   std::vector<std::vector<LedgerRow>> ledger_;      // by counter

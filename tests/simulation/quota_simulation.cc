@@ -88,7 +88,7 @@ struct Envelope {
 // How probable what is, drawn for each seed; a quarter of it never happens in a run.
 struct Profile {
   explicit Profile(Random& random) : random_(random) {
-    step_us = random.Spread(kSecondUs / 1'000, 20 * kSecondUs);
+    step_us = random.Spread(kSecondUs / 1'000, 8 * kSecondUs);
     batch = static_cast<int>(random.Spread(2, 200));
     clock_forward = Draw(0.01);
     clock_back = Draw(0.05);
@@ -644,6 +644,14 @@ class Simulation {
       }
     }
   }
+  void BillForgotten() {
+    for (const QuotaModel::Forgotten& forgotten : model_.forgotten()) {
+      RequestState& state = requests_[forgotten.request];
+      if (state.whole != forgotten.counter) continue;
+      bill_[static_cast<size_t>(state.whole)] += forgotten.amount;
+      state.whole = -1;
+    }
+  }
   bool IsWhole(int counter) const {
     return std::find(whole_counters_.begin(), whole_counters_.end(), counter) != whole_counters_.end();
   }
@@ -687,10 +695,21 @@ class Simulation {
     return bytes;
   }
 
+  static std::string Difference(const std::string& a, const std::string& b) {
+    const size_t size = std::min(a.size(), b.size());
+    size_t at = 0;
+    while (at < size && a[at] == b[at]) ++at;
+    const size_t from = at < 300 ? 0 : at - 300;
+    return absl::StrCat("on disk\n", a.substr(from, 400), "\nin memory\n", b.substr(from, 400));
+  }
+
   void CheckEverything() {
     model_.CheckAll(*core_);
     if (model_.failed()) return;
-    if (Stored(*Recovered()) != Stored(*core_)) model_.Fail("what is on disk is not what answered");
+    const std::unique_ptr<QuotaCore> recovered = Recovered();
+    if (Stored(*recovered) != Stored(*core_)) {
+      model_.Fail("what is on disk is not what answered: " + Difference(recovered->Dump(), core_->Dump()));
+    }
   }
 
   // One transaction of the service: applied, committed, answered, unless it dies in between.
@@ -716,7 +735,10 @@ class Simulation {
     if (due || random_.Chance(0.02)) {
       batch->add_entries()->set_tick(true);
       core_->Tick(seen_us);
-      if (!dies) model_.Tick(seen_us, *core_);
+      if (!dies) {
+        model_.Tick(seen_us, *core_);
+        BillForgotten();
+      }
     }
     if (!perfect && random_.Chance(profile_.adjust)) Adjust(*batch, seen_us, dies);
     if (dies) {
