@@ -13,6 +13,8 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "common/mutex.h"
 #include "common/rpc/rpc.h"
@@ -80,13 +82,33 @@ class Client final : public GrpcQuotaClient {
     v1::QuotaCommand command;
     *command.mutable_settle() = std::move(settle);
     MutexLock lock(mutex_);
+    const std::string& request_id = command.settle().request_id();
+    const bool turned_away = turned_away_.erase(request_id) > 0;
+    if (asked_.erase(request_id) == 0 && turned_away) return;  // the service never heard of it
     Add(std::move(command), nullptr);
   }
 
+  // With the service away for hours, what waits grows with the counters, not with the requests.
   void ForceCharge(v1::ForceCharge charge) override {
+    std::string counter = charge.counter().SerializeAsString();
+    MutexLock lock(mutex_);
+    if (const auto waiting = waiting_charges_.find(counter); waiting != waiting_charges_.end()) {
+      v1::ForceCharge& first = *pending_.at(waiting->second).command.mutable_force_charge();
+      int64_t sum = 0;
+      if (__builtin_add_overflow(first.amount(), charge.amount(), &sum)) sum = std::numeric_limits<int64_t>::max();
+      first.set_amount(sum);
+      return;
+    }
+    if (waiting_charges_.size() >= kQuotaWaitingChargesMax) {
+      if (metrics_.dropped_charges++ == 0) {
+        LOG(ERROR) << "quota: forced charges of " << waiting_charges_.size()
+                   << " counters wait for the service; those of further counters are dropped";
+      }
+      return;
+    }
+    waiting_charges_.emplace(std::move(counter), next_sequence_);
     v1::QuotaCommand command;
     *command.mutable_force_charge() = std::move(charge);
-    MutexLock lock(mutex_);
     Add(std::move(command), nullptr);
   }
 
@@ -106,7 +128,9 @@ class Client final : public GrpcQuotaClient {
 
   QuotaClientMetrics metrics() const override {
     MutexLock lock(mutex_);
-    return metrics_;
+    QuotaClientMetrics metrics = metrics_;
+    metrics.waiting = static_cast<int64_t>(pending_.size());
+    return metrics;
   }
 
  private:
@@ -145,10 +169,14 @@ class Client final : public GrpcQuotaClient {
     MutexLock lock(mutex_);
     const int64_t now = Now();
     if (!connected_ && now - disconnected_since_us_ > options_.call_timeout_us) {
+      if (command.has_acquire() && !asked_.contains(command.acquire().request_id())) {
+        turned_away_.insert(command.acquire().request_id());
+      }
       ready_.push_back({std::move(done), absl::UnavailableError("no connection to the quota service")});
       WakeBy(now);
       return;
     }
+    if (command.has_acquire()) asked_.insert(command.acquire().request_id());
     deadlines_.emplace_back(now + options_.call_timeout_us, next_sequence_);
     WakeBy(deadlines_.back().first);
     Add(std::move(command), std::move(done));
@@ -192,6 +220,9 @@ class Client final : public GrpcQuotaClient {
       if (request.commands_size() >= kQuotaBatchCommandsMax || unanswered_ >= kQuotaUnansweredMax ||
           bytes >= kMessageBytesMax) {
         break;
+      }
+      if (it->second.command.has_force_charge() && !it->second.sent) {
+        waiting_charges_.erase(it->second.command.force_charge().counter().SerializeAsString());
       }
       *request.add_commands() = it->second.command;
       bytes += it->second.command.ByteSizeLong();
@@ -378,6 +409,9 @@ class Client final : public GrpcQuotaClient {
   uint64_t next_sequence_ SB_GUARDED_BY(mutex_) = 1;
   absl::btree_map<uint64_t, Pending> pending_ SB_GUARDED_BY(mutex_);  // unanswered, by sequence
   absl::btree_set<uint64_t> cancelled_ SB_GUARDED_BY(mutex_);         // given up, cancel not answered yet
+  absl::flat_hash_map<std::string, uint64_t> waiting_charges_ SB_GUARDED_BY(mutex_);  // by counter: not sent yet
+  absl::flat_hash_set<std::string> asked_ SB_GUARDED_BY(mutex_);        // requests whose acquire may have left
+  absl::flat_hash_set<std::string> turned_away_ SB_GUARDED_BY(mutex_);  // and those whose never did
   std::deque<std::pair<int64_t, uint64_t>> deadlines_ SB_GUARDED_BY(mutex_);
   std::vector<Completion> ready_ SB_GUARDED_BY(mutex_);
   int64_t reliable_ SB_GUARDED_BY(mutex_) = 0;      // settles and forced charges pending

@@ -16,6 +16,9 @@ class Channel;
 
 namespace signalbox {
 
+// Counters for which forced charges wait while the service is away; past it further counters' are dropped, and counted.
+inline constexpr size_t kQuotaWaitingChargesMax = 100'000;
+
 struct QuotaClientOptions {
   std::shared_ptr<grpc::Channel> channel;  // NewChannel of common/rpc/rpc.h
   std::string token;
@@ -30,7 +33,9 @@ struct QuotaClientMetrics {
   int64_t commands = 0;    // resent ones included
   int64_t reconnects = 0;  // streams opened after the first
   int64_t timeouts = 0;
-  int64_t refused = 0;  // settles and forced charges answered INVALID: a bug here or there, logged
+  int64_t dropped_charges = 0;  // forced, beyond kQuotaWaitingChargesMax
+  int64_t waiting = 0;          // commands without an answer now
+  int64_t refused = 0;          // settles and forced charges answered INVALID: a bug here or there, logged
 };
 
 class GrpcQuotaClient : public QuotaClient {

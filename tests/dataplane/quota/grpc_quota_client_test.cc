@@ -11,6 +11,7 @@
 #include "signalbox/v1/quota.grpc.pb.h"
 #include "tests/controlplane/quota/quota_server.h"
 #include "tests/controlplane/quota/quota_testing.h"
+#include "tests/testing/eventually.h"
 
 namespace signalbox::testing {
 namespace {
@@ -108,6 +109,41 @@ TEST(GrpcQuotaClient, RestartOfTheServiceLosesNothingAndDoublesNothing) {
   EXPECT_EQ(Settled(*server, Count()), 201);
   EXPECT_EQ(Settled(*server, Money()), 5);
   EXPECT_GE(client->metrics().reconnects, 1);
+}
+
+TEST(GrpcQuotaClient, WhatWaitsForTheServiceGrowsWithTheCountersAndNotWithTheRequests) {
+  constexpr int kCounters = 3;
+  constexpr int kRequests = 3'000;
+  TemporaryDirectory directory;
+  auto server = std::make_unique<QuotaServer>(directory.path);
+  const int port = server->port;
+  auto client = NewClient(server->Channel(), "a", 20'000);
+  ASSERT_TRUE(Eventually([&] { return client->Connected(); }));
+  server.reset();
+  // Gone for longer than a call takes: what is asked now is turned away at once.
+  ASSERT_TRUE(Eventually([&] {
+    return !client->Connected() &&
+           Ask(*client, Acq("probe").Check(Count(), 1)).status().message() == "no connection to the quota service";
+  }));
+  for (int i = 0; i < kRequests; ++i) {
+    const std::string id = "r" + std::to_string(i);
+    EXPECT_FALSE(Ask(*client, Acq(id).Check(Count(), 1)).ok());
+    v1::ForceCharge charge;
+    charge.set_request_id(id);
+    charge.set_amount(2);
+    *charge.mutable_counter() = Count("u" + std::to_string(i % kCounters));
+    client->ForceCharge(charge);
+    v1::Settle settle;
+    settle.set_request_id(id);
+    client->Settle(settle);
+  }
+  EXPECT_LE(client->metrics().waiting, kCounters + 1);
+  EXPECT_EQ(client->metrics().dropped_charges, 0);
+  server = std::make_unique<QuotaServer>(directory.path, port);
+  ASSERT_TRUE(client->Flush(20'000));
+  for (int i = 0; i < kCounters; ++i) {
+    EXPECT_EQ(Settled(*server, Count("u" + std::to_string(i))), 2 * kRequests / kCounters);
+  }
 }
 
 TEST(GrpcQuotaClient, WithoutAServiceCallsAreUnavailableInTime) {
