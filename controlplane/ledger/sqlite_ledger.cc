@@ -1,7 +1,6 @@
 #include "controlplane/ledger/sqlite_ledger.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -86,14 +85,6 @@ absl::Status CheckCost(int64_t nanos, const std::string& field) {
   return Malformed(field, absl::StrCat("must be from 0 to ", kLimitNanosMax));
 }
 
-int64_t DollarsAndNanos(int64_t dollars, int64_t nanos) {
-  int64_t total = 0;
-  if (__builtin_mul_overflow(dollars, kNanosPerDollar, &total) || __builtin_add_overflow(total, nanos, &total)) {
-    return std::numeric_limits<int64_t>::max();
-  }
-  return total;
-}
-
 v1::SpendRecord SuspendedRecord(const v1::SuspendedHold& hold) {
   v1::SpendRecord record;
   record.set_request_id(hold.request_id());
@@ -130,14 +121,6 @@ bool AddHold(const v1::SuspendedHold& hold, v1::SpendRecord& record) {
   return record.SerializeAsString() != before;
 }
 
-void BindValues(SqliteStatement& statement, const std::vector<SqlValue>& values) {
-  int index = 0;
-  for (const SqlValue& value : values) {
-    ++index;
-    std::visit([&](const auto& bound) { statement.Bind(index, bound); }, value);
-  }
-}
-
 }  // namespace
 
 absl::Status CheckSpendRecord(const v1::SpendRecord& record) {
@@ -164,6 +147,7 @@ absl::Status CheckSpendRecord(const v1::SpendRecord& record) {
 
 absl::StatusOr<std::unique_ptr<SqliteLedger>> SqliteLedger::Open(const SqliteOptions& options) {
   ASSIGN_OR_RETURN(std::unique_ptr<SqliteDb> db, SqliteDb::Open(options));
+  RETURN_IF_ERROR(db->CheckIntegrity());
   RETURN_IF_ERROR(db->Migrate(Migrations()));
   int64_t records = 0, horizon_us = 0;
   {
@@ -184,7 +168,9 @@ absl::Status SqliteLedger::Append(const google::protobuf::RepeatedPtrField<v1::S
           absl::StrCat("records[", i, "] (", records[i].request_id(), "): ", std::string(status.message())));
     }
   }
+  ++appending_;
   MutexLock lock(mutex_);
+  --appending_;
   ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*db_));
   int64_t added = 0, expired = 0, replaced = 0;
   for (const v1::SpendRecord& record : records) {
@@ -321,40 +307,6 @@ absl::StatusOr<v1::SpendRecord> SqliteLedger::Find(const std::string& request_id
   return record;
 }
 
-absl::StatusOr<v1::QueryUsageResponse> SqliteLedger::QueryUsage(const v1::QueryUsageRequest& request) const {
-  ASSIGN_OR_RETURN(const UsageQuery query, BuildUsageQuery(request));
-  MutexLock lock(mutex_);
-  ASSIGN_OR_RETURN(SqliteStatement statement, db_->Prepare(query.sql));
-  BindValues(statement, query.values);
-  v1::QueryUsageResponse response;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool found, statement.Step());
-    if (!found) break;
-    if (response.rows_size() == query.page_size) {
-      response.set_next_page_token(absl::StrCat(query.offset + query.page_size));
-      break;
-    }
-    v1::UsageRow& row = *response.add_rows();
-    int column = 0;
-    for (const std::string& group : query.groups) {
-      std::string value = statement.Text(column++);
-      if (group == "outcome") value = v1::Outcome_Name(static_cast<v1::Outcome>(statement.Int(column - 1)));
-      (*row.mutable_group())[group] = value;
-    }
-    row.set_requests(statement.Int(column++));
-    row.set_refused(statement.Int(column++));
-    row.set_errors(statement.Int(column++));
-    row.mutable_usage()->set_input(statement.Int(column++));
-    row.mutable_usage()->set_cached_input(statement.Int(column++));
-    row.mutable_usage()->set_cache_write(statement.Int(column++));
-    row.mutable_usage()->set_output(statement.Int(column++));
-    row.mutable_usage()->set_reasoning(statement.Int(column++));
-    row.set_cost_nanos(DollarsAndNanos(statement.Int(column), statement.Int(column + 1)));
-    row.set_estimated_nanos(DollarsAndNanos(statement.Int(column + 2), statement.Int(column + 3)));
-  }
-  return response;
-}
-
 absl::StatusOr<v1::ListRequestsResponse> SqliteLedger::ListRequests(const v1::ListRequestsRequest& request) const {
   ASSIGN_OR_RETURN(const RequestsQuery query, BuildRequestsQuery(request));
   MutexLock lock(mutex_);
@@ -402,6 +354,7 @@ absl::Status SqliteLedger::BackupTo(const std::string& path) {
   }();
   RETURN_IF_ERROR(backup.status());
   while (true) {
+    LetRecordsIn();
     MutexLock lock(mutex_);
     ASSIGN_OR_RETURN(const bool complete, backup->Step(kBackupPages));
     if (complete) return absl::OkStatus();

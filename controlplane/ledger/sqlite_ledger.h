@@ -7,6 +7,7 @@
 // Thread-safe: one connection behind one mutex. Reading a lot and deleting a lot go in slices and let go of it between.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -87,9 +88,13 @@ class SqliteLedger {
   absl::Status Insert(const v1::SpendRecord& record, bool open) SB_REQUIRES(mutex_);
   // The first gateway after `after` that has records; empty: none.
   absl::StatusOr<std::string> NextGateway(const std::string& after) const SB_REQUIRES(mutex_);
+  void LetRecordsIn() const SB_EXCLUDES(mutex_);  // between slices: those that wait to be written go first
+  int64_t Replaced() const SB_EXCLUDES(mutex_);
+  absl::StatusOr<std::string> GatewayAfter(const std::string& after) const SB_EXCLUDES(mutex_);
   absl::StatusOr<bool> IsOpen(const std::string& request_id) const SB_REQUIRES(mutex_);
   absl::StatusOr<v1::SpendRecord> Find(const std::string& request_id) const SB_REQUIRES(mutex_);
 
+  std::atomic<int> appending_{0};  // that wait for the mutex
   mutable Mutex mutex_;
   const std::unique_ptr<SqliteDb> db_ SB_GUARDED_BY(mutex_);
   int64_t records_ SB_GUARDED_BY(mutex_);  // committed

@@ -95,7 +95,7 @@ absl::StatusOr<UsageQuery> BuildUsageQuery(const v1::QueryUsageRequest& request)
     return absl::InvalidArgumentError("end_time_us: must not be before start_time_us");
   }
 
-  std::vector<std::string> selects, group_by, time_order;
+  std::vector<std::string> selects, group_by;
   for (const std::string& by : request.by()) {
     const auto dimension = std::find_if(Dimensions().begin(), Dimensions().end(),
                                         [&](const Dimension& candidate) { return by == candidate.name; });
@@ -107,19 +107,26 @@ absl::StatusOr<UsageQuery> BuildUsageQuery(const v1::QueryUsageRequest& request)
       if (std::find(query.groups.begin(), query.groups.end(), column.group) != query.groups.end()) continue;
       query.groups.push_back(column.group);
       selects.push_back(column.select);
+      if (dimension->time) query.time_keys.push_back(static_cast<int>(group_by.size()));
       if (*column.by != '\0') group_by.push_back(column.by);
-      if (dimension->time) time_order.push_back(column.by);
     }
   }
 
-  Where where;
-  where.Equals("r.gateway", request.gateway());
+  Where where, boundary;
+  boundary.Equals("r.identifier", request.identifier());
+  if (request.end_time_us() != 0) boundary.Add("r.start_time_us < ?", {request.end_time_us()});
+  query.boundary_values = boundary.values();
+  boundary.Add("r.gateway = ? AND (r.start_time_us, r.id) > (?, ?)", {});
+  query.boundary_sql = absl::StrCat("SELECT r.start_time_us, r.id FROM requests r", boundary.sql(),
+                                    " ORDER BY r.start_time_us, r.id LIMIT 1 OFFSET ?");
   where.Route(request.route());
   where.Equals("r.identifier", request.identifier());
   where.Equals("c.model", request.model());
-  if (request.start_time_us() != 0) where.Add("r.start_time_us >= ?", {request.start_time_us()});
   if (request.end_time_us() != 0) where.Add("r.start_time_us < ?", {request.end_time_us()});
-  query.values = std::move(where.values());
+  query.values = where.values();
+  where.Add("r.gateway = ? AND (r.start_time_us, r.id) > (?, ?) AND (r.start_time_us, r.id) <= (?, ?)", {});
+  query.keys = static_cast<int>(group_by.size());
+  selects.insert(selects.end(), group_by.begin(), group_by.end());
 
   // Cost is summed as whole dollars and the rest, as one sum of many large amounts could overflow.
   for (const char* sum :
@@ -130,9 +137,6 @@ absl::StatusOr<UsageQuery> BuildUsageQuery(const v1::QueryUsageRequest& request)
         "sum(c.estimated * (c.cost_nanos % 1000000000))", "max(r.start_time_us)"}) {
     selects.push_back(sum);
   }
-  std::vector<std::string> order = time_order;
-  order.push_back("sum(c.cost_nanos / 1000000000) DESC, sum(c.cost_nanos % 1000000000) DESC");
-  order.insert(order.end(), group_by.begin(), group_by.end());
   query.sql = absl::StrCat("SELECT ", absl::StrJoin(selects, ", "),
                            " FROM charges c JOIN requests r ON r.id = c.request", where.sql());
   if (group_by.empty()) {
@@ -140,9 +144,6 @@ absl::StatusOr<UsageQuery> BuildUsageQuery(const v1::QueryUsageRequest& request)
   } else {
     absl::StrAppend(&query.sql, " GROUP BY ", absl::StrJoin(group_by, ", "));
   }
-  absl::StrAppend(&query.sql, " ORDER BY ", absl::StrJoin(order, ", "), " LIMIT ? OFFSET ?");
-  query.values.push_back(static_cast<int64_t>(query.page_size) + 1);
-  query.values.push_back(query.offset);
   return query;
 }
 
@@ -169,6 +170,15 @@ absl::StatusOr<RequestsQuery> BuildRequestsQuery(const v1::ListRequestsRequest& 
                            " ORDER BY r.start_time_us DESC, r.id DESC LIMIT ?");
   query.values.push_back(static_cast<int64_t>(query.page_size) + 1);
   return query;
+}
+
+int BindValues(SqliteStatement& statement, const std::vector<SqlValue>& values) {
+  int index = 0;
+  for (const SqlValue& value : values) {
+    ++index;
+    std::visit([&](const auto& bound) { statement.Bind(index, bound); }, value);
+  }
+  return index;
 }
 
 std::string RequestsPageToken(int64_t start_time_us, int64_t id) { return absl::StrCat(start_time_us, ".", id); }

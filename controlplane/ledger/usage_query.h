@@ -1,4 +1,6 @@
-// The SQL of QueryUsage and ListRequests, apart from running it. Values only ever travel as bound parameters. Pure.
+// The SQL of QueryUsage and ListRequests, apart from running it. Values only ever travel as bound parameters. Usage is
+// summed slice by slice, each a range of requests of one gateway by (start_time_us, id), and the slices' sums are added
+// up by the values of the keys. Pure.
 #pragma once
 
 #include <cstdint>
@@ -7,17 +9,28 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "controlplane/store/sqlite_db.h"
 #include "signalbox/v1/spend.pb.h"
 
 namespace signalbox {
 
 using SqlValue = std::variant<int64_t, std::string>;
 
+inline constexpr int kUsageSums = 12;  // those of UsageRow in its order, money as whole dollars and the rest
+
 struct UsageQuery {
-  std::string sql;  // columns: one per name in `groups`, then the sums in the order of UsageRow
+  // Columns: one per name in `groups`, one per key, the sums, the newest start. Parameters: `values`, then gateway and
+  // the slice: after (start, id), up to and with (start, id).
+  std::string sql;
+  // Where the slice after (start, id) ends, if more follow: start and id. Parameters: `boundary_values`, then gateway,
+  // start, id, and how many requests lie before the end.
+  std::string boundary_sql;
   std::vector<SqlValue> values;
+  std::vector<SqlValue> boundary_values;
   std::vector<std::string> groups;
-  int page_size = 0;  // the query asks for one row more, to know whether there is a next page
+  int keys = 0;
+  std::vector<int> time_keys;  // which of the keys are times: rows are ordered by them first
+  int page_size = 0;
   int64_t offset = 0;
 };
 
@@ -27,10 +40,12 @@ absl::StatusOr<UsageQuery> BuildUsageQuery(const v1::QueryUsageRequest& request)
 struct RequestsQuery {
   std::string sql;  // columns: record, start_time_us, id
   std::vector<SqlValue> values;
-  int page_size = 0;  // as above
+  int page_size = 0;  // the query asks for one row more, to know whether there is a next page
 };
 
 absl::StatusOr<RequestsQuery> BuildRequestsQuery(const v1::ListRequestsRequest& request);
+// Binds from the first parameter on; how many there were.
+int BindValues(SqliteStatement& statement, const std::vector<SqlValue>& values);
 std::string RequestsPageToken(int64_t start_time_us, int64_t id);
 
 }  // namespace signalbox

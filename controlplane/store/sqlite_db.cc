@@ -181,6 +181,23 @@ absl::StatusOr<SqliteStatement> SqliteDb::Prepare(std::string_view sql) {
   return statement;
 }
 
+absl::Status SqliteDb::CheckIntegrity(int64_t bytes_max) {
+  const auto damaged = [this](const std::string& what) {
+    return absl::DataLossError(absl::StrCat("database ", path_, " is damaged (", what,
+                                            "): put it aside and restore it from a backup, as docs/operating.md says "
+                                            "under \"Backup and restore\""));
+  };
+  ASSIGN_OR_RETURN(SqliteStatement size,
+                   Query("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"));
+  RETURN_IF_ERROR(size.Step().status());
+  if (size.Int(0) > bytes_max) return absl::OkStatus();
+  ASSIGN_OR_RETURN(SqliteStatement check, Query("PRAGMA quick_check(1)"));
+  const absl::StatusOr<bool> row = check.Step();
+  if (absl::IsDataLoss(row.status())) return damaged(std::string(row.status().message()));
+  RETURN_IF_ERROR(row.status());
+  return *row && check.Text(0) == "ok" ? absl::OkStatus() : damaged(check.Text(0));
+}
+
 absl::Status SqliteDb::Migrate(const std::vector<std::string>& steps) {
   int64_t version = 0;
   {

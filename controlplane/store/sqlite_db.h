@@ -89,12 +89,18 @@ struct SqliteOptions {
 
 class SqliteDb {
  public:
+  static constexpr int64_t kCheckedBytesMax = 1LL << 30;
+
   // Opens or creates. UNAVAILABLE when another process has it, or the file cannot be opened; DATA_LOSS when it is no
   // database.
   static absl::StatusOr<std::unique_ptr<SqliteDb>> Open(const SqliteOptions& options);
   SqliteDb(const SqliteDb&) = delete;
   SqliteDb& operator=(const SqliteDb&) = delete;
   ~SqliteDb();
+
+  // Reads the whole file (about a second a gigabyte, so one of over `bytes_max` is taken as it is): DATA_LOSS naming
+  // what is damaged, before anything is built on it.
+  absl::Status CheckIntegrity(int64_t bytes_max = kCheckedBytesMax);
 
   // Step n brings the database from version n to n + 1 (PRAGMA user_version); each in its own transaction.
   // FAILED_PRECONDITION when the database is newer than `steps`.

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "tests/controlplane/ledger/temp_dir.h"
 
 namespace signalbox {
@@ -347,6 +349,62 @@ TEST_F(SqliteLedgerTest, ABackupIsAWholeLedger) {
   auto copy = SqliteLedger::Open({.path = dir_.File("copy.db")});
   ASSERT_TRUE(copy.ok()) << copy.status();
   EXPECT_EQ(*(*copy)->CountRecords(), 2);
+}
+
+TEST_F(SqliteLedgerTest, UsageOfManyRequestsIsSummedSliceBySliceToTheSameTotals) {
+  std::vector<v1::SpendRecord> records;
+  for (int i = 0; i < 4'500; ++i) {
+    records.push_back(Record("a" + std::to_string(i), 1 + i % 3));
+    records.back().set_identifier("user" + std::to_string(i % 2));
+    records.back().set_start_time_us(kMidnightUs + i / 1'500 * kHourUs);  // slices end within a microsecond
+  }
+  records.push_back(Record("b", 100));
+  records.back().set_gateway("staging");
+  records[4'499].set_route("renamed");
+  records[4'499].set_start_time_us(records[4'499].start_time_us() + 1);
+  Append(records);
+  EXPECT_THAT(Usage(By({"route"}), "route"), ElementsAre("renamed requests=4500 cost=9000"));
+  EXPECT_THAT(Usage(By({"identifier"}), "identifier"),
+              ElementsAre("user0 requests=2250 cost=4500", "user1 requests=2250 cost=4500"));
+  EXPECT_THAT(Usage(By({"hour"}), "hour"), ElementsAre("2025-06-16T00:00:00Z requests=1500 cost=3000",
+                                                       "2025-06-16T01:00:00Z requests=1500 cost=3000",
+                                                       "2025-06-16T02:00:00Z requests=1500 cost=3000"));
+  v1::QueryUsageRequest all = By({"outcome"});
+  all.clear_gateway();
+  EXPECT_THAT(Usage(all, "outcome"), ElementsAre("SUCCESS requests=4501 cost=9100"));
+  v1::QueryUsageRequest one = By({"identifier"});
+  one.set_identifier("user1");
+  one.set_start_time_us(kMidnightUs + kHourUs);
+  one.set_end_time_us(kMidnightUs + 2 * kHourUs);
+  EXPECT_THAT(Usage(one, "identifier"), ElementsAre("user1 requests=750 cost=1500"));
+}
+
+TEST_F(SqliteLedgerTest, ARecordThatIsReplacedWhileUsageIsSummedCountsOnce) {
+  constexpr int kSuspended = 60;
+  std::vector<v1::SpendRecord> records;
+  for (int i = 0; i < 4'000; ++i) {
+    records.push_back(Record("a" + std::to_string(i), 1));
+    records.back().set_start_time_us(kMidnightUs + i);
+  }
+  std::vector<v1::SuspendedHold> holds(kSuspended);
+  for (int i = 0; i < kSuspended; ++i) {
+    holds[i].set_sequence(i + 1);
+    holds[i].set_request_id("s" + std::to_string(i));
+    holds[i].mutable_counter()->set_gateway("default");
+    holds[i].set_suspend_time_us(kMidnightUs + 3'999);  // counted last, and after its replacement first
+  }
+  Append(records);
+  ASSERT_TRUE(ledger_->AppendSuspended(holds).ok());
+  std::thread replacer([&] {
+    for (int i = 0; i < kSuspended; ++i) Append({Record("s" + std::to_string(i), 1)});
+  });
+  for (int i = 0; i < 20; ++i) {
+    const auto usage = ledger_->QueryUsage(By({}));
+    ASSERT_TRUE(usage.ok()) << usage.status();
+    EXPECT_EQ(usage->rows(0).requests(), 4'000 + kSuspended);
+  }
+  replacer.join();
+  EXPECT_EQ(ledger_->QueryUsage(By({}))->rows(0).requests(), 4'000 + kSuspended);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 namespace signalbox {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 class SqliteDbTest : public ::testing::Test {
@@ -124,6 +125,27 @@ TEST_F(SqliteDbTest, FileThatIsNoDatabaseIsDataLoss) {
   const absl::Status status = Open().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()), HasSubstr(path_));
+}
+
+TEST_F(SqliteDbTest, ADamagedPageIsDataLossThatNamesTheBackup) {
+  {
+    auto db = Open();
+    ASSERT_TRUE(db.ok()) << db.status();
+    ASSERT_TRUE((*db)->Exec("CREATE TABLE t(a TEXT)").ok());
+    for (int i = 0; i < 500; ++i) ASSERT_TRUE((*db)->Run("INSERT INTO t VALUES(?)", std::string(200, 'x')).ok());
+    EXPECT_TRUE((*db)->CheckIntegrity().ok());
+  }
+  std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(5 * 4096);
+  file << std::string(512, '\xee');
+  file.close();
+  auto db = Open();
+  ASSERT_TRUE(db.ok()) << "the first page is whole: " << db.status();
+  const absl::Status status = (*db)->CheckIntegrity();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr(path_), HasSubstr("is damaged"), HasSubstr("restore it from a backup")));
+  EXPECT_TRUE((*db)->CheckIntegrity(/*bytes_max=*/4096).ok()) << "too large to be read whole at each start";
 }
 
 TEST_F(SqliteDbTest, MissingDirectoryIsAClearError) {
