@@ -124,7 +124,10 @@ class RunningControlPlane final : public ControlPlane {
 
   absl::Status StartGrpc() {
     ASSIGN_OR_RETURN(const auto credentials, ServerCredentials(options_.grpc_address, options_.listener_tls));
-    publisher_ = NewGrpcPublisher(*store_, *authority_, *options_.clock);
+    FleetMemory memory;
+    ASSIGN_OR_RETURN(memory.known, store_->RememberedFleet());
+    memory.remember = [this](const std::vector<std::string>& known) { return store_->RememberFleet(known); };
+    publisher_ = NewGrpcPublisher(*store_, *authority_, *options_.clock, std::move(memory));
     OperatorDeps deps;
     deps.store = store_.get();
     deps.publisher = publisher_.get();

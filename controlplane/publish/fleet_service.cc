@@ -15,6 +15,7 @@ grpc::Status FleetService::ListProxies(grpc::ServerContext* context, const v1::L
     return ToGrpcStatus(absl::InvalidArgumentError(absl::StrCat("page_size must be 0 to ", kPageSizeMax)));
   }
   const int page_size = request->page_size() == 0 ? kPageSizeDefault : std::min(request->page_size(), kPageSizeMax);
+  await_published_();
   *response->mutable_published() = snapshots_.Published();
   for (v1::ProxyStatus& proxy : snapshots_.Fleet()) {
     if (proxy.proxy_id() <= request->page_token()) continue;

@@ -19,8 +19,16 @@ constexpr std::chrono::microseconds kTick{1'000'000};
 
 class ThreadedGrpcPublisher final : public GrpcPublisher {
  public:
-  ThreadedGrpcPublisher(const SnapshotSource& source, const TokenAuthority& tokens, const Clock& clock)
-      : source_(source), clock_(clock), snapshots_(tokens, clock), fleet_(snapshots_, tokens) {}
+  ThreadedGrpcPublisher(const SnapshotSource& source, const TokenAuthority& tokens, const Clock& clock,
+                        FleetMemory memory)
+      : source_(source),
+        clock_(clock),
+        remember_(std::move(memory.remember)),
+        remembered_(std::move(memory.known)),
+        snapshots_(tokens, clock),
+        fleet_(snapshots_, tokens, [this] { AwaitPublished(); }) {
+    snapshots_.Remember(remembered_);
+  }
   ~ThreadedGrpcPublisher() override { Shutdown(); }
 
   std::vector<grpc::Service*> services() override { return {&snapshots_, &fleet_}; }
@@ -76,14 +84,41 @@ class ThreadedGrpcPublisher final : public GrpcPublisher {
           continue;
         }
         if (publish) dirty_ = false;  // a commit from here on is another publication
+        publishing_ = publish;
         committed_us = committed_us_;
       }
       if (publish && !Publish(committed_us)) PublishAgainLater(committed_us);
+      if (publish) {
+        MutexLock lock(mutex_);
+        publishing_ = false;
+        wake_.NotifyAll();
+      }
       if (std::chrono::steady_clock::now() >= tick_at) {
         snapshots_.Tick();
+        RememberFleet();
         tick_at = std::chrono::steady_clock::now() + kTick;
       }
     }
+  }
+
+  // Not for longer than a moment: what cannot be published is another matter.
+  void AwaitPublished() {
+    const auto deadline = std::chrono::steady_clock::now() + kTick;
+    MutexLock lock(mutex_);
+    while ((dirty_ || publishing_) && !stopping_ && wake_.WaitUntil(mutex_, deadline)) {
+    }
+  }
+
+  void RememberFleet() {
+    if (!remember_) return;
+    std::vector<std::string> known;
+    for (const v1::ProxyStatus& proxy : snapshots_.Fleet()) known.push_back(proxy.proxy_id());
+    if (known == remembered_) return;
+    if (const absl::Status status = remember_(known); !status.ok()) {
+      LOG_EVERY_N(WARNING, 60) << "cannot write down which proxies there are: " << status;
+      return;
+    }
+    remembered_ = std::move(known);
   }
 
   bool Publish(int64_t committed_us) {
@@ -107,12 +142,15 @@ class ThreadedGrpcPublisher final : public GrpcPublisher {
 
   const SnapshotSource& source_;
   const Clock& clock_;
+  const std::function<absl::Status(const std::vector<std::string>&)> remember_;
+  std::vector<std::string> remembered_;  // the publishing thread's, once it runs
   SnapshotsService snapshots_;
   FleetService fleet_;
   std::shared_ptr<const PublishedContent> content_;  // the publishing thread's
   Mutex mutex_;
   CondVar wake_;
   bool dirty_ SB_GUARDED_BY(mutex_) = false;
+  bool publishing_ SB_GUARDED_BY(mutex_) = false;
   int64_t committed_us_ SB_GUARDED_BY(mutex_) = 0;  // monotonic: the first commit not yet published
   std::chrono::steady_clock::time_point publish_at_ SB_GUARDED_BY(mutex_);
   bool stopping_ SB_GUARDED_BY(mutex_) = false;
@@ -122,8 +160,8 @@ class ThreadedGrpcPublisher final : public GrpcPublisher {
 }  // namespace
 
 std::unique_ptr<GrpcPublisher> NewGrpcPublisher(const SnapshotSource& source, const TokenAuthority& tokens,
-                                                const Clock& clock) {
-  return std::make_unique<ThreadedGrpcPublisher>(source, tokens, clock);
+                                                const Clock& clock, FleetMemory memory) {
+  return std::make_unique<ThreadedGrpcPublisher>(source, tokens, clock, std::move(memory));
 }
 
 }  // namespace signalbox

@@ -5,9 +5,12 @@
 // the server, destroy the publisher.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "common/clock.h"
 #include "controlplane/publish/publisher.h"
 
@@ -28,7 +31,13 @@ class GrpcPublisher : public Publisher {
   virtual void Shutdown() = 0;
 };
 
+// Which proxies there are, across restarts: a deployment right after one must wait for those that have not come back.
+struct FleetMemory {
+  std::vector<std::string> known;                                               // when the control plane stopped
+  std::function<absl::Status(const std::vector<std::string>& known)> remember;  // null: not kept
+};
+
 std::unique_ptr<GrpcPublisher> NewGrpcPublisher(const SnapshotSource& source, const TokenAuthority& tokens,
-                                                const Clock& clock);
+                                                const Clock& clock, FleetMemory memory = {});
 
 }  // namespace signalbox

@@ -1,6 +1,7 @@
 #include "controlplane/publish/publish_core.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -35,6 +36,16 @@ absl::Status Violation(const std::string& what) {
 }
 
 }  // namespace
+
+void PublishCore::OnRemembered(const std::vector<std::string>& proxy_ids, int64_t now_us) {
+  for (const std::string& id : proxy_ids) {
+    const auto [entry, added] = proxies_.try_emplace(id);
+    if (!added) continue;
+    entry->second.status.set_proxy_id(id);
+    entry->second.disconnected_us = now_us;
+    entry->second.schema = std::numeric_limits<int>::max();  // whatever it understands, its Hello will say
+  }
+}
 
 PublishCore::Actions PublishCore::OnPublished(std::shared_ptr<const PublishedContent> content, int64_t now_us) {
   if (content_ != nullptr && content_->snapshot.id.lineage() != content->snapshot.id.lineage()) {

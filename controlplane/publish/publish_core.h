@@ -43,6 +43,8 @@ class PublishCore {
   };
   using Actions = std::vector<Action>;
 
+  // Proxies that were there before a restart: awaited like those that just disconnected.
+  void OnRemembered(const std::vector<std::string>& proxy_ids, int64_t now_us);
   // Newer content replaces older at once; streams with an unanswered offer get it after their answer.
   Actions OnPublished(std::shared_ptr<const PublishedContent> content, int64_t now_us);
   void OnOpened(StreamId stream, int64_t now_us);

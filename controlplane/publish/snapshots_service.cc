@@ -158,6 +158,11 @@ void SnapshotsService::Run(PublishCore::Actions actions) {
   }
 }
 
+void SnapshotsService::Remember(const std::vector<std::string>& proxy_ids) {
+  MutexLock lock(mutex_);
+  core_.OnRemembered(proxy_ids, clock_.MonotonicMicros());
+}
+
 void SnapshotsService::Publish(std::shared_ptr<const PublishedContent> content) {
   MutexLock lock(mutex_);
   if (shut_down_) return;

@@ -22,6 +22,7 @@ class SnapshotsService final : public v1::Snapshots::CallbackService {
 
   grpc::ServerBidiReactor<v1::ProxyMessage, v1::ControlMessage>* Stream(grpc::CallbackServerContext* context) override;
 
+  void Remember(const std::vector<std::string>& proxy_ids);  // PublishCore::OnRemembered
   void Publish(std::shared_ptr<const PublishedContent> content);
   void Tick();
   void Shutdown();

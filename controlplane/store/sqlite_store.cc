@@ -5,7 +5,9 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/limits.h"
 #include "common/sha256.h"
 #include "controlplane/store/publication.h"
@@ -36,6 +38,7 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const StoreOption
   {
     MutexLock lock(core->mutex);
     ASSIGN_OR_RETURN(core->db, SqliteDb::Open(sqlite));
+    RETURN_IF_ERROR(core->db->CheckIntegrity());
     RETURN_IF_ERROR(core->db->Migrate(StoreMigrations()));
   }
   std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(core)));
@@ -87,6 +90,28 @@ absl::StatusOr<std::string> SqliteStore::ReadBlob(const std::string& sha256) con
   return absl::Status(clear.status().code(),
                       absl::StrCat("blob ", Hex(sha256), ": ", std::string(clear.status().message()),
                                    "; restore the master key file that belongs to ", core_->db->path()));
+}
+
+// Ids have no fixed alphabet: each in hex, behind a blank.
+absl::Status SqliteStore::RememberFleet(const std::vector<std::string>& proxy_ids) {
+  std::string text;
+  for (const std::string& id : proxy_ids) absl::StrAppend(&text, text.empty() ? "" : " ", absl::BytesToHexString(id));
+  MutexLock lock(core_->mutex);
+  return core_->db->Run(
+      "INSERT INTO meta(key, value) VALUES('fleet',?) ON CONFLICT(key) DO UPDATE SET value=excluded.value", text);
+}
+
+absl::StatusOr<std::vector<std::string>> SqliteStore::RememberedFleet() const {
+  MutexLock lock(core_->mutex);
+  ASSIGN_OR_RETURN(SqliteStatement query, core_->db->Query("SELECT value FROM meta WHERE key='fleet'"));
+  ASSIGN_OR_RETURN(const bool found, query.Step());
+  std::vector<std::string> proxy_ids;
+  if (!found) return proxy_ids;
+  const std::string text = query.Text(0);
+  for (const absl::string_view id : absl::StrSplit(text, ' ', absl::SkipEmpty())) {
+    proxy_ids.push_back(absl::HexStringToBytes(id));
+  }
+  return proxy_ids;
 }
 
 absl::Status SqliteStore::Backup(const std::string& target_path) const {

@@ -40,6 +40,10 @@ class SqliteStore : public SnapshotSource {
   absl::StatusOr<PublishedSnapshot> ReadSnapshot() const override;
   absl::StatusOr<std::string> ReadBlob(const std::string& sha256) const override;
 
+  // Which proxies there were, for the publisher.
+  absl::Status RememberFleet(const std::vector<std::string>& proxy_ids);
+  absl::StatusOr<std::vector<std::string>> RememberedFleet() const;
+
   const std::string& lineage() const { return core_->lineage; }
   // An online copy into a new file; others read and write meanwhile. Without the master key file (kept elsewhere on
   // purpose) provider secrets in it stay sealed.

@@ -18,6 +18,7 @@
 #include "signalbox/v1/snapshot.grpc.pb.h"
 #include "signalbox/v1/spend.grpc.pb.h"
 #include "tests/controlplane/ledger/temp_dir.h"
+#include "tests/testing/eventually.h"
 
 namespace signalbox {
 namespace {
@@ -294,6 +295,74 @@ TEST_F(ControlPlaneTest, StopEndsOpenStreamsAndSaysToComeBack) {
   }
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
   stopped.get();
+}
+
+TEST_F(ControlPlaneTest, ADeploymentRightAfterARestartWaitsForTheProxiesThereWere) {
+  Start();
+  DeployTheRoute();
+  const auto hello = [this](grpc::ClientContext& context) {
+    AddToken(context, proxy_);
+    auto stream = v1::Snapshots::NewStub(channel_)->Stream(&context);
+    v1::ProxyMessage message;
+    message.mutable_hello()->set_proxy_id("proxy-1");
+    message.mutable_hello()->set_boot_id("boot-1");
+    message.mutable_hello()->set_schema(kSchema);
+    EXPECT_TRUE(stream->Write(message));
+    return stream;
+  };
+  {
+    grpc::ClientContext context;
+    const auto stream = hello(context);
+    // Written down within a second or so.
+    ASSERT_TRUE(Eventually([&] {
+      const auto store = Call("GET", "/v1/proxies", nullptr);
+      return store["proxies"].size() == 1;
+    }));
+    ASSERT_TRUE(Eventually([&] {
+      std::ifstream in(options_.data_dir + "/routes.db-wal", std::ios::binary);
+      const std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+      return bytes.find("70726f78792d31") != std::string::npos;  // proxy-1 in hex
+    }));
+    context.TryCancel();
+    plane_->Stop();
+  }
+  Restart();
+  const Json waited = Call("POST", "/v1/gateways/default/routes/my-saas:deploy", {{"version", 1}, {"waitMs", 50}});
+  ASSERT_EQ(waited["proxies"].size(), 1u) << waited;
+  EXPECT_EQ(waited["proxies"][0]["proxyId"], "proxy-1");
+  EXPECT_EQ(waited["proxies"][0]["state"], "NOT_HEARD");
+}
+
+TEST_F(ControlPlaneTest, ARetentionTooShortToBeMeantIsRefusedAndTheLedgersSizeIsAMetric) {
+  options_.ledger_retention_days = 1;
+  const absl::Status status = ControlPlane::Start(options_).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("--ledger_retention_days=1 is too short"));
+  options_.ledger_retention_days = 0;
+  Start();
+  ReportSpend("a");
+  const auto metrics = http_->Get("/metrics");
+  ASSERT_TRUE(metrics);
+  for (const char* name : {"signalbox_ledger_records 1", "signalbox_ledger_bytes ", "signalbox_ledger_free_bytes ",
+                           "signalbox_ledger_open_suspense 0", "signalbox_ledger_records_deleted 0",
+                           "signalbox_ledger_records_expired 0"}) {
+    EXPECT_THAT(metrics->body, HasSubstr(name));
+  }
+}
+
+TEST_F(ControlPlaneTest, ADamagedLedgerStopsTheStartAndNamesTheRemedy) {
+  Start();
+  for (int i = 0; i < 40; ++i) ReportSpend(std::string(200, 'x') + std::to_string(i));
+  plane_->Stop();
+  plane_.reset();
+  {
+    std::fstream file(options_.data_dir + "/ledger.db", std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(3 * 4096);
+    file << std::string(3 * 4096, '\xee');
+  }
+  const absl::Status status = ControlPlane::Start(options_).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("ledger.db is damaged"));
 }
 
 }  // namespace

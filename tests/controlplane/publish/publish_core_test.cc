@@ -300,5 +300,21 @@ TEST(ReadContent, ABlobThatIsNotWhatItsHashSaysIsRefusedByName) {
   EXPECT_THAT(std::string(content.status().message()), ::testing::HasSubstr("the stored blob is not what its sha256"));
 }
 
+TEST_F(PublishCoreTest, AfterARestartRememberedProxiesAreAwaitedUntilTheyComeOrTimePasses) {
+  core_.OnRemembered({"p-1", "p-2"}, now_us_);
+  const auto content = Content(MakeSnapshot(7, {SampleProvider(), SampleRoute("my-saas", 1)}));
+  core_.OnPublished(content, now_us_);
+  const int64_t sequence = content->snapshot.id.sequence();
+  EXPECT_FALSE(core_.ProgressOf(sequence, now_us_).complete) << "an empty fleet is none that runs it";
+  ASSERT_EQ(core_.ProgressOf(sequence, now_us_).results.size(), 2u);
+  EXPECT_EQ(core_.ProgressOf(sequence, now_us_).results[0].state(), v1::ProxyResult::NOT_HEARD);
+  EXPECT_FALSE(core_.Fleet()[0].connected());
+  Open(1, Hello("p-1", "boot-1", 1, content->snapshot.id));
+  EXPECT_FALSE(core_.ProgressOf(sequence, now_us_).complete);
+  now_us_ += kAwaitedAfterDisconnectUs + 1;
+  EXPECT_TRUE(core_.ProgressOf(sequence, now_us_).complete) << "p-2 is gone for good";
+  EXPECT_EQ(core_.ProgressOf(sequence, now_us_).results.size(), 1u);
+}
+
 }  // namespace
 }  // namespace signalbox
