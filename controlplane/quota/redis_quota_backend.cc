@@ -34,8 +34,8 @@ int PageSize(int asked) { return asked > 0 ? std::min(asked, kPageSizeMax) : kPa
 
 absl::Status ShuttingDown() { return absl::UnavailableError("the quota service is shutting down"); }
 
+// A status of its own each time: none is shared between threads.
 absl::Status StoreFailed(const absl::Status& cause) {
-  if (cause.code() == absl::StatusCode::kInvalidArgument) return cause;
   return absl::UnavailableError(absl::StrCat("the quota store failed: ", std::string(cause.message())));
 }
 
@@ -263,12 +263,13 @@ class RedisQuotaBackend final : public QuotaBackend {
         status = absl::UnavailableError("the functions in Redis answered what this build does not understand");
       }
     }
-    if (!status.ok()) {
-      ++counts_.store_failures;
-      status = StoreFailed(status);
-    }
+    if (!status.ok()) ++counts_.store_failures;
     for (size_t i = begin; i < end; ++i) {
-      submissions[i].done(status.ok() ? absl::StatusOr<v1::QuotaResponse>(std::move(responses[i - begin])) : status);
+      if (status.ok()) {
+        submissions[i].done(std::move(responses[i - begin]));
+      } else {
+        submissions[i].done(StoreFailed(status));
+      }
     }
   }
 
@@ -415,7 +416,7 @@ class RedisQuotaBackend final : public QuotaBackend {
 
   absl::Status EnsureConnected() {
     if (connection_ != nullptr) return absl::OkStatus();
-    if (std::chrono::steady_clock::now() < retry_at_) return lost_;
+    if (std::chrono::steady_clock::now() < retry_at_) return absl::UnavailableError(lost_);
     return Connect();
   }
 
@@ -474,7 +475,7 @@ class RedisQuotaBackend final : public QuotaBackend {
 
   void Lost(const absl::Status& status) {
     connection_.reset();
-    lost_ = absl::UnavailableError(std::string(status.message()));
+    lost_ = std::string(status.message());
     retry_at_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(backoff_ms_);
     backoff_ms_ = std::min(2 * backoff_ms_, kQuotaReconnectMsMax);
     if (reported_lost_) return;
@@ -504,7 +505,7 @@ class RedisQuotaBackend final : public QuotaBackend {
   // The thread's only, but for Start.
   std::unique_ptr<RedisConnection> connection_;
   RedisCalendars calendars_;
-  absl::Status lost_ = absl::UnavailableError("Redis was not tried yet");
+  std::string lost_;  // why there is no connection
   SteadyTime retry_at_;
   int backoff_ms_ = kQuotaReconnectMsMin;
   bool reported_lost_ = false;
