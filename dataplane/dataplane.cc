@@ -181,6 +181,7 @@ class ProxyDataplane : public Dataplane {
       settle.set_tokens(record.tokens());
       quota_->Settle(std::move(settle));
     };
+    reporter_options.on_refused = [this](const std::string&) { metrics_.CountRefusedRecord(); };
     ASSIGN_OR_RETURN(reporter_, NewGrpcSpendReporter(std::move(reporter_options)));
 
     ConfigClientOptions config_options;

@@ -35,6 +35,11 @@ ProxyMetrics::ProxyMetrics()
                         .Help("Spend records that could not be written to the spool")
                         .Register(*registry_)
                         .Add({})),
+      refused_records_(prometheus::BuildCounter()
+                           .Name("signalbox_spend_records_refused_total")
+                           .Help("Spend records dropped because the control plane will never take them")
+                           .Register(*registry_)
+                           .Add({})),
       snapshot_sequence_(AddGauge(*registry_, "signalbox_snapshot_sequence", "Sequence of the snapshot being served")),
       snapshot_staleness_seconds_(
           AddGauge(*registry_, "signalbox_snapshot_staleness_seconds", "Time since the control plane was last heard")),

@@ -22,6 +22,7 @@ class ProxyMetrics {
   void CountAttempt(const std::string& provider, const std::string& model, const std::string& result);
   void CountShadowDenied(const std::string& route, const std::string& element);
   void CountLostRecord() { lost_records_.Increment(); }
+  void CountRefusedRecord() { refused_records_.Increment(); }
   void SetSnapshot(int64_t sequence) { snapshot_sequence_.Set(static_cast<double>(sequence)); }
   void SetStaleness(double seconds) { snapshot_staleness_seconds_.Set(seconds); }
   void SetSnapshotCounts(int64_t applied, int64_t rejected, int64_t save_failures);  // since start
@@ -36,6 +37,7 @@ class ProxyMetrics {
   prometheus::Family<prometheus::Counter>& attempts_;
   prometheus::Family<prometheus::Counter>& shadow_denied_;
   prometheus::Counter& lost_records_;
+  prometheus::Counter& refused_records_;
   prometheus::Gauge& snapshot_sequence_;
   prometheus::Gauge& snapshot_staleness_seconds_;
   prometheus::Gauge& snapshots_applied_;

@@ -53,6 +53,7 @@ absl::StatusOr<std::unique_ptr<SpendReporter>> NewGrpcSpendReporter(GrpcSpendRep
   client_options.channel = std::move(options.channel);
   client_options.token = std::move(options.token);
   client_options.proxy_id = std::move(options.proxy_id);
+  client_options.on_refused = std::move(options.on_refused);
   return std::make_unique<GrpcSpendReporter>(std::move(spool), std::move(client_options));
 }
 

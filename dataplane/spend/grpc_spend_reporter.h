@@ -24,6 +24,7 @@ struct GrpcSpendReporterOptions {
   // Called within NewGrpcSpendReporter, oldest first, for each record that an earlier run wrote and that was not acked:
   // its holds may not be settled. A few that were acked may be among them.
   std::function<void(const v1::SpendRecord&)> on_replayed;
+  std::function<void(const std::string& request_id)> on_refused;  // SpendClientOptions::on_refused
 };
 
 // Starts reporting at once; its destructor stops without waiting for acks (Flush does that). FAILED_PRECONDITION when

@@ -304,6 +304,7 @@ class GrpcSpendClient final : public SpendClient {
       if (isolate_ && sent.size() == 1) {
         LOG(ERROR) << "the control plane refuses the spend record of request " << sent.front().request_id << " ("
                    << status.error_message() << "); it is dropped";
+        if (options_.on_refused) options_.on_refused(sent.front().request_id);
         AckSpool(sent.front().end);
       }
       isolate_ = true;

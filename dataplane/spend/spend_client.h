@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -29,6 +30,8 @@ struct SpendClientOptions {
   int64_t ack_timeout_us = 10'000'000;  // a stream silent for so long is given up
   int64_t backoff_us_min = 50'000;
   int64_t backoff_us_max = 5'000'000;
+  // A record that the control plane will never take is dropped: its request's id. Called on the client's thread.
+  std::function<void(const std::string& request_id)> on_refused;
 };
 
 class SpendClient {

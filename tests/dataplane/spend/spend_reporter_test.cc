@@ -270,10 +270,15 @@ TEST_F(SpendClientTest, ARecordTheControlPlaneNeverTakesDoesNotBlockTheOthers) {
   });
   const auto spool = OpenSpool();
   std::set<std::string> ids = Append(*spool, 20);
-  const auto client = NewSpendClient(Options(*spool, server.address()));
+  std::vector<std::string> refused;  // the client's thread's until Stop
+  SpendClientOptions options = Options(*spool, server.address());
+  options.on_refused = [&](const std::string& request_id) { refused.push_back(request_id); };
+  const auto client = NewSpendClient(options);
   EXPECT_TRUE(client->Flush(kLongMs));
   ids.erase("r7");
   EXPECT_EQ(server.committed(), ids);
+  client->Stop();
+  EXPECT_EQ(refused, std::vector<std::string>{"r7"}) << "counted, as it is lost to the ledger";
 }
 
 TEST_F(SpendClientTest, AnAbsentControlPlaneIsWaitedFor) {
