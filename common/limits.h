@@ -38,7 +38,6 @@ inline constexpr size_t kLingerBytesMax = 64 << 20;  // discarded meanwhile
 inline constexpr int kConnectTimeoutMs = 5'000;
 inline constexpr int kUpstreamIdleTimeoutMs = 30'000;  // below what providers keep an idle connection for
 inline constexpr size_t kUpstreamIdlePerHostMax = 256;
-inline constexpr int kUpstreamStaleWindowMs = 1'000;  // a pooled connection lost so soon was closed before
 inline constexpr int kDrainTimeoutMs = 30'000;
 inline constexpr int kShutdownFlushTimeoutMs = 5'000;
 inline constexpr int kStreamIdleTimeoutMs = 300'000;  // a provider silent for so long mid-answer is cut

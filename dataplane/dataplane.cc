@@ -102,7 +102,7 @@ class ProxyDataplane : public Dataplane {
       for (auto& thread : workers_) {
         asio::post(thread->io, [server = thread->server.get()] { server->BeginDrain(); });
       }
-      if (!WaitUntilIdle(kDrainTimeoutMs)) {
+      if (!WaitUntilIdle(options_.drain_timeout_ms)) {
         LOG(WARNING) << InFlightRequests() << " requests did not end within the drain; cutting them";
         for (auto& thread : workers_) {
           asio::post(thread->io, [thread = thread.get()] {

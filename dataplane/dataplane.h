@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/limits.h"
 #include "common/rpc/rpc.h"
 
 namespace signalbox {
@@ -21,6 +22,7 @@ struct DataplaneOptions {
   std::string token_file;
   int workers = 0;  // 0: one per core
   int max_schema = 0;
+  int drain_timeout_ms = kDrainTimeoutMs;
   TlsFiles listener_tls;         // of the HTTP and admin listeners
   TlsFiles peer_tls;             // towards control plane and quota service
   std::string upstream_ca_file;  // empty: the system's certificate store
@@ -34,7 +36,7 @@ class Dataplane {
   virtual ~Dataplane() = default;
   virtual std::string http_address() const = 0;
   virtual std::string admin_address() const = 0;
-  // Stops accepting, lets requests end (at most kDrainTimeoutMs), cuts the rest, settles and reports what is left.
+  // Stops accepting, lets requests end (at most drain_timeout_ms), cuts the rest, settles and reports what is left.
   virtual void Stop() = 0;
 };
 

@@ -24,6 +24,7 @@ ABSL_FLAG(std::string, peer_tls_ca, "", "PEM roots to check control plane and qu
 ABSL_FLAG(std::string, peer_tls_cert, "", "PEM certificate to show them (mutual TLS)");
 ABSL_FLAG(std::string, peer_tls_key, "", "PEM key of that certificate");
 ABSL_FLAG(std::string, upstream_ca_file, "", "PEM roots to check providers against; empty: the system's");
+ABSL_FLAG(int, drain_timeout_ms, signalbox::kDrainTimeoutMs, "how long a stop waits for requests before it cuts them");
 ABSL_FLAG(int, max_schema, signalbox::kSchema, "newest snapshot schema to accept; lower it to rehearse a refusal");
 
 int main(int argc, char** argv) {
@@ -41,6 +42,7 @@ int main(int argc, char** argv) {
   options.token_file = absl::GetFlag(FLAGS_token_file);
   options.workers = absl::GetFlag(FLAGS_workers);
   options.max_schema = absl::GetFlag(FLAGS_max_schema);
+  options.drain_timeout_ms = absl::GetFlag(FLAGS_drain_timeout_ms);
   options.listener_tls = {absl::GetFlag(FLAGS_tls_cert), absl::GetFlag(FLAGS_tls_key), ""};
   options.peer_tls = {absl::GetFlag(FLAGS_peer_tls_cert), absl::GetFlag(FLAGS_peer_tls_key),
                       absl::GetFlag(FLAGS_peer_tls_ca)};

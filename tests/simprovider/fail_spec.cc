@@ -28,6 +28,7 @@ constexpr Action kActions[] = {
     {"latency_ms", Failure::kLatency, 0, true},
     {"billed_status", Failure::kBilledStatus, 0, true},
     {"cut_at_end", Failure::kCutAtEnd, 0, false},
+    {"stall_at_end", Failure::kStallAtEnd, 0, false},
     {"reset_after", Failure::kResetAfter, 0, false},
 };
 
@@ -60,7 +61,7 @@ absl::StatusOr<Fate> ParseAction(std::string_view rule, std::string_view text) {
   }
   return Wrong(rule,
                "unknown action (known: status=N, hang, reset, cut[=N], stall_after=N, error_event[=N], malformed, "
-               "no_usage, zero_usage, latency_ms=N, billed_status=N, cut_at_end, reset_after)");
+               "no_usage, zero_usage, latency_ms=N, billed_status=N, cut_at_end, stall_at_end, reset_after)");
 }
 
 }  // namespace

@@ -32,6 +32,7 @@ enum class Failure {
   kLatency,       // answers, `value` ms late
   kBilledStatus,  // answers with `value` as its HTTP status and bills the answer; the error tells the usage
   kCutAtEnd,      // breaks off when all but the stream's [DONE] or the unary body's last byte was sent
+  kStallAtEnd,    // goes silent there
   kResetAfter,    // sends the whole answer, then resets the connection
 };
 

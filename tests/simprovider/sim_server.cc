@@ -420,14 +420,15 @@ class AsioSimServer : public SimServer {
     // On the bill before the last byte leaves: whoever has the answer finds it there.
     if (fate.failure != Failure::kZeroUsage) bill_.Charge(line, answer.usage);
     std::string bytes = Serialise(reply, exchange.keep_alive);
-    const bool cut =
-        fate.failure == Failure::kCut || fate.failure == Failure::kStallAfter || fate.failure == Failure::kCutAtEnd;
+    const bool stalls = fate.failure == Failure::kStallAfter || fate.failure == Failure::kStallAtEnd;
+    const bool at_end = fate.failure == Failure::kCutAtEnd || fate.failure == Failure::kStallAtEnd;
+    const bool cut = fate.failure == Failure::kCut || stalls || at_end;
     bill_.SetCompleted(line, !cut);
     bill_.SetTold(line, !cut && fate.failure != Failure::kMalformed && fate.failure != Failure::kNoUsage &&
                             Readable(answer.shape));
-    if (cut) bytes.resize(bytes.size() - (fate.failure == Failure::kCutAtEnd ? 1 : reply.body.size() / 2));
+    if (cut) bytes.resize(bytes.size() - (at_end ? 1 : reply.body.size() / 2));
     const bool sent = co_await Send(stream, std::move(bytes));
-    if (sent && fate.failure == Failure::kStallAfter) co_await Pause(exchange.watch, -1);
+    if (sent && stalls) co_await Pause(exchange.watch, -1);
     if (!sent || exchange.watch->gone) {
       bill_.SetCompleted(line, false);
       if (!cut || exchange.watch->gone) ++left_;
@@ -457,9 +458,9 @@ class AsioSimServer : public SimServer {
         co_return co_await Send(stream, Chunk(absl::StrCat("data: ", error, "\n\n")) + "0\r\n\r\n") &&
             exchange.keep_alive;
       }
-      const int pause_ms = fate.failure == Failure::kStallAfter && stops ? -1
-                           : i == 0                                      ? 0
-                                                                         : options_.settings.chunk_interval_ms;
+      const bool stalls = (fate.failure == Failure::kStallAfter && stops) ||
+                          (fate.failure == Failure::kStallAtEnd && i + 1 == events.size());
+      const int pause_ms = stalls ? -1 : i == 0 ? 0 : options_.settings.chunk_interval_ms;
       if (!co_await Pause(exchange.watch, pause_ms)) {
         ++left_;
         co_return false;
