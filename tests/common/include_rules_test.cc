@@ -115,9 +115,10 @@ bool IsPure(const std::string& file) {
   // The machine's clock and the annotated mutex are where the rest gets theirs from.
   if (FileName(file) == "clock.cc" || FileName(file) == "mutex.h") return false;
   if (file.starts_with("common/") && file.find('/', 7) == std::string::npos) return true;
-  return StartsWithAny(file, {"common/route/", "controlplane/compiler/", "controlplane/quota/quota_core",
-                              "controlplane/quota/quota_state", "controlplane/quota/output_cap",
-                              "controlplane/quota/counter_key", "dataplane/provider/"});
+  return StartsWithAny(
+      file, {"common/route/", "controlplane/compiler/", "controlplane/quota/quota_core",
+             "controlplane/quota/quota_admission", "controlplane/quota/quota_state", "controlplane/quota/amount_math",
+             "controlplane/quota/command_check", "controlplane/quota/counter_key", "dataplane/provider/"});
 }
 
 TEST(IncludeRules, PureCoresDoNothingButCompute) {
@@ -141,7 +142,9 @@ bool MayKnowGrpc(const std::string& file) {
   static const std::vector<std::string> kFiles = {
       "controlplane/rpc_metrics.h",  // counts calls by an interceptor
       "controlplane/rpc_metrics.cc",
-      "controlplane/api/answer.h",  // the one frame around every call of the operators' API
+      "controlplane/api/answer.h",            // the one frame around every call of the operators' API
+      "controlplane/api/quota_connection.h",  // its calls of the quota service
+      "controlplane/quota/quota_metrics.cc",  // what is loopback
   };
   const std::string name = FileName(file);
   return StartsWithAny(file, kFolders) || std::find(kNames.begin(), kNames.end(), name) != kNames.end() ||
