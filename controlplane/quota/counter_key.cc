@@ -6,7 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
-#include "controlplane/quota/quota_faults.h"
 
 namespace signalbox {
 namespace {
@@ -24,10 +23,6 @@ void AppendText(const std::string& text, std::string& out) {
 }
 
 void AppendScalar(const v1::Scalar& value, std::string& out) {
-  if (SB_BROKEN(kTypesDoNotCount) && value.has_number_value()) {
-    AppendRaw(static_cast<int32_t>(v1::Scalar::kStringValue), out);
-    return AppendText(absl::StrCat(value.number_value()), out);
-  }
   AppendRaw(static_cast<int32_t>(value.kind_case()), out);
   switch (value.kind_case()) {
     case v1::Scalar::kBoolValue:
@@ -119,9 +114,7 @@ std::string KeyFault(const v1::CounterKey& key) {
 }
 
 Window WindowOf(const v1::CounterKey& key, int64_t now_us) {
-  if (key.calendar() != v1::CALENDAR_UNSPECIFIED) {
-    return CalendarWindow(key.calendar(), SB_BROKEN(kCalendarIsUtc) ? "" : key.timezone(), now_us);
-  }
+  if (key.calendar() != v1::CALENDAR_UNSPECIFIED) return CalendarWindow(key.calendar(), key.timezone(), now_us);
   const int64_t length_us = key.window_seconds() * 1'000'000;
   const int64_t into = now_us % length_us;
   const int64_t start_us = now_us - (into < 0 ? into + length_us : into);

@@ -29,6 +29,8 @@ ABSL_FLAG(std::string, store, "sqlite",
           "survives; for tests and benchmarks)");
 ABSL_FLAG(std::string, durability, "process",
           "what a decision survives: process (the service is killed) or power (the machine goes down; fsync)");
+ABSL_FLAG(int64_t, compact_after_kib, signalbox::kQuotaLogBytesBeforeCompaction >> 10,
+          "sqlite: the log of decisions is replaced by the state once it is so long and twice the state");
 ABSL_FLAG(std::string, tls_cert, "", "PEM certificate; needed off loopback");
 ABSL_FLAG(std::string, tls_key, "", "PEM key of the certificate");
 ABSL_FLAG(std::string, tls_ca, "", "PEM of the authority whose client certificates are asked for (mutual TLS)");
@@ -49,6 +51,8 @@ absl::StatusOr<QuotaHostOptions> OptionsOfFlags() {
     return absl::InvalidArgumentError(
         absl::StrCat("--durability=", durability, " is not known; known: process, power"));
   }
+  options.compact_after_bytes = absl::GetFlag(FLAGS_compact_after_kib) << 10;
+  if (options.compact_after_bytes <= 0) return absl::InvalidArgumentError("--compact_after_kib must be positive");
   options.durability = durability == "power" ? Durability::kPower : Durability::kProcess;
   return options;
 }

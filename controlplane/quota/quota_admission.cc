@@ -6,7 +6,6 @@
 #include "common/limits.h"
 #include "controlplane/quota/command_check.h"
 #include "controlplane/quota/quota_core.h"
-#include "controlplane/quota/quota_faults.h"
 
 namespace signalbox {
 namespace {
@@ -60,7 +59,6 @@ void QuotaCore::DoAcquire(Boot& boot, const v1::Acquire& acquire, Answered& reco
       ++boot.requests;
     }
     for (const Candidate& candidate : passed) Take(*taken, candidate, cap, record.effects);
-    if (SB_BROKEN(kDeniedIsTakenToo) && denied.check != nullptr) Take(*taken, denied, cap, record.effects);
     record.request_id = acquire.request_id();
   }
   v1::QuotaAnswer& answer = record.answer;
@@ -86,8 +84,7 @@ bool QuotaCore::Passes(const v1::Acquire& acquire, const Request* request, const
     for (const Candidate& earlier : passed) {
       if (earlier.counter == candidate.counter) return true;
     }
-    candidate.shadow_denied =
-        Settled(*candidate.counter) - (SB_BROKEN(kCountAdmitsOneMore) ? 1 : 0) >= candidate.check->limit();
+    candidate.shadow_denied = Settled(*candidate.counter) >= candidate.check->limit();
     return candidate.check->shadow() || !candidate.shadow_denied;
   }
   const auto tighten = [&candidate](int64_t limit) {
@@ -95,17 +92,16 @@ bool QuotaCore::Passes(const v1::Acquire& acquire, const Request* request, const
   };
   if (candidate.check->admission() == v1::STRICT) tighten(candidate.check->limit());
   for (const uint32_t index : candidate.check->bounds()) {
-    const v1::Unit unit = SB_BROKEN(kTokensHeldAsDollars) ? v1::NANO_DOLLARS : candidate.check->counter().unit();
-    candidate.bounds.push_back(LineOf(acquire.bounds(static_cast<int>(index)), unit));
+    candidate.bounds.push_back(LineOf(acquire.bounds(static_cast<int>(index)), candidate.check->counter().unit()));
   }
   if (candidate.check->shadow()) {
     int64_t unchanged = cap;
-    candidate.shadow_denied = !HoldPasses(acquire, own, candidate, SB_BROKEN(kShadowLowersCap) ? cap : unchanged);
+    candidate.shadow_denied = !HoldPasses(acquire, own, candidate, unchanged);
     candidate.strict_limit = 0;
-    return !SB_BROKEN(kShadowRefuses) || !candidate.shadow_denied;
+    return true;
   }
   // The same counter again: one hold, the larger, which every strict limit that granted it must bear.
-  if (own != nullptr && !SB_BROKEN(kEarlierLimitForgotten)) tighten(own->strict_limit);
+  if (own != nullptr) tighten(own->strict_limit);
   for (const Candidate& earlier : passed) {
     if (earlier.counter != candidate.counter || earlier.check->shadow()) continue;
     tighten(earlier.strict_limit);
@@ -116,19 +112,13 @@ bool QuotaCore::Passes(const v1::Acquire& acquire, const Request* request, const
 
 bool QuotaCore::HoldPasses(const v1::Acquire& acquire, const Entry* own, Candidate& candidate, int64_t& cap) const {
   const Counter& counter = *candidate.counter;
-  if (own != nullptr && own->suspense_sequence != 0 && !SB_BROKEN(kSuspendedHoldGrows))
-    return false;  // its proxy was given up; the hold is charged
+  if (own != nullptr && own->suspense_sequence != 0) return false;  // its proxy was given up; the hold is charged
   if (candidate.check->admission() == v1::OBSERVED &&
-      Settled(counter) + (SB_BROKEN(kObservedIgnoresSuspense) ? 0 : Suspended(counter)) +
-              (SB_BROKEN(kObservedTestsHolds) ? counter.held : 0) >=
-          candidate.check->limit()) {
+      Settled(counter) + Suspended(counter) >= candidate.check->limit()) {
     return false;
   }
   if (candidate.strict_limit == 0) return true;
-  const Int128 others = Used(counter) - (own == nullptr ? 0 : own->amount) -
-                        (SB_BROKEN(kGrantIgnoresHeld)       ? counter.held
-                         : SB_BROKEN(kGrantIgnoresSuspense) ? Suspended(counter)
-                                                            : 0);
+  const Int128 others = Used(counter) - (own == nullptr ? 0 : own->amount);
   const Int128 room = Int128{candidate.strict_limit} - others;
   const int64_t minimum = MinimumHold(candidate.bounds, acquire.output_cap());
   const int64_t kept = own == nullptr || own->shadow ? 0 : own->amount;  // a hold that a limit bears does not shrink
@@ -136,7 +126,7 @@ bool QuotaCore::HoldPasses(const v1::Acquire& acquire, const Entry* own, Candida
   const int64_t available = Saturate(room);
   if (acquire.client_cap() && LargestBound(candidate.bounds, acquire.output_cap()) <= available) return true;
   const int64_t ceiling = std::min(available, std::max(candidate.strict_limit / kCapShareOfLimit, minimum));
-  if (!SB_BROKEN(kCapNotLowered)) cap = std::min(cap, LargestCap(candidate.bounds, ceiling, acquire.output_cap()));
+  cap = std::min(cap, LargestCap(candidate.bounds, ceiling, acquire.output_cap()));
   return true;
 }
 
@@ -164,7 +154,7 @@ void QuotaCore::Take(Request& request, const Candidate& candidate, int64_t cap, 
     ++counter.references;
     entry = &request.entries.emplace_back(fresh);
   }
-  const int64_t added = hold - (SB_BROKEN(kSecondHoldAdds) ? 0 : entry->amount);
+  const int64_t added = hold - entry->amount;
   if (candidate.holds) {
     AddHeld(*entry, added);
   } else {
@@ -195,8 +185,7 @@ void QuotaCore::DoExtend(Boot& boot, const v1::Extend& extend, Answered& record)
     const int64_t required = Required(extend, entry.counter->key.unit());
     const Int128 after = Used(*entry.counter) - entry.amount + std::max(entry.amount, required);
     const bool raised = required > entry.amount;
-    if (entry.suspense_sequence != 0 ||
-        (raised && entry.strict_limit > 0 && after > entry.strict_limit && !SB_BROKEN(kExtendIgnoresLimit))) {
+    if (entry.suspense_sequence != 0 || (raised && entry.strict_limit > 0 && after > entry.strict_limit)) {
       answer.set_denied_index(index);
       answer.set_message(entry.suspense_sequence != 0 ? "the hold was suspended while its proxy was silent"
                                                       : "the next attempt does not fit under a strict limit");
@@ -208,7 +197,7 @@ void QuotaCore::DoExtend(Boot& boot, const v1::Extend& extend, Answered& record)
   for (Entry& entry : request.entries) {
     if (entry.charge) continue;
     const int64_t added = Required(extend, entry.counter->key.unit()) - entry.amount;
-    if (added > 0 && !(SB_BROKEN(kExtendSkipsTokens) && entry.counter->key.unit() == v1::TOKENS)) {
+    if (added > 0) {
       AddHeld(entry, added);
       ++entry.counter->references;
       record.effects.push_back({entry.counter, entry.window_start_us, false, false, added, entry.counter->era});

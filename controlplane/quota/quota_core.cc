@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "controlplane/quota/command_check.h"
-#include "controlplane/quota/quota_faults.h"
 
 namespace signalbox {
 namespace {
@@ -29,7 +28,7 @@ v1::QuotaAnswer Tombstone(uint64_t sequence) {
 }  // namespace
 
 void QuotaCore::Apply(const v1::QuotaRequest& message, int64_t now_us, v1::QuotaResponse& answers) {
-  now_us_ = SB_BROKEN(kTimeGoesBack) ? now_us : std::max(now_us_, now_us);
+  now_us_ = std::max(now_us_, now_us);
   CollectCounters();
   std::string fault = IdFault("proxy id", message.proxy_id());
   if (fault.empty()) fault = IdFault("boot id", message.boot_id());
@@ -52,12 +51,11 @@ void QuotaCore::Answer(Boot& boot, const v1::QuotaCommand& command, v1::QuotaAns
   const uint64_t sequence = command.sequence();
   answer.set_sequence(sequence);
   if (sequence == 0) return Refuse(answer, "sequences count from 1");
-  if (sequence <= boot.acked_through && !SB_BROKEN(kAcknowledgedIsEvaluated)) {
+  if (sequence <= boot.acked_through) {
     answer.set_result(v1::QuotaAnswer::UNKNOWN_SEQUENCE);
     return;
   }
-  if (const auto it = boot.answered.find(sequence); it != boot.answered.end() && !SB_BROKEN(kRepeatIsEvaluated) &&
-                                                    !(SB_BROKEN(kCancelledIsEvaluated) && it->second.cancelled)) {
+  if (const auto it = boot.answered.find(sequence); it != boot.answered.end()) {
     answer = it->second.answer;
     return;
   }
@@ -99,8 +97,7 @@ void QuotaCore::DoSettle(const v1::Settle& settle, v1::QuotaAnswer& answer) {
   if (it == requests_.end()) return;  // settled before, or it held nothing
   for (Entry& entry : it->second.entries) {
     if (!entry.charge) {
-      const bool tokens = entry.counter->key.unit() == v1::TOKENS && !SB_BROKEN(kTokensSettledAsDollars);
-      EndHold(entry, tokens ? settle.tokens() : settle.cost_nanos());
+      EndHold(entry, entry.counter->key.unit() == v1::TOKENS ? settle.tokens() : settle.cost_nanos());
     }
     --entry.counter->references;
   }
@@ -111,7 +108,7 @@ void QuotaCore::DoSettle(const v1::Settle& settle, v1::QuotaAnswer& answer) {
 void QuotaCore::DoForceCharge(const v1::ForceCharge& charge, v1::QuotaAnswer& answer) {
   if (std::string fault = ForceChargeFault(charge); !fault.empty()) return Refuse(answer, std::move(fault));
   Counter& counter = CounterOf(charge.counter());
-  counter.settled = AddSaturating(counter.settled, SB_BROKEN(kForcedChargeIsFree) ? 0 : charge.amount());
+  counter.settled = AddSaturating(counter.settled, charge.amount());
   answer.set_result(v1::QuotaAnswer::GRANTED);
 }
 
@@ -127,7 +124,7 @@ void QuotaCore::DoCancel(Boot& boot, uint64_t own_sequence, const v1::Cancel& ca
   if (!fresh && !record.cancellable && !record.cancelled) {
     return Refuse(answer, "only an acquire or an extend can be cancelled");
   }
-  if (record.cancellable && !SB_BROKEN(kCancelDoesNotUndo)) Undo(record);
+  if (record.cancellable) Undo(record);
   record.cancellable = false;
   record.cancelled = true;
   record.answer = Tombstone(target);
@@ -139,9 +136,7 @@ void QuotaCore::Undo(Answered& record) {
   bool found = request != requests_.end();
   for (const Effect& effect : record.effects) {
     Turn(*effect.counter);
-    if (effect.charge && effect.era == effect.counter->era) {
-      AddSettled(*effect.counter, effect.window_start_us, SB_BROKEN(kCancelUndoesTwice) ? -2 : -1);
-    }
+    if (effect.charge && effect.era == effect.counter->era) AddSettled(*effect.counter, effect.window_start_us, -1);
     if (!found) continue;
     auto& entries = request->second.entries;
     const Entry* entry = FindEntry(request->second, effect.counter, effect.charge);
@@ -161,11 +156,9 @@ void QuotaCore::Tick(int64_t now_us) {
   CollectCounters();
   std::vector<std::string> silent;
   for (const auto& [key, boot] : boots_) {
-    const int64_t after_us = SB_BROKEN(kSuspendsEarly) ? kSuspendAfterUs / 2 : kSuspendAfterUs;
-    if (!boot.suspended && now_us_ - boot.last_seen_us >= after_us) silent.push_back(key);
+    if (!boot.suspended && now_us_ - boot.last_seen_us >= kSuspendAfterUs) silent.push_back(key);
   }
   std::sort(silent.begin(), silent.end());  // suspense is numbered alike in every replay
-  if (SB_BROKEN(kSilenceIsIgnored)) silent.clear();
   for (const std::string& key : silent) Suspend(boots_.find(key)->second);
   while (OldestSuspenseIsPast(now_us_) || suspense_.size() > kQuotaSuspenseRecordsMax) ForgetOldestSuspense();
   for (auto it = boots_.begin(); it != boots_.end();) {
@@ -190,8 +183,7 @@ bool QuotaCore::TickIsDue(int64_t now_us) const {
 
 absl::Status QuotaCore::Adjust(const v1::AdjustCounterRequest& request, int64_t now_us, v1::Adjustment& adjustment) {
   if (std::string fault = AdjustFault(request); !fault.empty()) return absl::InvalidArgumentError(fault);
-  if (const auto known = adjustment_by_id_.find(request.adjustment_id());
-      known != adjustment_by_id_.end() && !SB_BROKEN(kAdjustmentAppliedTwice)) {
+  if (const auto known = adjustment_by_id_.find(request.adjustment_id()); known != adjustment_by_id_.end()) {
     adjustment = adjustments_.at(known->second);
     return absl::OkStatus();
   }
@@ -204,8 +196,7 @@ absl::Status QuotaCore::Adjust(const v1::AdjustCounterRequest& request, int64_t 
   if (request.reset()) {
     ++counter.era;
     counter.settled = counter.previous_settled = 0;
-    if (!SB_BROKEN(kResetKeepsSuspense)) counter.suspense = counter.previous_suspense = 0;
-    if (SB_BROKEN(kResetDropsHolds)) counter.held = 0;
+    counter.suspense = counter.previous_suspense = 0;
   } else {
     counter.settled = std::max<int64_t>(AddSaturating(counter.settled, request.delta()), 0);
   }
@@ -222,16 +213,13 @@ absl::Status QuotaCore::Adjust(const v1::AdjustCounterRequest& request, int64_t 
 void QuotaCore::Restarted(int64_t now_us) {
   now_us_ = std::max(now_us_, now_us);
   for (auto& [key, boot] : boots_) {
-    if (!boot.suspended && !SB_BROKEN(kTimeDownIsSilence)) boot.last_seen_us = now_us_;
+    if (!boot.suspended) boot.last_seen_us = now_us_;
   }
 }
 
 absl::Status QuotaCore::Replay(const v1::QuotaLogBatch& batch) {
   for (const v1::QuotaLogEntry& entry : batch.entries()) {
     v1::QuotaResponse ignored;
-    if (SB_BROKEN(kReplayLosesMessages) && entry.has_message() && batch.now_us() % 8 == 0) continue;
-    if (SB_BROKEN(kReplayLosesTicks) && entry.tick()) continue;
-    if (SB_BROKEN(kReplayLosesAdjustments) && entry.has_adjust()) continue;
     switch (entry.kind_case()) {
       case v1::QuotaLogEntry::kMessage:
         Apply(entry.message(), batch.now_us(), ignored);
@@ -274,10 +262,10 @@ void QuotaCore::Suspend(Boot& boot) {
       Entry& entry = entries[i];
       if (entry.suspense_sequence != 0) continue;
       Turn(*entry.counter);
-      if (!SB_BROKEN(kSuspendedStaysHeld)) entry.counter->held -= entry.amount;
+      entry.counter->held -= entry.amount;
       entry.suspense_sequence = ++last_suspense_sequence_;
       entry.era = entry.counter->era;
-      if (!SB_BROKEN(kSuspendedMoneyVanishes)) AddSuspense(entry, entry.amount);
+      AddSuspense(entry, entry.amount);
       v1::SuspendedHold& hold = suspense_[entry.suspense_sequence];
       hold.set_sequence(entry.suspense_sequence);
       hold.set_request_id(id);
@@ -293,7 +281,6 @@ void QuotaCore::Suspend(Boot& boot) {
 bool QuotaCore::OldestSuspenseIsPast(int64_t now_us) const {
   if (suspense_.empty()) return false;
   const v1::SuspendedHold& oldest = suspense_.begin()->second;
-  if (SB_BROKEN(kSuspenseForgottenEarly) && now_us - oldest.suspend_time_us() > kSuspendAfterUs) return true;
   if (now_us - oldest.suspend_time_us() < kQuotaSuspenseRetentionUs) return false;
   return oldest.resolved() || now_us - oldest.suspend_time_us() >= WeighsAtMostUs(oldest.counter());
 }
@@ -351,8 +338,7 @@ QuotaCore::Counter& QuotaCore::CounterOf(const v1::CounterKey& key) {
     return counter;
   }
   Turn(counter);
-  if (counter.references == 0)
-    counter.era = 0;  // nothing is left of before a reset; equals one forgotten and made anew
+  if (counter.references == 0) counter.era = 0;  // nothing is left of before a reset: equals one made anew
   return counter;
 }
 
@@ -366,13 +352,13 @@ void QuotaCore::Forget(Counter* counter) {
 }
 
 void QuotaCore::Turn(const v1::CounterKey& key, Tally& tally) const {
-  if (now_us_ < tally.window.end_us - (SB_BROKEN(kWindowTurnsEarly) ? 500'000 : 0)) return;
+  if (now_us_ < tally.window.end_us) return;
   const Window past = tally.window;
   tally.window = WindowOf(key, now_us_);
-  const bool next = tally.sliding && !SB_BROKEN(kSlidingForgetsThePast) && tally.window.start_us == past.end_us;
+  const bool next = tally.sliding && tally.window.start_us == past.end_us;
   tally.previous_settled = next ? tally.settled : 0;
   tally.previous_suspense = next ? tally.suspense : 0;
-  if (!SB_BROKEN(kTurnKeepsSettled)) tally.settled = 0;
+  tally.settled = 0;
   tally.suspense = 0;
 }
 
@@ -398,10 +384,7 @@ int64_t QuotaCore::ResetAt(const Tally& tally) {
   return tally.sliding ? window.end_us + (window.end_us - window.start_us) : window.end_us;
 }
 
-bool QuotaCore::IsPast(const Counter& counter) const {
-  const int64_t past_us = SB_BROKEN(kForgetsWhatStillWeighs) ? counter.window.end_us : ResetAt(counter);
-  return counter.references == 0 && past_us <= now_us_;
-}
+bool QuotaCore::IsPast(const Counter& counter) const { return counter.references == 0 && ResetAt(counter) <= now_us_; }
 
 QuotaCore::Where QuotaCore::WhereIs(const Tally& tally, int64_t window_start_us) {
   if (window_start_us == tally.window.start_us) return Where::kCurrent;
@@ -427,7 +410,6 @@ void QuotaCore::AddSuspense(const Entry& entry, int64_t amount) {
 QuotaCore::Amounts QuotaCore::AmountsAt(const Tally& tally, int64_t now_us) {
   const int64_t length_us = tally.window.end_us - tally.window.start_us;
   const auto weigh = [length_us](Int128 amount, int64_t remains_us) {
-    if (SB_BROKEN(kSlidingRoundsDown)) return remains_us <= 0 ? 0 : amount * remains_us / length_us;
     return amount == 0 || remains_us <= 0 ? 0 : ScaleUp(amount, remains_us, length_us);
   };
   if (now_us < tally.window.end_us) {
@@ -473,17 +455,14 @@ void QuotaCore::EndHold(Entry& entry, int64_t used) {
   Counter& counter = *entry.counter;
   Turn(counter);
   const bool suspended = entry.suspense_sequence != 0;
-  if (!SB_BROKEN(kSettleLeavesHold)) AddHeld(entry, -entry.amount);
+  AddHeld(entry, -entry.amount);
   if (suspended) {
     if (const auto it = suspense_.find(entry.suspense_sequence); it != suspense_.end()) {
       it->second.set_resolved(true);
       it->second.set_settled(used);
     }
   }
-  if (SB_BROKEN(kRecordOfSuspendedIsLost) && suspended) return;
-  if (SB_BROKEN(kSettleCountsTwice)) AddSettled(counter, entry.window_start_us, used);
-  const int64_t window_us = SB_BROKEN(kLateSettleCountsNow) ? counter.window.start_us : entry.window_start_us;
-  if (!suspended || entry.era == counter.era || SB_BROKEN(kResetIsUndone)) AddSettled(counter, window_us, used);
+  if (!suspended || entry.era == counter.era) AddSettled(counter, entry.window_start_us, used);
 }
 
 void QuotaCore::EraseEntry(RequestMap::iterator request, size_t index) {

@@ -24,18 +24,20 @@ int PageSize(int asked) { return asked > 0 ? std::min(asked, kPageSizeMax) : kPa
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<QuotaEngine>> QuotaEngine::Open(std::unique_ptr<QuotaStore> store, const Clock& clock,
-                                                               Report report) {
-  std::unique_ptr<QuotaEngine> engine(new QuotaEngine(std::move(store), clock, std::move(report)));
+                                                               Report report, int64_t compact_after_bytes) {
+  std::unique_ptr<QuotaEngine> engine(new QuotaEngine(std::move(store), clock, std::move(report), compact_after_bytes));
   RETURN_IF_ERROR(engine->Recover());
   engine->thread_ = std::thread([raw = engine.get()] { raw->Run(); });
   return engine;
 }
 
-QuotaEngine::QuotaEngine(std::unique_ptr<QuotaStore> store, const Clock& clock, Report report)
+QuotaEngine::QuotaEngine(std::unique_ptr<QuotaStore> store, const Clock& clock, Report report,
+                         int64_t compact_after_bytes)
     : store_(std::move(store)),
       clock_(clock),
       report_(std::move(report)),
-      compact_after_bytes_(kQuotaLogBytesBeforeCompaction) {}
+      compact_after_bytes_(compact_after_bytes),
+      compact_at_bytes_(compact_after_bytes) {}
 
 QuotaEngine::~QuotaEngine() { Stop(); }
 
@@ -292,20 +294,20 @@ absl::Status QuotaEngine::Recover() {
 
 // A failed compaction loses nothing: the log is still there and only grows. It is tried again when it has doubled.
 void QuotaEngine::CompactIfDue() {
-  if (core_ == nullptr || store_->log_bytes() < compact_after_bytes_) return;
+  if (core_ == nullptr || store_->log_bytes() < compact_at_bytes_) return;
   const std::vector<v1::QuotaStatePart> parts = core_->Save();
   int64_t state_bytes = 0;
   for (const v1::QuotaStatePart& part : parts) state_bytes += static_cast<int64_t>(part.ByteSizeLong());
   if (absl::Status status = store_->Compact(parts); !status.ok()) {
     ++counts_.store_failures;
     report_(absl::StrCat("cannot compact the quota log: ", status.ToString()));
-    compact_after_bytes_ = 2 * store_->log_bytes();
+    compact_at_bytes_ = 2 * store_->log_bytes();
     // What the failed transaction left is for the file to say.
     core_.reset();
     if (absl::Status recovered = Recover(); !recovered.ok()) store_error_ = recovered;
     return;
   }
-  compact_after_bytes_ = std::max(kQuotaLogBytesBeforeCompaction, 2 * state_bytes);
+  compact_at_bytes_ = std::max(compact_after_bytes_, 2 * state_bytes);
 }
 
 int64_t QuotaEngine::Now() {

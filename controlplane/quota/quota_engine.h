@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/clock.h"
+#include "common/limits.h"
 #include "common/mutex.h"
 #include "controlplane/quota/believed_time.h"
 #include "controlplane/quota/quota_backend.h"
@@ -28,9 +29,11 @@ class QuotaEngine final : public QuotaBackend {
   // What an operator should hear of: store failures, clock steps.
   using Report = std::function<void(const std::string&)>;
 
-  // Recovers the core and starts the thread. Errors of the store as they are.
-  static absl::StatusOr<std::unique_ptr<QuotaEngine>> Open(std::unique_ptr<QuotaStore> store, const Clock& clock,
-                                                           Report report);
+  // Recovers the core and starts the thread. Errors of the store as they are. The log is replaced by the state once it
+  // has `compact_after_bytes` and twice the state's size.
+  static absl::StatusOr<std::unique_ptr<QuotaEngine>> Open(
+      std::unique_ptr<QuotaStore> store, const Clock& clock, Report report,
+      int64_t compact_after_bytes = kQuotaLogBytesBeforeCompaction);
   ~QuotaEngine() override;
 
   void Submit(v1::QuotaRequest message, Done<v1::QuotaResponse> done) override;
@@ -65,7 +68,7 @@ class QuotaEngine final : public QuotaBackend {
     bool tick = false;
   };
 
-  QuotaEngine(std::unique_ptr<QuotaStore> store, const Clock& clock, Report report);
+  QuotaEngine(std::unique_ptr<QuotaStore> store, const Clock& clock, Report report, int64_t compact_after_bytes);
   void Run();
   void Process(Work work);
   void DecideAndCommit(std::vector<Submission>& submissions, bool tick);
@@ -78,13 +81,14 @@ class QuotaEngine final : public QuotaBackend {
   const std::unique_ptr<QuotaStore> store_;
   const Clock& clock_;
   const Report report_;
+  const int64_t compact_after_bytes_;
   Counts counts_;
 
   // The engine's thread only.
   std::unique_ptr<QuotaCore> core_;  // null: the store failed and was not recovered yet
   std::unique_ptr<BelievedTime> time_;
   absl::Status store_error_;
-  int64_t compact_after_bytes_ = 0;
+  int64_t compact_at_bytes_;
 
   Mutex mutex_;
   CondVar wake_;

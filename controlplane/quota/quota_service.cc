@@ -199,7 +199,7 @@ absl::StatusOr<std::unique_ptr<QuotaBackend>> OpenBackend(const QuotaHostOptions
     return OpenRedisQuotaBackend(std::move(redis));
   }
   ASSIGN_OR_RETURN(std::unique_ptr<QuotaStore> store, OpenStore(options));
-  return QuotaEngine::Open(std::move(store), *options.clock, Report);
+  return QuotaEngine::Open(std::move(store), *options.clock, Report, options.compact_after_bytes);
 }
 
 }  // namespace

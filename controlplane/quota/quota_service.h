@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/clock.h"
+#include "common/limits.h"
 #include "common/rpc/rpc.h"
 #include "controlplane/quota/quota_store.h"
 
@@ -20,7 +21,8 @@ struct QuotaHostOptions {
   std::string store = "sqlite";  // sqlite, redis://…, memory (nothing survives)
   std::string data_dir;          // made when missing; quota.db lives there
   Durability durability = Durability::kProcess;
-  const Clock* clock = &Clock::System();  // outlives the host
+  int64_t compact_after_bytes = kQuotaLogBytesBeforeCompaction;  // of log, sqlite only
+  const Clock* clock = &Clock::System();                         // outlives the host
 };
 
 // Counted since the process started.

@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "controlplane/quota/counter_key.h"
 #include "controlplane/quota/quota_core.h"
-#include "controlplane/quota/quota_faults.h"
 
 namespace signalbox {
 namespace {
@@ -136,7 +135,7 @@ std::vector<v1::QuotaStatePart> QuotaCore::Save(int part_records) const {
     v1::CounterState& state = *writer.Next().add_counters();
     state.set_window_start_us(turned.window.start_us);
     state.set_settled(turned.settled);
-    state.set_previous_settled(SB_BROKEN(kSnapshotForgetsThePast) ? 0 : turned.previous_settled);
+    state.set_previous_settled(turned.previous_settled);
     state.set_era(counter.references == 0 ? 0 : turned.era);
     *state.mutable_key() = counter.key;
   }
@@ -213,7 +212,6 @@ absl::Status QuotaCore::Load(const v1::QuotaStatePart& part) {
     boot.suspended = state.suspended();
     loaded_boots_.push_back(&boot);
     for (const v1::AnswerState& answer : state.answers()) {
-      if (SB_BROKEN(kSnapshotForgetsAnswers)) break;
       Answered& record = boot.answered[answer.answer().sequence()];
       record.answer = answer.answer();
       record.cancellable = answer.cancellable();
@@ -252,7 +250,7 @@ absl::Status QuotaCore::Load(const v1::QuotaStatePart& part) {
       if (entry.charge) continue;
       if (entry.suspense_sequence == 0) {
         counter->held += entry.amount;
-      } else if (!SB_BROKEN(kSnapshotForgetsSuspense)) {
+      } else {
         AddSuspense(entry, entry.amount);
       }
     }

@@ -119,7 +119,7 @@ class ChatStream {
 // token rounded up. Never more than the bound.
 v1::TokenUsage EstimateUsage(size_t request_bytes, size_t content_bytes);
 
-// What a failed or refused attempt means. DESIGN: retry on connect errors, timeouts, 408, 409, 429, 5xx; fallback at
+// What a failed or refused attempt means: retry on connect errors, timeouts, 408, 409, 429, 5xx; fallback at
 // once on 401, 403, 404; any other 4xx is the client's own.
 enum class AttemptVerdict { kAnswered, kRetry, kFallback, kClientFault };
 AttemptVerdict JudgeStatus(int http_status);

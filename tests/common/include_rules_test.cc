@@ -1,4 +1,4 @@
-// The layering of DESIGN's layout, held by reading every #include of the tree.
+// The layering that docs/adr and the tree's layout promise, held by reading every #include of the tree.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>

@@ -206,7 +206,7 @@ TEST(Budget, HoldsLargerThanTheUseGiveBackUntilNotOneMoreFits) {
   EXPECT_GT(clients.answered(), kDollarNanos / minimum_hold_nanos) << "nothing was given back";
 }
 
-// Measured against what DESIGN.md section 5 says: a request is admitted while settled < limit, so those in flight when
+// Measured against what docs/routes.md says: a request is admitted while settled < limit, so those in flight when
 // the limit is crossed come on top, at most one a client here, each at most its hold.
 TEST(Budget, AnObservedDollarIsOverspentByNoMoreThanTheRequestsInFlightWhenItIsCrossed) {
   constexpr int64_t kCapTokens = 32;
@@ -228,9 +228,9 @@ TEST(Budget, AnObservedDollarIsOverspentByNoMoreThanTheRequestsInFlightWhenItIsC
 // Everybody asks against a budget of a dollar while each of `victims` is killed and started again, one after the other.
 // Whoever dies, nobody passes the limit; what is left in the end is less than one hold.
 void SpendWhileKilling(Stack& stack, const std::vector<std::function<void()>>& victims) {
-  constexpr int64_t kCapTokens = 16;
+  constexpr int64_t kCapTokens = 8;
   constexpr int64_t kHoldNanos = kCapTokens * 12'500;
-  constexpr int kAnsweredBetweenKills = 1'000;  // of the five thousand that the budget pays for
+  constexpr int kAnsweredBetweenKills = 1'000;  // of the ten thousand that the budget pays for
   stack.DeployRoute(LimitedRoute({{"limitType", "cost"}, {"limit", 1}, {"onError", "deny"}}));
   Clients clients(stack, Capped(kCapTokens));
   const QuotaView quota(stack);

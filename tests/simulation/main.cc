@@ -13,8 +13,11 @@
 #include <thread>
 #include <vector>
 
-#include "controlplane/quota/quota_faults.h"
 #include "tests/simulation/quota_simulation.h"
+
+#ifdef SIGNALBOX_QUOTA_FAULTS
+#include "tests/simulation/quota_faults.h"
+#endif
 
 namespace signalbox::simulation {
 namespace {

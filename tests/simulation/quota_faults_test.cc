@@ -1,5 +1,5 @@
 // The simulation against cores that are broken on purpose, each in one line: it must see every one of them.
-#include "controlplane/quota/quota_faults.h"
+#include "tests/simulation/quota_faults.h"
 
 #include <gtest/gtest.h>
 

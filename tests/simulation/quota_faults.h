@@ -1,8 +1,7 @@
-// Faults that break the quota core on purpose, so that a test can show that the simulation sees each. Only in a build
-// with SIGNALBOX_QUOTA_FAULTS, which nothing but the simulation links; elsewhere SB_BROKEN is the constant false.
+// Faults that break the quota core on purpose, so that a test can show that the simulation sees each.
+// quota_faults.patch puts them into a copy of the core, which nothing but the simulation links; the core itself knows
+// nothing of them.
 #pragma once
-
-#ifdef SIGNALBOX_QUOTA_FAULTS
 
 // Each is a line of the core that is wrong while it is chosen.
 #define SB_QUOTA_FAULTS(X)    \
@@ -82,9 +81,3 @@ inline QuotaFault broken_quota = QuotaFault::kNone;
 }  // namespace signalbox
 
 #define SB_BROKEN(name) (::signalbox::broken_quota == ::signalbox::QuotaFault::name)
-
-#else
-
-#define SB_BROKEN(name) false
-
-#endif
