@@ -118,7 +118,7 @@ TEST(CompileRoute, ACalendarWindowHasNoSecondsAndUtcHasOneName) {
   EXPECT_EQ(month.timezone(), "Europe/Berlin");
   EXPECT_EQ(month.technique(), v1::FIXED);
   for (const std::string utc : {R"("day")", R"("day","timezone":"UTC")", R"("day","timezone":"Etc/UTC")",
-                                 R"("day","timezone":"Zulu")", R"("day","timezone":"GMT")"}) {
+                                R"("day","timezone":"Zulu")", R"("day","timezone":"GMT")"}) {
     const auto day = CompileLimit(base + utc);
     EXPECT_EQ(day.calendar(), v1::DAY) << utc;
     EXPECT_EQ(day.timezone(), "") << utc;
