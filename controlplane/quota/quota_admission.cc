@@ -243,7 +243,8 @@ int64_t QuotaCore::RetryAt(const v1::Acquire& acquire, const Candidate& denied) 
   const Int128 current = Int128{counter.settled} + (denied.holds ? counter.suspense : 0);
   if (current <= room) {
     const Int128 previous = Int128{counter.previous_settled} + (denied.holds ? counter.previous_suspense : 0);
-    return counter.window.end_us - RemainsWhenFits(previous, room - current, length_us);
+    // Settled and suspended are rounded up apart, so that together they may be a unit more than reckoned here.
+    return std::max(counter.window.end_us - RemainsWhenFits(previous, room - current, length_us), now_us_ + 1);
   }
   return counter.window.end_us + length_us - RemainsWhenFits(current, room, length_us);
 }

@@ -470,7 +470,8 @@ local function retry_at(asked, denied)
   local current = denied.holds and add(c.settled, sum_value(c.suspense_high, c.suspense_low)) or c.settled
   if current <= room then
     local previous = denied.holds and add(c.previous, sum_value(c.previous_high, c.previous_low)) or c.previous
-    return c.stop - remains_when_fits(previous, room - current, length)
+    -- Settled and suspended are rounded up apart: together they may be a unit more than reckoned here.
+    return max(c.stop - remains_when_fits(previous, room - current, length), now + 1)
   end
   return c.stop + length - remains_when_fits(current, room, length)
 end

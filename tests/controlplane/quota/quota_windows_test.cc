@@ -109,6 +109,19 @@ TEST_F(QuotaWindowsTest, SuspenseWeighsOffWithTheWindowThatGrantedIt) {
   EXPECT_EQ(View(core, key, later_us).settled(), 50);
 }
 
+TEST_F(QuotaWindowsTest, ARetryIsNeverInThePastAlsoWhereSettledAndSuspendedAreRoundedUpApart) {
+  const v1::CounterKey key = Sliding(v1::NANO_DOLLARS);
+  ASSERT_EQ(proxy.Acquire(Acq("a").Check(key, 2).Cap(1, true), kNoonUs - 1).result(), A::GRANTED);
+  Settle("a", 1, 0, kNoonUs - 1);
+  ASSERT_EQ(proxy.Acquire(Acq("b").Check(key, 2).Cap(1, true), kNoonUs - 1).result(), A::GRANTED);
+  core.Tick(kNoonUs + kSuspendAfterUs);
+  const int64_t later_us = kNoonUs + kHourUs * 3 / 4;
+  EXPECT_EQ(View(core, key, later_us).used(), 2) << "a quarter of 1 and a quarter of 1";
+  const A denied = proxy.Acquire(Acq("c").Check(key, 2).Cap(1, true), later_us);
+  ASSERT_EQ(denied.result(), A::DENIED);
+  EXPECT_EQ(denied.limits(0).retry_us(), later_us + 1);
+}
+
 TEST_F(QuotaWindowsTest, ADayInNewYorkTurnsAtItsMidnight) {
   // 2025-03-09, the day of 23 hours: midnight EST is 05:00 UTC, the next midnight EDT is 04:00 UTC.
   const int64_t midnight_us = 1'741'496'400LL * 1'000'000;
