@@ -282,7 +282,7 @@ class RedisQuotaBackend final : public QuotaBackend {
     in.Array();
     in.Text();
     in.Integer();
-    T value;
+    T value{};
     read(in, value);
     if (in.ok()) return value;
     return absl::UnavailableError("the functions in Redis answered what this build does not understand");
