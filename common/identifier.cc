@@ -1,5 +1,6 @@
 #include "common/identifier.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -39,6 +40,12 @@ std::string IdentifierText(const Identifier& identifier) {
     }
   }
   return values.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+bool SameIdentifier(const Identifier& a, const Identifier& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const v1::Scalar& left, const v1::Scalar& right) {
+    return left.SerializeAsString() == right.SerializeAsString();
+  });
 }
 
 }  // namespace signalbox

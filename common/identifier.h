@@ -15,4 +15,6 @@ std::string IdentifierText(const v1::Scalar& value);
 // One value as itself, a combination as a JSON array of its values.
 std::string IdentifierText(const Identifier& identifier);
 
+bool SameIdentifier(const Identifier& a, const Identifier& b);  // value by value, with their types
+
 }  // namespace signalbox

@@ -56,6 +56,16 @@ int64_t DearestOutputPrice(const v1::ModelPrice& price) {
   return std::max(price.output_nanos_per_mtok(), price.audio_output_nanos_per_mtok());
 }
 
+int64_t OutputTokensMax(const v1::ModelPrice& price) {
+  return price.max_output_tokens() > 0 ? price.max_output_tokens() : kUnknownOutputTokensMax;
+}
+
+int64_t AddSaturating(int64_t a, int64_t b) {
+  int64_t sum;
+  if (!__builtin_add_overflow(a, b, &sum)) return sum;
+  return a > 0 ? std::numeric_limits<int64_t>::max() : std::numeric_limits<int64_t>::min();
+}
+
 int64_t LargestCapWithin(int64_t nanos, int64_t input_nanos, int64_t choices, int64_t output_nanos_per_mtok) {
   if (nanos < input_nanos) return -1;
   const Int128 per_token = Int128{std::max<int64_t>(choices, 1)} * output_nanos_per_mtok;

@@ -26,6 +26,11 @@ int64_t DearestOutputPrice(const v1::ModelPrice& price);
 // The largest output cap whose bound is at most `nanos`, or -1 when not even 0 tokens fit. The inverse of BoundNanos.
 int64_t LargestCapWithin(int64_t nanos, int64_t input_nanos, int64_t choices, int64_t output_nanos_per_mtok);
 
+// What an answer of this model can have at most, in tokens: kUnknownOutputTokensMax where its price does not say.
+int64_t OutputTokensMax(const v1::ModelPrice& price);
+
+int64_t AddSaturating(int64_t a, int64_t b);
+
 std::string FormatDollars(int64_t nanos);  // nine decimals, sign kept: "1.250000000"
 
 }  // namespace signalbox

@@ -52,6 +52,28 @@ std::vector<std::string> KeyFields(const v1::Properties& properties) {
   return fields;
 }
 
+v1::CounterKey CounterOf(const std::string& gateway, const v1::CompiledElement::Limit& limit) {
+  v1::CounterKey counter;
+  counter.set_gateway(gateway);
+  counter.set_pool(limit.pool());
+  counter.set_unit(limit.unit());
+  counter.set_window_seconds(limit.window_seconds());
+  counter.set_calendar(limit.calendar());
+  counter.set_timezone(limit.timezone());
+  counter.set_technique(limit.technique());
+  return counter;
+}
+
+std::string UnitText(v1::Unit unit) {
+  return unit == v1::NANO_DOLLARS ? "dollars" : unit == v1::TOKENS ? "tokens" : "requests";
+}
+
+std::string WindowText(const v1::CounterKey& counter) {
+  if (counter.calendar() == v1::CALENDAR_UNSPECIFIED) return absl::StrCat(counter.window_seconds(), " s");
+  return absl::StrCat(counter.calendar() == v1::DAY ? "day" : "month", " (",
+                      counter.timezone().empty() ? "UTC" : counter.timezone(), ")");
+}
+
 std::string AmountText(v1::Unit unit, int64_t amount) {
   if (unit == v1::NANO_DOLLARS) return absl::StrCat("$", FormatDollars(amount));
   return absl::StrCat(amount, unit == v1::TOKENS ? " token" : " request", amount == 1 ? "" : "s");

@@ -1,5 +1,5 @@
-// The terms of a `rate` element as authored, read once for the validator and the compiler: whose counter, over which
-// window. Pure but for the tz database behind IsTimezone; any thread.
+// The terms of a `rate` element: as authored, read once for the validator and the compiler; as compiled, the counter it
+// counts in; as text. Pure but for the tz database behind IsTimezone; any thread.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "signalbox/v1/compiled.pb.h"
+#include "signalbox/v1/quota.pb.h"
 #include "signalbox/v1/route.pb.h"
 
 namespace signalbox {
@@ -31,6 +32,13 @@ std::string NormalTimezone(std::string_view timezone);
 // The fields of `key`, one or a list, in its order; what is not text is left out.
 std::vector<std::string> KeyFields(const v1::Properties& properties);
 
+// The counter that a limit counts in, but for the identifier: what the proxy asks for and what operators mean.
+v1::CounterKey CounterOf(const std::string& gateway, const v1::CompiledElement::Limit& limit);
+
+// "dollars", "tokens", "requests".
+std::string UnitText(v1::Unit unit);
+// "86400 s", "month (Europe/Berlin)".
+std::string WindowText(const v1::CounterKey& counter);
 // "$1.000000000 per 86400 s", "10 requests per day", "5000 tokens per month in Europe/Berlin (sliding)".
 std::string LimitText(const v1::CompiledElement::Limit& limit);
 // An amount in the unit, for people: "$0.500000000", "10 requests".

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/faults.h"
+#include "common/loopback.h"
 #include "common/status_macros.h"
 
 namespace signalbox {
@@ -29,15 +30,6 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
 }
 
 }  // namespace
-
-bool IsLoopback(std::string_view address) {
-  const size_t colon = address.rfind(':');
-  std::string_view host = colon == std::string_view::npos ? address : address.substr(0, colon);
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  // A name may begin with 127. too, and lead anywhere.
-  const bool numbers = host.find_first_not_of("0123456789.") == std::string_view::npos;
-  return host == "localhost" || host == "::1" || (numbers && host.starts_with("127."));
-}
 
 absl::Status CheckListenerIsSafe(std::string_view address, const TlsFiles& tls) {
   const size_t colon = address.rfind(':');

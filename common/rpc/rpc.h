@@ -23,9 +23,6 @@ struct TlsFiles {
   bool empty() const { return cert.empty() && key.empty() && ca.empty(); }
 };
 
-// Whether `address` (host:port) is bound to loopback only. Host names other than localhost count as not.
-bool IsLoopback(std::string_view address);
-
 // FAILED_PRECONDITION when the address is off loopback and there is no certificate; the message names the flags.
 absl::Status CheckListenerIsSafe(std::string_view address, const TlsFiles& tls);
 

@@ -10,6 +10,8 @@
 #include "absl/strings/str_join.h"
 #include "common/limits.h"
 #include "common/manifest.h"
+#include "common/route/field_ref.h"
+#include "common/route/limit_terms.h"
 #include "common/status_macros.h"
 
 namespace signalbox {
@@ -19,24 +21,12 @@ absl::Status Bad(const std::string& field, const std::string& what) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": ", what));
 }
 
-std::string FieldText(const v1::FieldRef& field) {
-  static constexpr const char* kRoots[] = {"", "metadata", "body", "headers"};
-  return absl::StrCat(v1::FieldRef::Root_IsValid(field.root()) ? kRoots[field.root()] : "", ".",
-                      absl::StrJoin(field.path(), "."));
-}
-
 DeployedLimit LimitOf(const v1::CompiledRoute& route, const v1::CompiledElement& element) {
   const v1::CompiledElement::Limit& limit = element.limit();
   DeployedLimit deployed;
-  deployed.key.set_gateway(route.gateway());
-  deployed.key.set_pool(limit.pool());
-  deployed.key.set_unit(limit.unit());
-  deployed.key.set_window_seconds(limit.window_seconds());
-  deployed.key.set_technique(limit.technique());
-  deployed.key.set_calendar(limit.calendar());
-  deployed.key.set_timezone(limit.timezone());
+  deployed.key = CounterOf(route.gateway(), limit);
   deployed.limit = limit.limit();
-  for (const v1::FieldRef& field : limit.key()) deployed.key_fields.push_back(FieldText(field));
+  for (const v1::FieldRef& field : limit.key()) deployed.key_fields.push_back(FieldRefText(field));
   deployed.elements.push_back(absl::StrCat(route.name(), "/", element.id()));
   return deployed;
 }
@@ -203,15 +193,8 @@ bool SharesCounters(const v1::CounterKey& a, const v1::CounterKey& b) {
 }
 
 std::string DescribeKind(const v1::CounterKey& key) {
-  std::string text = key.unit() == v1::NANO_DOLLARS ? "dollars" : key.unit() == v1::TOKENS ? "tokens" : "requests";
-  if (key.calendar() == v1::CALENDAR_UNSPECIFIED) {
-    absl::StrAppend(&text, " per ", key.window_seconds(), " s");
-  } else {
-    absl::StrAppend(&text, key.calendar() == v1::DAY ? " per day" : " per month", " (",
-                    key.timezone().empty() ? "UTC" : key.timezone(), ")");
-  }
-  if (key.technique() == v1::SLIDING) text += ", sliding";
-  return text;
+  return absl::StrCat(UnitText(key.unit()), " per ", WindowText(key),
+                      key.technique() == v1::SLIDING ? ", sliding" : "");
 }
 
 }  // namespace signalbox

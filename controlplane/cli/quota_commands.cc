@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/identifier.h"
+#include "common/route/limit_terms.h"
 #include "common/seal/seal.h"
 #include "controlplane/cli/commands.h"
 #include "controlplane/cli/values.h"
@@ -44,25 +45,12 @@ std::string Amount(const v1::CounterKey& key, int64_t amount) {
   return key.unit() == v1::NANO_DOLLARS ? FormatMoney(amount) : absl::StrCat(amount);
 }
 
-std::string UnitText(v1::Unit unit) {
-  return unit == v1::NANO_DOLLARS ? "dollars" : unit == v1::TOKENS ? "tokens" : "requests";
-}
-
-std::string WindowText(const v1::CounterKey& key) {
-  std::string text = absl::StrCat(key.window_seconds(), " s");
-  if (key.calendar() != v1::CALENDAR_UNSPECIFIED) {
-    text = absl::StrCat(key.calendar() == v1::DAY ? "day" : "month", " (",
-                        key.timezone().empty() ? "UTC" : key.timezone(), ")");
-  }
-  return key.technique() == v1::SLIDING ? text + " sliding" : text;
-}
-
 std::vector<std::string> CounterRow(const v1::LimitCounter& shown) {
   const v1::Counter& counter = shown.counter();
   const v1::CounterKey& key = counter.key();
   return {shown.identifier(),
           UnitText(key.unit()),
-          WindowText(key),
+          key.technique() == v1::SLIDING ? WindowText(key) + " sliding" : WindowText(key),
           Amount(key, counter.used()),
           shown.has_limit() ? Amount(key, shown.limit()) : "-",
           shown.has_limit() ? Amount(key, shown.remaining()) : "-",

@@ -72,7 +72,7 @@ Bounds BoundsAt(const v1::CompiledRoute& route, const v1::CompiledElement::Limit
     v1::AttemptBound bound;
     bound.set_input_nanos(BoundNanos(0, 1, sent_bytes, DearestInputPrice(price)));
     bound.set_output_nanos_per_mtok(price.output_nanos_per_mtok());
-    bound.set_max_output_tokens(price.max_output_tokens() > 0 ? price.max_output_tokens() : kUnknownOutputTokensMax);
+    bound.set_max_output_tokens(OutputTokensMax(price));
     bound.set_choices(request.choices());
     bound.set_input_tokens(sent_bytes);
     bounds.models.push_back(LineOf(bound, limit.unit()));

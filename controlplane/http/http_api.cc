@@ -15,6 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/loopback.h"
 #include "common/status_macros.h"
 #include "controlplane/http/api_table.h"
 #include "controlplane/http/json_error.h"

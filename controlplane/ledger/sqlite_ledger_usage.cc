@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "common/money.h"
 #include "common/status_macros.h"
 #include "controlplane/ledger/sqlite_ledger.h"
 #include "controlplane/ledger/usage_query.h"
@@ -30,11 +31,6 @@ int64_t DollarsAndNanos(int64_t dollars, int64_t nanos) {
   return total;
 }
 
-int64_t Add(int64_t a, int64_t b) {
-  int64_t sum = 0;
-  return __builtin_add_overflow(a, b, &sum) ? std::numeric_limits<int64_t>::max() : sum;
-}
-
 struct Group {
   std::vector<std::string> shown;  // of the newest request, as a route may have been renamed
   int64_t newest_us = std::numeric_limits<int64_t>::min();
@@ -48,7 +44,7 @@ void AddRow(const UsageQuery& query, const SqliteStatement& row, Groups& groups)
   for (size_t i = 0; i < query.groups.size(); ++i) shown.push_back(row.Text(column++));
   for (int i = 0; i < query.keys; ++i) key.push_back(row.Text(column++));
   Group& group = groups[std::move(key)];
-  for (int64_t& sum : group.sums) sum = Add(sum, row.Int(column++));
+  for (int64_t& sum : group.sums) sum = AddSaturating(sum, row.Int(column++));
   const int64_t newest_us = row.Int(column);
   if (newest_us >= group.newest_us) {
     group.newest_us = newest_us;

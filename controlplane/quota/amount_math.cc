@@ -20,12 +20,6 @@ int64_t Saturate(Int128 value) {
   return value > kMax ? kMax : value < 0 ? 0 : static_cast<int64_t>(value);
 }
 
-int64_t AddSaturating(int64_t a, int64_t b) {
-  int64_t sum;
-  if (!__builtin_add_overflow(a, b, &sum)) return sum;
-  return a > 0 ? std::numeric_limits<int64_t>::max() : std::numeric_limits<int64_t>::min();
-}
-
 Int128 ScaleUp(Int128 amount, int64_t part, int64_t whole) { return (amount * part + whole - 1) / whole; }
 
 BoundLine LineOf(const v1::AttemptBound& bound, v1::Unit unit) {

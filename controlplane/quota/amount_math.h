@@ -12,7 +12,6 @@ namespace signalbox {
 __extension__ typedef __int128 Int128;
 
 int64_t Saturate(Int128 value);  // into [0, INT64_MAX]
-int64_t AddSaturating(int64_t a, int64_t b);
 // ceil(amount * part / whole); amount below 2^80, 0 <= part <= whole, whole > 0.
 Int128 ScaleUp(Int128 amount, int64_t part, int64_t whole);
 

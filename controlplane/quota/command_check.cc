@@ -1,5 +1,7 @@
 #include "controlplane/quota/command_check.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "controlplane/quota/counter_key.h"
@@ -86,6 +88,24 @@ std::string AdjustFault(const v1::AdjustCounterRequest& request) {
   if (request.reset() == (request.delta() != 0)) return "an adjustment either resets or has a delta that is not 0";
   if (std::string fault = ReasonFault("who", request.who()); !fault.empty()) return fault;
   return ReasonFault("why", request.why());
+}
+
+std::string SenderFault(const v1::QuotaRequest& message) {
+  if (std::string fault = IdFault("proxy id", message.proxy_id()); !fault.empty()) return fault;
+  return IdFault("boot id", message.boot_id());
+}
+
+void Refuse(v1::QuotaAnswer& answer, std::string fault) {
+  answer.set_result(v1::QuotaAnswer::INVALID);
+  answer.set_message(std::move(fault));
+}
+
+void RefuseAll(const v1::QuotaRequest& message, const std::string& fault, v1::QuotaResponse& answers) {
+  for (const v1::QuotaCommand& command : message.commands()) {
+    v1::QuotaAnswer& answer = *answers.add_answers();
+    answer.set_sequence(command.sequence());
+    Refuse(answer, fault);
+  }
 }
 
 }  // namespace signalbox

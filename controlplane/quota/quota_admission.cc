@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "common/money.h"
 #include "controlplane/quota/command_check.h"
 #include "controlplane/quota/quota_core.h"
 
@@ -11,11 +12,6 @@ namespace signalbox {
 namespace {
 
 constexpr int64_t kRetrySoonUs = 1'000'000;
-
-void Refuse(v1::QuotaAnswer& answer, std::string message) {
-  answer.set_result(v1::QuotaAnswer::INVALID);
-  answer.set_message(std::move(message));
-}
 
 int64_t Required(const v1::Extend& extend, v1::Unit unit) {
   return unit == v1::TOKENS ? extend.required_tokens() : extend.required_nanos();

@@ -3,12 +3,14 @@
 // Thread-safe. Callbacks are called exactly once, on a thread of the backend: they must not block.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/limits.h"
 #include "signalbox/v1/quota.pb.h"
 
 namespace signalbox {
@@ -48,6 +50,10 @@ class QuotaBackend {
   virtual std::string durability() const = 0;  // what a committed decision survives, in a word
   // Decides what was submitted, then stops. What is submitted later gets UNAVAILABLE.
   virtual void Stop() = 0;
+
+ protected:
+  static int PageSize(int asked) { return asked > 0 ? std::min(asked, kPageSizeMax) : kPageSizeDefault; }
+  static absl::Status ShuttingDown() { return absl::UnavailableError("the quota service is shutting down"); }
 };
 
 }  // namespace signalbox

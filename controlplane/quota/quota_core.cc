@@ -5,17 +5,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "common/money.h"
 #include "controlplane/quota/command_check.h"
 
 namespace signalbox {
 namespace {
 
 constexpr int kCollectPerMessage = 64;
-
-void Refuse(v1::QuotaAnswer& answer, std::string message) {
-  answer.set_result(v1::QuotaAnswer::INVALID);
-  answer.set_message(std::move(message));
-}
 
 v1::QuotaAnswer Tombstone(uint64_t sequence) {
   v1::QuotaAnswer answer;
@@ -30,16 +26,7 @@ v1::QuotaAnswer Tombstone(uint64_t sequence) {
 void QuotaCore::Apply(const v1::QuotaRequest& message, int64_t now_us, v1::QuotaResponse& answers) {
   now_us_ = std::max(now_us_, now_us);
   CollectCounters();
-  std::string fault = IdFault("proxy id", message.proxy_id());
-  if (fault.empty()) fault = IdFault("boot id", message.boot_id());
-  if (!fault.empty()) {
-    for (const v1::QuotaCommand& command : message.commands()) {
-      v1::QuotaAnswer* answer = answers.add_answers();
-      answer->set_sequence(command.sequence());
-      Refuse(*answer, fault);
-    }
-    return;
-  }
+  if (const std::string fault = SenderFault(message); !fault.empty()) return RefuseAll(message, fault, answers);
   Boot& boot = BootOf(message.proxy_id(), message.boot_id());
   boot.last_seen_us = now_us_;
   boot.suspended = false;

@@ -17,10 +17,6 @@ absl::Status StoreFailed(const absl::Status& cause) {
       absl::StrCat("the quota store failed, nothing was decided: ", std::string(cause.message())));
 }
 
-absl::Status ShuttingDown() { return absl::UnavailableError("the quota service is shutting down"); }
-
-int PageSize(int asked) { return asked > 0 ? std::min(asked, kPageSizeMax) : kPageSizeDefault; }
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<QuotaEngine>> QuotaEngine::Open(std::unique_ptr<QuotaStore> store, const Clock& clock,

@@ -10,7 +10,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "common/rpc/rpc.h"
+#include "common/loopback.h"
 
 namespace signalbox {
 namespace {

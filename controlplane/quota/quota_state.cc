@@ -4,6 +4,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "common/identifier.h"
 #include "controlplane/quota/counter_key.h"
 #include "controlplane/quota/quota_core.h"
 
@@ -29,14 +30,6 @@ class PartWriter {
   int records_ = 0;
   std::vector<v1::QuotaStatePart> parts_;
 };
-
-using Values = google::protobuf::RepeatedPtrField<v1::Scalar>;
-
-bool SameIdentifier(const Values& a, const Values& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const v1::Scalar& left, const v1::Scalar& right) {
-    return left.SerializeAsString() == right.SerializeAsString();
-  });
-}
 
 template <typename Map>
 auto SortedByKey(Map& map) {

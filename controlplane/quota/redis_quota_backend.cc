@@ -11,6 +11,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/identifier.h"
+#include "common/loopback.h"
 #include "common/mutex.h"
 #include "common/status_macros.h"
 #include "controlplane/quota/command_check.h"
@@ -30,10 +32,6 @@ constexpr int64_t kTickBudget = 2'000;    // counters, suspended holds and boots
 constexpr int kTickCallsMax = 50;
 constexpr int64_t kListPage = 2'000;
 
-int PageSize(int asked) { return asked > 0 ? std::min(asked, kPageSizeMax) : kPageSizeDefault; }
-
-absl::Status ShuttingDown() { return absl::UnavailableError("the quota service is shutting down"); }
-
 // A status of its own each time: none is shared between threads.
 absl::Status StoreFailed(const absl::Status& cause) {
   return absl::UnavailableError(absl::StrCat("the quota store failed: ", std::string(cause.message())));
@@ -47,10 +45,6 @@ std::string InfoField(const std::string& info, const std::string& name) {
   return "";
 }
 
-bool IsLoopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || absl::StartsWith(host, "127.") || absl::StartsWith(host, "/");
-}
-
 class RedisQuotaBackend final : public QuotaBackend {
  public:
   RedisQuotaBackend(RedisQuotaOptions options, RedisUrl url)
@@ -59,7 +53,7 @@ class RedisQuotaBackend final : public QuotaBackend {
 
   absl::Status Start() {
     for (const auto& [host, port] : url_.hosts) {
-      if (!IsLoopback(host)) {
+      if (!IsLoopbackHost(host) && !absl::StartsWith(host, "/")) {  // "/": a socket of this machine
         options_.report(absl::StrCat("Redis at ", host, ":", port,
                                      " is reached without TLS: whoever can listen on the way reads identifiers and may "
                                      "change counters; use a private network or a TLS tunnel"));
@@ -74,9 +68,11 @@ class RedisQuotaBackend final : public QuotaBackend {
   }
 
   void Submit(v1::QuotaRequest message, Done<v1::QuotaResponse> done) override {
-    std::string fault = IdFault("proxy id", message.proxy_id());
-    if (fault.empty()) fault = IdFault("boot id", message.boot_id());
-    if (!fault.empty()) return done(Refused(message, fault));
+    if (const std::string fault = SenderFault(message); !fault.empty()) {
+      v1::QuotaResponse refused;
+      RefuseAll(message, fault, refused);
+      return done(std::move(refused));
+    }
     {
       MutexLock lock(mutex_);
       if (!stopping_) {
@@ -173,17 +169,6 @@ class RedisQuotaBackend final : public QuotaBackend {
     std::vector<std::function<void()>> questions;  // run on the thread, each calls its own callback
     bool empty() const { return submissions.empty() && questions.empty(); }
   };
-
-  static v1::QuotaResponse Refused(const v1::QuotaRequest& message, const std::string& fault) {
-    v1::QuotaResponse response;
-    for (const v1::QuotaCommand& command : message.commands()) {
-      v1::QuotaAnswer& answer = *response.add_answers();
-      answer.set_sequence(command.sequence());
-      answer.set_result(v1::QuotaAnswer::INVALID);
-      answer.set_message(fault);
-    }
-    return response;
-  }
 
   // Queues `question` for the thread and hands what it returns to `done`.
   template <typename T>
@@ -292,11 +277,7 @@ class RedisQuotaBackend final : public QuotaBackend {
     std::map<std::string, v1::Counter> found;  // by identity; a counter may move between two pages
     int64_t in_pool = 0;
     const auto matches = [&](const v1::CounterKey& key) {
-      return request.identifier().empty() ||
-             std::equal(key.identifier().begin(), key.identifier().end(), request.identifier().begin(),
-                        request.identifier().end(), [](const v1::Scalar& a, const v1::Scalar& b) {
-                          return a.SerializeAsString() == b.SerializeAsString();
-                        });
+      return request.identifier().empty() || SameIdentifier(key.identifier(), request.identifier());
     };
     for (int64_t first = 0; first == 0 || first < in_pool; first += kListPage) {
       const auto read = [&](MessagePackReader& in, bool&) {

@@ -119,8 +119,8 @@ class ChatStream {
 // token rounded up. Never more than the bound.
 v1::TokenUsage EstimateUsage(size_t request_bytes, size_t content_bytes);
 
-// What a failed or refused attempt means: retry on connect errors, timeouts, 408, 409, 429, 5xx; fallback at
-// once on 401, 403, 404; any other 4xx is the client's own.
+// What a failed or refused attempt means: retry on connect errors, timeouts, 408, 409, 429, 5xx; fallback at once on
+// 401, 403, 404; any other 4xx is the client's own.
 enum class AttemptVerdict { kAnswered, kRetry, kFallback, kClientFault };
 AttemptVerdict JudgeStatus(int http_status);
 

@@ -16,6 +16,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "common/money.h"
 #include "common/mutex.h"
 #include "common/rpc/rpc.h"
 #include "signalbox/v1/quota.grpc.pb.h"
@@ -94,9 +95,7 @@ class Client final : public GrpcQuotaClient {
     MutexLock lock(mutex_);
     if (const auto waiting = waiting_charges_.find(counter); waiting != waiting_charges_.end()) {
       v1::ForceCharge& first = *pending_.at(waiting->second).command.mutable_force_charge();
-      int64_t sum = 0;
-      if (__builtin_add_overflow(first.amount(), charge.amount(), &sum)) sum = std::numeric_limits<int64_t>::max();
-      first.set_amount(sum);
+      first.set_amount(AddSaturating(first.amount(), charge.amount()));
       return;
     }
     if (waiting_charges_.size() >= kQuotaWaitingChargesMax) {

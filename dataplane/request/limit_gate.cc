@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "common/limits.h"
 #include "common/money.h"
+#include "common/route/limit_terms.h"
 
 namespace signalbox {
 namespace {
@@ -38,11 +39,6 @@ Refusal QuotaUnavailable() {
 Refusal NotAccepted(std::string_view why) {
   return Refusal{500, "internal_error",
                  absl::StrCat("the quota service did not accept the limits of this route: ", std::string(why)), ""};
-}
-
-// A price that names no maximum, or no price at all: the bound reckons with the largest answer there is.
-int64_t OutputMax(const v1::ModelPrice& price) {
-  return price.max_output_tokens() > 0 ? price.max_output_tokens() : kUnknownOutputTokensMax;
 }
 
 bool Holds(const v1::CompiledElement::Limit& limit) { return limit.unit() != v1::REQUESTS; }
@@ -109,7 +105,7 @@ std::optional<Refusal> LimitGate::AddBounds(const v1::CompiledElement& element, 
     bound.set_input_nanos(input.nanos);
     bound.set_input_tokens(input.tokens);
     bound.set_output_nanos_per_mtok(DearestOutputPrice(model.price()));
-    bound.set_max_output_tokens(OutputMax(model.price()));
+    bound.set_max_output_tokens(OutputTokensMax(model.price()));
     bound.set_choices(body_.choices());
   }
   return std::nullopt;
@@ -127,13 +123,7 @@ std::variant<LimitGate::Question, Refusal> LimitGate::BuildQuestion(const CheckL
     const v1::CompiledElement::Limit& limit = element.limit();
     v1::LimitCheck& check = *acquire.add_checks();
     v1::CounterKey& counter = *check.mutable_counter();
-    counter.set_gateway(route_.gateway());
-    counter.set_pool(limit.pool());
-    counter.set_unit(limit.unit());
-    counter.set_window_seconds(limit.window_seconds());
-    counter.set_calendar(limit.calendar());
-    counter.set_timezone(limit.timezone());
-    counter.set_technique(limit.technique());
+    counter = CounterOf(route_.gateway(), limit);
     *counter.mutable_identifier() = asked.identifiers[i];
     check.set_limit(limit.limit());
     check.set_admission(limit.admission());
@@ -251,7 +241,7 @@ asio::awaitable<std::optional<Refusal>> LimitGate::Extend(Use required) {
 
 Use LimitGate::AttemptBound(const v1::CompiledElement::Model& model) const {
   const InputBound input = InputOf(model);
-  int64_t cap = OutputMax(model.price());
+  int64_t cap = OutputTokensMax(model.price());
   if (body_.output_cap().has_value()) cap = std::min(cap, *body_.output_cap());
   if (output_cap_.has_value()) cap = std::min(cap, *output_cap_);
   Use bound;

@@ -267,8 +267,8 @@ asio::awaitable<ModelResult> TryModel(ChatRequest& request, const v1::CompiledEl
     // What earlier attempts may have cost stays charged; the next one needs room of its own.
     if (const Use charged = request.record.Used(); charged.nanos > 0 || charged.tokens > 0) {
       Use required;
-      if (__builtin_add_overflow(charged.nanos, bound.nanos, &required.nanos)) required.nanos = INT64_MAX;
-      if (__builtin_add_overflow(charged.tokens, bound.tokens, &required.tokens)) required.tokens = INT64_MAX;
+      required.nanos = AddSaturating(charged.nanos, bound.nanos);
+      required.tokens = AddSaturating(charged.tokens, bound.tokens);
       std::optional<Refusal> refusal = co_await request.gate.Extend(required);
       if (refusal.has_value()) co_return *std::move(refusal);
     }

@@ -5,16 +5,9 @@
 #include <algorithm>
 #include <exception>
 
+#include "common/money.h"
+
 namespace signalbox {
-
-namespace {
-
-int64_t AddSaturating(int64_t a, int64_t b) {
-  int64_t sum = 0;
-  return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
-}
-
-}  // namespace
 
 int64_t TokensOf(const v1::Attempt& attempt) {
   if (!attempt.has_usage()) return attempt.estimated() ? attempt.bound_tokens() : 0;

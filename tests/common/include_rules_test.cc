@@ -144,7 +144,6 @@ bool MayKnowGrpc(const std::string& file) {
       "controlplane/rpc_metrics.cc",
       "controlplane/api/answer.h",            // the one frame around every call of the operators' API
       "controlplane/api/quota_connection.h",  // its calls of the quota service
-      "controlplane/quota/quota_metrics.cc",  // what is loopback
   };
   const std::string name = FileName(file);
   return StartsWithAny(file, kFolders) || std::find(kNames.begin(), kNames.end(), name) != kNames.end() ||

@@ -5,6 +5,8 @@
 #include <limits>
 #include <random>
 
+#include "common/money.h"
+
 namespace signalbox {
 namespace {
 
