@@ -442,11 +442,13 @@ void QuotaCore::EndHold(Entry& entry, int64_t used) {
   Counter& counter = *entry.counter;
   Turn(counter);
   const bool suspended = entry.suspense_sequence != 0;
-  AddHeld(entry, -entry.amount);
+  const int64_t held = entry.amount;
+  AddHeld(entry, -held);
   if (suspended) {
     if (const auto it = suspense_.find(entry.suspense_sequence); it != suspense_.end()) {
       it->second.set_resolved(true);
       it->second.set_settled(used);
+      it->second.set_amount(held);
     }
   }
   if (!suspended || entry.era == counter.era) AddSettled(counter, entry.window_start_us, used);

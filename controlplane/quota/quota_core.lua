@@ -228,12 +228,12 @@ end
 
 -- Ends as `used`, in the window that granted it. What was suspended before a reset is forgiven.
 local function end_hold(e, used)
-  local c = known_counter(e.counter)
-  add_held(e, -e.amount)
+  local c, held = known_counter(e.counter), e.amount
+  add_held(e, -held)
   if e.suspense ~= 0 then
     local hold = suspended_hold(e.suspense)
     if hold then
-      hold.resolved, hold.settled, hold.dirty = true, used, true
+      hold.resolved, hold.settled, hold.amount, hold.dirty = true, used, held, true
     end
   end
   if e.suspense == 0 or e.era == c.era then add_settled(c, e.window, used) end

@@ -342,6 +342,7 @@ TEST_F(QuotaCoreTest, TheRealCostReplacesASuspendedHold) {
   EXPECT_EQ(View(core, Money()).settled(), 50);
   EXPECT_TRUE(core.Suspense(0, 10)[0].resolved());
   EXPECT_EQ(core.Suspense(0, 10)[0].settled(), 50);
+  EXPECT_EQ(core.Suspense(0, 10)[0].amount(), 600) << "what was held stays told";
 }
 
 TEST_F(QuotaCoreTest, SuspenseEndsWithItsWindowAndALateSettleIsStillNoted) {
