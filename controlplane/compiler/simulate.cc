@@ -71,7 +71,7 @@ Bounds BoundsAt(const v1::CompiledRoute& route, const v1::CompiledElement::Limit
     const int64_t sent_bytes = request.body_bytes() + static_cast<int64_t>(model.parameters_json().size());
     v1::AttemptBound bound;
     bound.set_input_nanos(BoundNanos(0, 1, sent_bytes, DearestInputPrice(price)));
-    bound.set_output_nanos_per_mtok(price.output_nanos_per_mtok());
+    bound.set_output_nanos_per_mtok(DearestOutputPrice(price));
     bound.set_max_output_tokens(OutputTokensMax(price));
     bound.set_choices(request.choices());
     bound.set_input_tokens(sent_bytes);

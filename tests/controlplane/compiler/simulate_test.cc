@@ -233,5 +233,15 @@ TEST(SimulateRoute, TheHoldIsTheLargestOverTheModelsReachable) {
   EXPECT_EQ(response->steps(3).hold_nanos(), 17 * 10'000 + 10 * 20'000);
 }
 
+TEST(SimulateRoute, SpokenAnswersAreHeldAtTheirPriceAsAProxyHoldsThem) {
+  v1::CompiledRoute route = Walkthrough();
+  for (v1::CompiledElement& element : *route.mutable_elements()) {
+    if (element.has_model()) element.mutable_model()->mutable_price()->set_audio_output_nanos_per_mtok(30'000'000'000);
+  }
+  const auto response = SimulateRoute(route, Sample(R"({"email":"a"})", R"({"max_tokens":10})"), {});
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->steps(3).hold_nanos(), 17 * 10'000 + 10 * 30'000);
+}
+
 }  // namespace
 }  // namespace signalbox
