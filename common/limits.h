@@ -7,7 +7,7 @@
 namespace signalbox {
 
 // Version of the compiled snapshot format this build reads and writes (proto/signalbox/v1/compiled.proto).
-inline constexpr int kSchema = 2;
+inline constexpr int kSchema = 3;
 
 // Routes.
 inline constexpr size_t kRouteJsonBytesMax = 1 << 20;

@@ -12,18 +12,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/route/request_view.h"
+#include "dataplane/provider/body_fault.h"
 #include "signalbox/v1/compiled.pb.h"
 #include "signalbox/v1/spend.pb.h"
 
 namespace signalbox {
-
-// A refused body: the reply's status, code and param (docs/errors.md).
-struct BodyFault {
-  int status = 400;
-  std::string code;  // invalid_json, duplicate_key, invalid_request
-  std::string message;
-  std::string param;
-};
 
 // A chat-completion body after one full validating pass (simdjson DOM). Remembers where the values of the keys the
 // gateway owns stand, so that every other byte reaches the provider as the client wrote it.
