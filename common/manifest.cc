@@ -14,6 +14,7 @@ std::string ManifestSha256(const std::vector<v1::ManifestEntry>& manifest) {
   return Sha256Hex(text);
 }
 
+std::string GatewayResource(const std::string& gateway) { return absl::StrCat("gateways/", gateway, "/settings"); }
 std::string RouteResource(const std::string& gateway, const std::string& route_id) {
   return absl::StrCat("gateways/", gateway, "/routes/", route_id);
 }
@@ -22,6 +23,9 @@ std::string ProviderResource(const std::string& gateway, const std::string& name
 }
 std::string KeyResource(const std::string& gateway, const std::string& id) {
   return absl::StrCat("gateways/", gateway, "/keys/", id);
+}
+std::string PricesResource(const std::string& gateway, const std::string& provider) {
+  return absl::StrCat("gateways/", gateway, "/prices/", provider);
 }
 
 }  // namespace signalbox

@@ -11,9 +11,12 @@ namespace signalbox {
 // Hex sha256 over each "name\0" + sha256 (32 bytes) + "\n"; `manifest` must be ordered by name.
 std::string ManifestSha256(const std::vector<v1::ManifestEntry>& manifest);
 
-// gateways/<gateway>/{routes,providers,keys}/<id>
+// gateways/<gateway>/settings
+std::string GatewayResource(const std::string& gateway);
+// gateways/<gateway>/{routes,providers,keys,prices}/<id>; prices are of a provider
 std::string RouteResource(const std::string& gateway, const std::string& route_id);
 std::string ProviderResource(const std::string& gateway, const std::string& name);
 std::string KeyResource(const std::string& gateway, const std::string& id);
+std::string PricesResource(const std::string& gateway, const std::string& provider);
 
 }  // namespace signalbox

@@ -53,4 +53,10 @@ bool ParseProviderKind(std::string_view text, ProviderKind& kind) {
 
 std::string_view ProviderKindText(ProviderKind kind) { return kKindTexts[static_cast<size_t>(kind)]; }
 
+std::string ProviderKindList() {
+  std::string list;
+  for (const std::string_view text : kKindTexts) list.append(list.empty() ? "" : ", ").append(text);
+  return list;
+}
+
 }  // namespace signalbox

@@ -2,6 +2,7 @@
 // it. Pure; any thread.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -31,5 +32,6 @@ const KnownProvider* FindKnownProvider(std::string_view name);
 // "openai", "azure-openai", "anthropic", "google", "bedrock"; false when `text` is none of them.
 bool ParseProviderKind(std::string_view text, ProviderKind& kind);
 std::string_view ProviderKindText(ProviderKind kind);
+std::string ProviderKindList();  // "openai, azure-openai, ...": for sentences that say what is known
 
 }  // namespace signalbox

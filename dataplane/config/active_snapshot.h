@@ -16,6 +16,8 @@ struct ActiveSnapshot {
   struct Gateway {
     absl::flat_hash_map<std::string, std::shared_ptr<const v1::CompiledRoute>> routes;        // by name; checked
     absl::flat_hash_map<std::string, std::shared_ptr<const v1::SnapshotProvider>> providers;  // by name
+    absl::flat_hash_map<std::string, std::shared_ptr<const v1::SnapshotPrices>> prices;       // by provider
+    std::shared_ptr<const v1::SnapshotGateway> settings;  // null: none; its default route is among `routes`
   };
   v1::SnapshotId id;
   absl::flat_hash_map<std::string, Gateway> gateways;                             // by name

@@ -7,12 +7,14 @@
 #include <optional>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/faults.h"
 #include "common/limits.h"
 #include "common/manifest.h"
+#include "common/provider_kind.h"
 #include "common/route/walker.h"
 #include "common/sha256.h"
 
@@ -59,6 +61,11 @@ bool IsHex(const std::string& text) {
                      [](char c) { return absl::ascii_isxdigit(static_cast<unsigned char>(c)); });
 }
 
+// Without blanks and control characters: it can stand in a request line.
+bool IsCleanText(const std::string& text) {
+  return std::none_of(text.begin(), text.end(), [](unsigned char c) { return c <= ' ' || c == 0x7f; });
+}
+
 // http(s)://host...; what exactly follows is for the upstream's own parser.
 bool IsPlausibleUrl(const std::string& url) {
   absl::string_view rest = url;
@@ -70,15 +77,38 @@ bool IsPlausibleUrl(const std::string& url) {
     return false;
   }
   if (rest.empty() || rest[0] == '/' || rest[0] == ':') return false;
-  return std::none_of(url.begin(), url.end(), [](unsigned char c) { return c <= ' ' || c == 0x7f; });
+  return IsCleanText(url);
+}
+
+std::optional<std::string> FaultOfBaseUrl(const std::string& base_url) {
+  if (IsPlausibleUrl(base_url)) return std::nullopt;
+  return absl::StrCat("base_url \"", base_url, "\" is not http(s)://host[:port][/path]");
+}
+
+std::optional<std::string> FaultOfEndpoints(const v1::SnapshotProvider& provider) {
+  absl::flat_hash_set<std::string> names;
+  for (const v1::SnapshotProvider::Endpoint& endpoint : provider.endpoints()) {
+    if (endpoint.name().empty()) return "an endpoint has no name";
+    if (!names.insert(endpoint.name()).second) return absl::StrCat("it has two endpoints \"", endpoint.name(), "\"");
+    if (endpoint.weight() < 1) return absl::StrCat("endpoint \"", endpoint.name(), "\": its weight is below 1");
+    if (const std::optional<std::string> fault = FaultOfBaseUrl(endpoint.base_url()); fault.has_value()) {
+      return absl::StrCat("endpoint \"", endpoint.name(), "\": ", *fault);
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<std::string> FaultOfProvider(const v1::SnapshotProvider& provider) {
-  if (provider.kind() != "openai") {
-    return absl::StrCat("unknown kind \"", provider.kind(), "\" (known: openai)");
+  if (ProviderKind kind; !ParseProviderKind(provider.kind(), kind)) {
+    return absl::StrCat("unknown kind \"", provider.kind(), "\" (known: ", ProviderKindList(), ")");
   }
-  if (!IsPlausibleUrl(provider.base_url())) {
-    return absl::StrCat("base_url \"", provider.base_url(), "\" is not http(s)://host[:port][/path]");
+  if (const std::optional<std::string> fault = FaultOfBaseUrl(provider.base_url()); fault.has_value()) return fault;
+  if (const std::optional<std::string> fault = FaultOfEndpoints(provider); fault.has_value()) return fault;
+  if (provider.has_health_check()) {
+    const v1::HealthCheck& check = provider.health_check();
+    if (!absl::StartsWith(check.path(), "/") || !IsCleanText(check.path()) || check.interval_s() < 1) {
+      return "its health check needs a path that begins with / and an interval of at least a second";
+    }
   }
   for (const auto& [name, value] : provider.headers()) {
     const bool clean = value.find_first_of(std::string("\r\n\0", 3)) == std::string::npos;
@@ -95,6 +125,19 @@ std::optional<std::string> FaultOfKey(const v1::SnapshotKey& key) {
   google::protobuf::Struct pinned;
   if (!google::protobuf::util::JsonStringToMessage(key.pinned_metadata_json(), &pinned).ok()) {
     return "its pinned metadata is no JSON object";
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> FaultOfPrices(const v1::SnapshotPrices& prices) {
+  for (int i = 0; i < prices.prices_size(); ++i) {
+    const v1::ModelPrice& price = prices.prices(i);
+    if (price.provider() != prices.provider()) {
+      return absl::StrCat("the price of ", price.model(), " is of provider \"", price.provider(), "\"");
+    }
+    if (i > 0 && prices.prices(i - 1).model() >= price.model()) {
+      return absl::StrCat("its prices are not ordered by model, or ", price.model(), " is there twice");
+    }
   }
   return std::nullopt;
 }
@@ -138,6 +181,17 @@ std::optional<SnapshotPart> ParsePart(const std::string& name, const std::string
       part.key = std::shared_ptr<const v1::SnapshotKey>(resource, &resource->key());
       return part;
     }
+    case v1::Resource::kGateway:
+      part.gateway = std::shared_ptr<const v1::SnapshotGateway>(resource, &resource->gateway());
+      return part;
+    case v1::Resource::kPrices: {
+      if (const std::optional<std::string> fault = FaultOfPrices(resource->prices()); fault.has_value()) {
+        faults.Add("bad_prices", name, absl::StrCat("prices of \"", resource->prices().provider(), "\": ", *fault));
+        return std::nullopt;
+      }
+      part.prices = std::shared_ptr<const v1::SnapshotPrices>(resource, &resource->prices());
+      return part;
+    }
     default:
       faults.Add("bad_resource", name, "the blob holds a kind of resource this proxy does not know");
       return std::nullopt;
@@ -158,6 +212,12 @@ void Place(const std::string& name, const SnapshotPart& part, ActiveSnapshot& ac
     if (!placed) {
       faults.Add("duplicate_name", name, absl::StrCat("there are two providers \"", part.provider->name(), "\""));
     }
+  } else if (part.gateway != nullptr) {
+    expected = GatewayResource(part.gateway->gateway());
+    active.gateways[part.gateway->gateway()].settings = part.gateway;
+  } else if (part.prices != nullptr) {
+    expected = PricesResource(part.prices->gateway(), part.prices->provider());
+    active.gateways[part.prices->gateway()].prices[part.prices->provider()] = part.prices;
   } else {
     expected = KeyResource(part.key->gateway(), part.key->id());
     placed = active.keys.emplace(absl::AsciiStrToLower(part.key->sha256()), part.key).second;
@@ -176,6 +236,18 @@ void CheckProvidersOfRoutes(const ActiveSnapshot& active, Faults& faults) {
                                 "\": provider \"", element.model().provider(), "\" is not in the snapshot"));
       }
     }
+  }
+}
+
+// A default route that is not there would let plain calls past its limits.
+void CheckDefaultRoutes(const ActiveSnapshot& active, Faults& faults) {
+  for (const auto& [gateway_name, gateway] : active.gateways) {
+    if (gateway.settings == nullptr) continue;
+    const std::string& route = gateway.settings->settings().default_route();
+    if (route.empty() || gateway.routes.contains(route)) continue;
+    faults.Add(
+        "unknown_route", GatewayResource(gateway_name),
+        absl::StrCat("gateway \"", gateway_name, "\": its default route \"", route, "\" is not in the snapshot"));
   }
 }
 
@@ -222,7 +294,10 @@ absl::StatusOr<std::shared_ptr<const BuiltSnapshot>> BuildSnapshot(const Snapsho
     Place(entry.name(), part->second, *active, faults);
   }
   // With blobs missing or refused, what they would have provided is no second fault.
-  if (faults.list().empty()) CheckProvidersOfRoutes(*active, faults);
+  if (faults.list().empty()) {
+    CheckProvidersOfRoutes(*active, faults);
+    CheckDefaultRoutes(*active, faults);
+  }
   if (!faults.list().empty()) return Refused(offer.id, faults);
   built->active = std::move(active);
   return std::shared_ptr<const BuiltSnapshot>(std::move(built));

@@ -15,12 +15,14 @@
 
 namespace signalbox {
 
-// A checked blob; exactly one of the three pointers is set. Shared by every snapshot that carries it.
+// A checked blob; exactly one pointer besides `bytes` is set. Shared by every snapshot that carries it.
 struct SnapshotPart {
   std::shared_ptr<const std::string> bytes;
   std::shared_ptr<const v1::CompiledRoute> route;
   std::shared_ptr<const v1::SnapshotProvider> provider;
   std::shared_ptr<const v1::SnapshotKey> key;
+  std::shared_ptr<const v1::SnapshotGateway> gateway;
+  std::shared_ptr<const v1::SnapshotPrices> prices;
 };
 
 // What serves, and what it was made of.
@@ -33,7 +35,7 @@ struct BuiltSnapshot {
 
 // `live` (may be null) lends the parts that the offer does not carry. INVALID_ARGUMENT with every fault found, each
 // with the resource's name as its path; codes: schema_too_new, bad_manifest, blob_missing, blob_corrupt, bad_resource,
-// bad_route, bad_provider, bad_key, unknown_provider, duplicate_name.
+// bad_route, bad_provider, bad_key, bad_prices, unknown_provider, unknown_route, duplicate_name.
 absl::StatusOr<std::shared_ptr<const BuiltSnapshot>> BuildSnapshot(const SnapshotOffer& offer,
                                                                    const BuiltSnapshot* live, int max_schema);
 

@@ -55,9 +55,32 @@ inline v1::Resource SampleKey(const std::string& id) {
   return resource;
 }
 
+inline v1::Resource SampleSettings(const std::string& default_route) {
+  v1::Resource resource;
+  resource.mutable_gateway()->set_gateway("default");
+  resource.mutable_gateway()->mutable_settings()->set_default_route(default_route);
+  return resource;
+}
+
+inline v1::Resource SamplePrices(const std::vector<std::string>& models) {
+  v1::Resource resource;
+  v1::SnapshotPrices& prices = *resource.mutable_prices();
+  prices.set_gateway("default");
+  prices.set_provider("openai");
+  for (const std::string& model : models) {
+    v1::ModelPrice* price = prices.add_prices();
+    price->set_provider("openai");
+    price->set_model(model);
+    price->set_input_nanos_per_mtok(1'000'000'000);
+  }
+  return resource;
+}
+
 inline std::string NameOf(const v1::Resource& resource) {
   if (resource.has_route()) return RouteResource(resource.route().gateway(), resource.route().route_id());
   if (resource.has_provider()) return ProviderResource(resource.provider().gateway(), resource.provider().name());
+  if (resource.has_gateway()) return GatewayResource(resource.gateway().gateway());
+  if (resource.has_prices()) return PricesResource(resource.prices().gateway(), resource.prices().provider());
   return KeyResource(resource.key().gateway(), resource.key().id());
 }
 

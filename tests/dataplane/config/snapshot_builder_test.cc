@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "common/faults.h"
 #include "common/limits.h"
 #include "tests/controlplane/publish/snapshot_samples.h"
@@ -119,6 +121,56 @@ TEST(SnapshotBuilder, ImplausibleProvidersAndKeysAreRefused) {
   key = SampleKey("k1");
   key.mutable_key()->set_pinned_metadata_json("[1]");
   EXPECT_EQ(FaultOf(OfferOf(MakeSnapshot(1, {key}))).code(), "bad_key");
+}
+
+TEST(SnapshotBuilder, SettingsAndPricesAreWhereRequestsLookForThem) {
+  const auto built =
+      BuildSnapshot(OfferOf(MakeSnapshot(1, {SampleProvider(), SampleRoute("my-saas", 1), SampleSettings("my-saas"),
+                                             SamplePrices({"gpt-4o", "gpt-4o-mini"})})),
+                    nullptr, kSchema);
+  ASSERT_TRUE(built.ok()) << built.status();
+  const ActiveSnapshot::Gateway& gateway = (*built)->active->gateways.at("default");
+  EXPECT_EQ(gateway.settings->settings().default_route(), "my-saas");
+  EXPECT_EQ(gateway.prices.at("openai")->prices(1).model(), "gpt-4o-mini");
+}
+
+TEST(SnapshotBuilder, ADefaultRouteThatIsNotThereIsRefused) {
+  const v1::Fault fault = FaultOf(OfferOf(MakeSnapshot(1, {SampleProvider(), SampleSettings("gone")})));
+  EXPECT_EQ(fault.code(), "unknown_route");
+  EXPECT_EQ(fault.message(), "gateway \"default\": its default route \"gone\" is not in the snapshot");
+}
+
+TEST(SnapshotBuilder, PricesOutOfOrderOrOfAnotherProviderAreRefused) {
+  for (const v1::Resource& prices : {SamplePrices({"b", "a"}), SamplePrices({"a", "a"})}) {
+    EXPECT_EQ(FaultOf(OfferOf(MakeSnapshot(1, {prices}))).code(), "bad_prices");
+  }
+  v1::Resource prices = SamplePrices({"a"});
+  prices.mutable_prices()->mutable_prices(0)->set_provider("groq");
+  EXPECT_THAT(FaultOf(OfferOf(MakeSnapshot(1, {prices}))).message(), HasSubstr("is of provider \"groq\""));
+}
+
+TEST(SnapshotBuilder, EveryKindOfProviderIsAcceptedAndEndpointsAreChecked) {
+  for (const std::string kind : {"openai", "azure-openai", "anthropic", "google", "bedrock"}) {
+    v1::Resource provider = SampleProvider();
+    provider.mutable_provider()->set_kind(kind);
+    const auto built = BuildSnapshot(OfferOf(MakeSnapshot(1, {provider})), nullptr, kSchema);
+    EXPECT_TRUE(built.ok()) << built.status();
+  }
+  const auto refuses = [](const std::function<void(v1::SnapshotProvider&)>& change, const std::string& text) {
+    v1::Resource provider = SampleProvider();
+    v1::SnapshotProvider::Endpoint& endpoint = *provider.mutable_provider()->add_endpoints();
+    endpoint.set_name("east");
+    endpoint.set_base_url("https://east.example/v1");
+    endpoint.set_weight(1);
+    change(*provider.mutable_provider());
+    EXPECT_THAT(FaultOf(OfferOf(MakeSnapshot(1, {provider}))).message(), HasSubstr(text));
+  };
+  refuses([](v1::SnapshotProvider& p) { *p.add_endpoints() = p.endpoints(0); }, "two endpoints \"east\"");
+  refuses([](v1::SnapshotProvider& p) { p.mutable_endpoints(0)->set_name(""); }, "an endpoint has no name");
+  refuses([](v1::SnapshotProvider& p) { p.mutable_endpoints(0)->set_weight(0); }, "its weight is below 1");
+  refuses([](v1::SnapshotProvider& p) { p.mutable_endpoints(0)->clear_base_url(); }, "endpoint \"east\": base_url");
+  refuses([](v1::SnapshotProvider& p) { p.mutable_health_check()->set_path("models"); }, "health check");
+  refuses([](v1::SnapshotProvider& p) { p.mutable_health_check()->set_path("/models"); }, "health check");
 }
 
 TEST(SnapshotBuilder, TwoRoutesOfOneNameAreRefused) {
