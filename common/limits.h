@@ -48,6 +48,31 @@ inline constexpr int kRetryDelayMs = 100;  // before the first retry
 inline constexpr int kRetryDelayMsMax = 5'000;
 inline constexpr int kConnectionsMaxPerWorker = 8'000;
 
+// Failures of providers. docs/failures.md tells how they work together.
+inline constexpr int kRequestTimeoutMs = 600'000;           // of a request until its answer began (unary: is whole)
+inline constexpr int kStreamDurationMsMax = 3'600'000;      // of a streamed answer, from its first byte
+inline constexpr int kRequestRetriesMax = 10;               // of one request over its whole walk
+inline constexpr int kRequestAttemptsMax = 24;              // the same, every model's first attempt counted
+inline constexpr int64_t kRetryAfterWaitUsMax = 3'000'000;  // told to wait longer, a request goes on to its fallback
+inline constexpr int64_t kRestUsMax = 300'000'000;          // the longest retry-after that keeps other requests away
+inline constexpr int64_t kHealthWindowUs = 30'000'000;      // failure shares are taken over so long
+inline constexpr int kHealthWindowCallsMin = 20;            // below so many calls a share means nothing
+inline constexpr int kHealthFailurePercent = 60;            // at that share, or
+inline constexpr int kBreakerConsecutiveFailures = 10;      // after so many in a row, a model's breaker opens
+inline constexpr int kEjectionConsecutiveFailures = 5;      // after so many, of any model, an endpoint is ejected
+inline constexpr int64_t kBreakerOpenUsMin = 2'000'000;     // doubles each time it opens again
+inline constexpr int64_t kBreakerOpenUsMax = 60'000'000;
+inline constexpr int64_t kBreakerCalmUs = 60'000'000;   // closed for so long, the next opening is a first one
+inline constexpr int64_t kBreakerProbeUs = 30'000'000;  // a probe without result for so long makes room for another
+inline constexpr int64_t kRetryBudgetWindowUs = 10'000'000;
+inline constexpr int kRetryBudgetPercent = 20;  // retries of a provider per window: so many percent of its calls,
+inline constexpr int kRetryBudgetFloor = 50;    // and so many in any case
+inline constexpr size_t kHealthModelsPerEndpointMax = 256;  // the least recently called is forgotten
+inline constexpr size_t kHealthStatusesMax = 2'000;         // in one report
+inline constexpr int kHealthCheckFailures = 2;              // active checks in a row until an endpoint is down
+inline constexpr int kHealthCheckTimeoutMs = 5'000;
+static_assert(kBreakerProbeUs <= kBreakerOpenUsMax && kBreakerOpenUsMin < kBreakerOpenUsMax, "probes come back");
+
 // Money and limits. Money is int64 nano-dollars everywhere.
 inline constexpr int64_t kNanosPerDollar = 1'000'000'000;
 inline constexpr int64_t kTokensPerPriceUnit = 1'000'000;
@@ -95,6 +120,22 @@ inline constexpr int kShrinkGuardRoutesMin = 10;  // from so many routes on, los
 // Spend.
 inline constexpr int64_t kSpoolBytesMax = 1LL << 30;
 inline constexpr size_t kSpendBatchRecordsMax = 500;
+
+// Cached answers.
+inline constexpr int64_t kCacheBytesDefault = 256LL << 20;  // of one proxy, in memory
+inline constexpr int64_t kCacheTtlSecondsMax = 30LL * 86'400;
+inline constexpr size_t kCachedAnswerBytesMax = 4 << 20;       // a larger answer is not kept
+inline constexpr size_t kCachedAnswerOverheadBytes = 512;      // what an entry takes besides its bytes, about
+inline constexpr int kCacheShardsMax = 16;                     // each with a lock and a share of the bytes
+inline constexpr int kCacheWaitMsMax = 30'000;                 // for an identical request in flight
+inline constexpr size_t kCacheFollowersMax = 1'000;            // of one request in flight; one more goes alone
+inline constexpr int kSharedCacheTimeoutMs = 100;              // a Redis that takes longer has no answer
+inline constexpr int kSharedCacheRetryMs = 1'000;              // after Redis failed it is left alone for so long
+inline constexpr size_t kSharedCacheQueueMax = 1'000;          // commands that wait for it; one more is not asked
+inline constexpr size_t kSharedCacheQueueBytesMax = 64 << 20;  // of answers among them
+inline constexpr size_t kSharedCacheBatchMax = 64;             // commands sent at once
+inline constexpr size_t kSharedCacheBatchBytesMax = 8 << 20;
+static_assert(kCachedAnswerBytesMax <= kSharedCacheBatchBytesMax, "every answer fits a batch");
 
 // Pages.
 inline constexpr int kPageSizeDefault = 100;
