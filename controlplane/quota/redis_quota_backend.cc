@@ -14,10 +14,10 @@
 #include "common/identifier.h"
 #include "common/loopback.h"
 #include "common/mutex.h"
+#include "common/redis/redis_connection.h"
 #include "common/status_macros.h"
 #include "controlplane/quota/command_check.h"
 #include "controlplane/quota/counter_key.h"
-#include "controlplane/quota/redis_connection.h"
 #include "controlplane/quota/redis_quota_script.h"
 
 namespace signalbox {

@@ -17,7 +17,7 @@
 namespace signalbox {
 
 struct RedisQuotaOptions {
-  std::string url;                        // redis_connection.h says what it may be
+  std::string url;                        // common/redis/redis_connection.h says what it may be
   const Clock* clock = &Clock::System();  // its monotonic side only; outlives the backend
   // What an operator should hear of: Redis away and back, a setup that loses data, clock steps. Any thread.
   std::function<void(const std::string&)> report = [](const std::string&) {};

@@ -110,15 +110,21 @@ TEST(IncludeRules, SqliteIsKnownOnlyToFilesNamedForIt) {
               IsEmpty());
 }
 
+TEST(IncludeRules, HiredisIsKnownOnlyToFilesNamedForRedis) {
+  EXPECT_THAT(Violations([](const std::string& file) { return FileName(file).find("redis") == std::string::npos; },
+                         [](const std::string& header) { return header.starts_with("hiredis/"); }),
+              IsEmpty());
+}
+
 // What computes and never acts: no clock, I/O, gRPC or threads, so that it runs under every sanitizer.
 bool IsPure(const std::string& file) {
   // The machine's clock and the annotated mutex are where the rest gets theirs from.
   if (FileName(file) == "clock.cc" || FileName(file) == "mutex.h") return false;
   if (file.starts_with("common/") && file.find('/', 7) == std::string::npos) return true;
-  return StartsWithAny(
-      file, {"common/route/", "controlplane/compiler/", "controlplane/quota/quota_core",
-             "controlplane/quota/quota_admission", "controlplane/quota/quota_state", "controlplane/quota/amount_math",
-             "controlplane/quota/command_check", "controlplane/quota/counter_key", "dataplane/provider/"});
+  return StartsWithAny(file, {"common/route/", "controlplane/compiler/", "controlplane/quota/quota_core",
+                              "controlplane/quota/quota_admission", "controlplane/quota/quota_state",
+                              "controlplane/quota/amount_math", "controlplane/quota/command_check",
+                              "controlplane/quota/counter_key", "dataplane/provider/", "dataplane/health/"});
 }
 
 TEST(IncludeRules, PureCoresDoNothingButCompute) {

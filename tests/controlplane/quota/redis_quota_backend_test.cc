@@ -19,7 +19,7 @@
 #include "absl/strings/str_split.h"
 #include "common/limits.h"
 #include "common/mutex.h"
-#include "controlplane/quota/redis_connection.h"
+#include "common/redis/redis_connection.h"
 #include "controlplane/quota/redis_quota_script.h"
 #include "tests/controlplane/quota/quota_testing.h"
 #include "tests/controlplane/quota/redis_server.h"

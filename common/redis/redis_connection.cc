@@ -1,4 +1,4 @@
-#include "controlplane/quota/redis_connection.h"
+#include "common/redis/redis_connection.h"
 
 #include <hiredis/hiredis.h>
 
