@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "common/limits.h"
+#include "common/model_price.h"
 
 namespace signalbox {
 namespace {
@@ -17,29 +18,81 @@ int64_t Saturate(Int128 value) { return value > kMax ? kMax : static_cast<int64_
 
 Int128 CeilDiv(Int128 value, int64_t divisor) { return (value + divisor - 1) / divisor; }
 
+// Cuts up to `count` tokens off what is left of the whole.
+int64_t Take(int64_t& left, int64_t count) {
+  const int64_t taken = std::clamp<int64_t>(count, 0, left);
+  left -= taken;
+  return taken;
+}
+
+// Nano-dollars times 10^6. A kind without a rate of its own is not cut off, so that it stays in what it is part of.
+Int128 InputSum(const v1::TokenUsage& usage, const v1::ModelPrice& rates) {
+  const int64_t input_rate = rates.input_nanos_per_mtok();
+  const int64_t cached_rate =
+      rates.has_cached_input_nanos_per_mtok() ? rates.cached_input_nanos_per_mtok() : input_rate;
+  const bool cached_apart = rates.has_cached_input_nanos_per_mtok() || rates.has_cached_audio_input_nanos_per_mtok() ||
+                            rates.has_cached_image_input_nanos_per_mtok();
+  int64_t left = std::max<int64_t>(usage.input(), 0);
+  int64_t cached = cached_apart ? Take(left, usage.cached_input()) : 0;
+  const int64_t cached_audio = Take(cached, usage.cached_audio_input());
+  const int64_t cached_image = Take(cached, usage.cached_image_input());
+  Int128 sum = Int128{cached} * cached_rate;
+  sum += Int128{cached_audio} *
+         (rates.has_cached_audio_input_nanos_per_mtok() ? rates.cached_audio_input_nanos_per_mtok() : cached_rate);
+  sum += Int128{cached_image} *
+         (rates.has_cached_image_input_nanos_per_mtok() ? rates.cached_image_input_nanos_per_mtok() : cached_rate);
+  if (rates.has_cache_write_nanos_per_mtok() || rates.has_cache_write_1h_nanos_per_mtok()) {
+    const int64_t written_rate =
+        rates.has_cache_write_nanos_per_mtok() ? rates.cache_write_nanos_per_mtok() : input_rate;
+    int64_t written = Take(left, usage.cache_write());
+    const int64_t kept_1h = Take(written, usage.cache_write_1h());
+    sum += Int128{written} * written_rate;
+    sum += Int128{kept_1h} *
+           (rates.has_cache_write_1h_nanos_per_mtok() ? rates.cache_write_1h_nanos_per_mtok() : written_rate);
+  }
+  if (rates.has_audio_input_nanos_per_mtok()) {
+    sum += Int128{Take(left, usage.audio_input() - cached_audio)} * rates.audio_input_nanos_per_mtok();
+  }
+  if (rates.has_image_input_nanos_per_mtok()) {
+    sum += Int128{Take(left, usage.image_input() - cached_image)} * rates.image_input_nanos_per_mtok();
+  }
+  if (rates.has_video_input_nanos_per_mtok()) {
+    sum += Int128{Take(left, usage.video_input())} * rates.video_input_nanos_per_mtok();
+  }
+  return sum + Int128{left} * input_rate;
+}
+
+Int128 OutputSum(const v1::TokenUsage& usage, const v1::ModelPrice& rates) {
+  int64_t left = std::max<int64_t>(usage.output(), 0);
+  Int128 sum = 0;
+  if (rates.has_audio_output_nanos_per_mtok()) {
+    sum += Int128{Take(left, usage.audio_output())} * rates.audio_output_nanos_per_mtok();
+  }
+  if (rates.has_image_output_nanos_per_mtok()) {
+    sum += Int128{Take(left, usage.image_output())} * rates.image_output_nanos_per_mtok();
+  }
+  if (rates.has_video_output_nanos_per_mtok()) {
+    sum += Int128{Take(left, usage.video_output())} * rates.video_output_nanos_per_mtok();
+  }
+  if (rates.has_reasoning_nanos_per_mtok()) {
+    sum += Int128{Take(left, usage.reasoning())} * rates.reasoning_nanos_per_mtok();
+  }
+  if (rates.has_citation_nanos_per_mtok()) {
+    sum += Int128{Take(left, usage.citation())} * rates.citation_nanos_per_mtok();
+  }
+  return sum + Int128{left} * rates.output_nanos_per_mtok();
+}
+
+int64_t Fee(int64_t count, int64_t nanos) { return Saturate(Int128{std::max<int64_t>(count, 0)} * nanos); }
+
 }  // namespace
 
 int64_t CostNanos(const v1::TokenUsage& usage, const v1::ModelPrice& price) {
-  const int64_t input = std::max<int64_t>(usage.input(), 0);
-  const int64_t cached = std::clamp<int64_t>(usage.cached_input(), 0, input);
-  const int64_t written = std::clamp<int64_t>(usage.cache_write(), 0, input - cached);
-  const int64_t spoken_in = std::clamp<int64_t>(usage.audio_input(), 0, input - cached - written);
-  const int64_t output = std::max<int64_t>(usage.output(), 0);
-  const int64_t spoken_out = std::clamp<int64_t>(usage.audio_output(), 0, output);
-  const int64_t input_price = price.input_nanos_per_mtok();
-  const int64_t output_price = price.output_nanos_per_mtok();
-  const int64_t cached_price =
-      price.has_cached_input_nanos_per_mtok() ? price.cached_input_nanos_per_mtok() : input_price;
-  const int64_t written_price =
-      price.has_cache_write_nanos_per_mtok() ? price.cache_write_nanos_per_mtok() : input_price;
-  const int64_t spoken_in_price =
-      price.has_audio_input_nanos_per_mtok() ? price.audio_input_nanos_per_mtok() : input_price;
-  const int64_t spoken_out_price =
-      price.has_audio_output_nanos_per_mtok() ? price.audio_output_nanos_per_mtok() : output_price;
-  const Int128 sum = Int128{input - cached - written - spoken_in} * input_price + Int128{cached} * cached_price +
-                     Int128{written} * written_price + Int128{spoken_in} * spoken_in_price +
-                     Int128{output - spoken_out} * output_price + Int128{spoken_out} * spoken_out_price;
-  return Saturate(CeilDiv(sum, kTokensPerPriceUnit));
+  const v1::ModelPrice& rates = RatesFor(price, usage.input());
+  const int64_t fees =
+      AddSaturating(rates.request_nanos(), AddSaturating(Fee(usage.web_searches(), rates.web_search_nanos()),
+                                                         Fee(usage.storage_searches(), rates.storage_search_nanos())));
+  return AddSaturating(Saturate(CeilDiv(InputSum(usage, rates) + OutputSum(usage, rates), kTokensPerPriceUnit)), fees);
 }
 
 int64_t BoundNanos(int64_t input_nanos, int64_t choices, int64_t output_cap, int64_t output_nanos_per_mtok) {
@@ -47,14 +100,9 @@ int64_t BoundNanos(int64_t input_nanos, int64_t choices, int64_t output_cap, int
   return Saturate(Int128{input_nanos} + CeilDiv(Int128{tokens} * output_nanos_per_mtok, kTokensPerPriceUnit));
 }
 
-int64_t DearestInputPrice(const v1::ModelPrice& price) {
-  return std::max({price.input_nanos_per_mtok(), price.cache_write_nanos_per_mtok(),
-                   price.cached_input_nanos_per_mtok(), price.audio_input_nanos_per_mtok()});
-}
+int64_t DearestInputPrice(const v1::ModelPrice& price) { return DearestRatesOf(price).input_nanos_per_mtok; }
 
-int64_t DearestOutputPrice(const v1::ModelPrice& price) {
-  return std::max(price.output_nanos_per_mtok(), price.audio_output_nanos_per_mtok());
-}
+int64_t DearestOutputPrice(const v1::ModelPrice& price) { return DearestRatesOf(price).output_nanos_per_mtok; }
 
 int64_t OutputTokensMax(const v1::ModelPrice& price) {
   return price.max_output_tokens() > 0 ? price.max_output_tokens() : kUnknownOutputTokensMax;
@@ -64,6 +112,32 @@ int64_t AddSaturating(int64_t a, int64_t b) {
   int64_t sum;
   if (!__builtin_add_overflow(a, b, &sum)) return sum;
   return a > 0 ? std::numeric_limits<int64_t>::max() : std::numeric_limits<int64_t>::min();
+}
+
+void AddUsage(v1::TokenUsage& sum, const v1::TokenUsage& more) {
+  using Usage = v1::TokenUsage;
+  struct Count {
+    int64_t (Usage::*get)() const;
+    void (Usage::*set)(int64_t);
+  };
+  static constexpr Count kCounts[] = {{&Usage::input, &Usage::set_input},
+                                      {&Usage::cached_input, &Usage::set_cached_input},
+                                      {&Usage::cache_write, &Usage::set_cache_write},
+                                      {&Usage::cache_write_1h, &Usage::set_cache_write_1h},
+                                      {&Usage::audio_input, &Usage::set_audio_input},
+                                      {&Usage::cached_audio_input, &Usage::set_cached_audio_input},
+                                      {&Usage::image_input, &Usage::set_image_input},
+                                      {&Usage::cached_image_input, &Usage::set_cached_image_input},
+                                      {&Usage::video_input, &Usage::set_video_input},
+                                      {&Usage::output, &Usage::set_output},
+                                      {&Usage::reasoning, &Usage::set_reasoning},
+                                      {&Usage::citation, &Usage::set_citation},
+                                      {&Usage::audio_output, &Usage::set_audio_output},
+                                      {&Usage::image_output, &Usage::set_image_output},
+                                      {&Usage::video_output, &Usage::set_video_output},
+                                      {&Usage::web_searches, &Usage::set_web_searches},
+                                      {&Usage::storage_searches, &Usage::set_storage_searches}};
+  for (const Count& count : kCounts) (sum.*count.set)(AddSaturating((sum.*count.get)(), (more.*count.get)()));
 }
 
 int64_t LargestCapWithin(int64_t nanos, int64_t input_nanos, int64_t choices, int64_t output_nanos_per_mtok) {

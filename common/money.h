@@ -1,5 +1,5 @@
 // Money in int64 nano-dollars. One 128-bit product sum, rounded up once; never a float. Pure.
-// Prices: nano-dollars per million tokens (v1::ModelPrice).
+// Prices: nano-dollars per million tokens (v1::ModelPrice), as they are at the request's start: common/model_price.h.
 #pragma once
 
 #include <cstdint>
@@ -10,16 +10,17 @@
 
 namespace signalbox {
 
-// ceil(Σ tokens × price / 10^6). Cached, cache-write and audio tokens are parts of input, priced apart where the price
-// says so; reasoning and audio are parts of output, only audio has a price of its own. Saturates at INT64_MAX; negative
-// counts are taken as 0, and parts that together exceed the whole are cut in the order cached, written, audio.
+// ceil(Σ tokens × rate / 10^6) and what the call and its searches cost each. The rates are those of the tier that the
+// usage's input falls into. A part of input or output is priced apart where the price says so, else as the whole it is
+// part of. Saturates at INT64_MAX; negative counts are taken as 0, and parts that together exceed the whole are cut in
+// the order cached, written, audio, image, video, and of output audio, image, video, reasoning, citations.
 int64_t CostNanos(const v1::TokenUsage& usage, const v1::ModelPrice& price);
 
 // The most one attempt can cost: input_nanos + ceil(choices × output_cap × output price / 10^6). Saturating.
 int64_t BoundNanos(int64_t input_nanos, int64_t choices, int64_t output_cap, int64_t output_nanos_per_mtok);
 
-// The dearest price an input token of this model can have (plain, cached, cache write, audio) and an output token
-// (plain, audio), nano-dollars per million tokens: what bounds are reckoned with.
+// The dearest price an input token of this model can have (plain, cached, cache write, audio ...) and an output token
+// (plain, audio ...) in any of its tiers and at any time, nano-dollars per million tokens.
 int64_t DearestInputPrice(const v1::ModelPrice& price);
 int64_t DearestOutputPrice(const v1::ModelPrice& price);
 
@@ -30,6 +31,9 @@ int64_t LargestCapWithin(int64_t nanos, int64_t input_nanos, int64_t choices, in
 int64_t OutputTokensMax(const v1::ModelPrice& price);
 
 int64_t AddSaturating(int64_t a, int64_t b);
+
+// Every count of `more` onto `sum`.
+void AddUsage(v1::TokenUsage& sum, const v1::TokenUsage& more);
 
 std::string FormatDollars(int64_t nanos);  // nine decimals, sign kept: "1.250000000"
 

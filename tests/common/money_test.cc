@@ -50,6 +50,73 @@ TEST(CostNanos, PricesSpokenTokensApartWhereThePriceSaysSo) {
   EXPECT_EQ(CostNanos(usage, price), 900 * 40'000 + 100 * 1'250 + 50 * 80'000) << "parts cannot exceed the whole";
 }
 
+TEST(CostNanos, PricesWhatIsCachedSpokenAndDrawnAsTheOverlapOfBoth) {
+  v1::ModelPrice price;
+  price.set_input_nanos_per_mtok(1'000'000);
+  price.set_cached_input_nanos_per_mtok(10'000'000);
+  price.set_audio_input_nanos_per_mtok(100'000'000);
+  price.set_image_input_nanos_per_mtok(1'000'000'000);
+  price.set_cached_audio_input_nanos_per_mtok(10'000'000'000);
+  price.set_cached_image_input_nanos_per_mtok(100'000'000'000);
+  v1::TokenUsage usage = Usage(1'000, 50, 0, 0);
+  usage.set_audio_input(70);
+  usage.set_cached_audio_input(20);
+  usage.set_image_input(40);
+  usage.set_cached_image_input(10);
+  // 50 cached (20 spoken, 10 drawn, 20 text), 50 more spoken, 30 more drawn, 870 text
+  EXPECT_EQ(CostNanos(usage, price), 870 * 1 + 20 * 10 + 50 * 100 + 30 * 1'000 + 20 * 10'000 + 10 * 100'000);
+  price.clear_cached_audio_input_nanos_per_mtok();
+  EXPECT_EQ(CostNanos(usage, price), 870 * 1 + 40 * 10 + 50 * 100 + 30 * 1'000 + 10 * 100'000)
+      << "what is cached costs as cached where no price says otherwise";
+}
+
+TEST(CostNanos, PricesEachPartOfTheOutputAndLongCacheWritesApart) {
+  v1::ModelPrice price;
+  price.set_input_nanos_per_mtok(1'000'000);
+  price.set_cache_write_nanos_per_mtok(2'000'000);
+  price.set_output_nanos_per_mtok(1'000'000);
+  v1::TokenUsage usage = Usage(1'000, 0, 300, 100);
+  usage.set_cache_write_1h(200);
+  usage.set_reasoning(40);
+  usage.set_citation(30);
+  usage.set_image_output(20);
+  usage.set_video_output(10);
+  EXPECT_EQ(CostNanos(usage, price), 700 + 300 * 2 + 100);
+  price.set_cache_write_1h_nanos_per_mtok(3'000'000);
+  price.set_reasoning_nanos_per_mtok(10'000'000);
+  price.set_citation_nanos_per_mtok(100'000'000);
+  price.set_image_output_nanos_per_mtok(1'000'000'000);
+  price.set_video_output_nanos_per_mtok(10'000'000'000);
+  EXPECT_EQ(CostNanos(usage, price), 700 + 100 * 2 + 200 * 3 + 40 * 10 + 30 * 100 + 20 * 1'000 + 10 * 10'000);
+}
+
+TEST(CostNanos, AddsWhatTheCallAndItsSearchesCostEach) {
+  v1::ModelPrice price = Price();
+  price.set_request_nanos(5'000'000);
+  price.set_web_search_nanos(10'000'000);
+  price.set_storage_search_nanos(2'500'000);
+  EXPECT_EQ(CostNanos(Usage(0, 0, 0, 0), price), 5'000'000);
+  v1::TokenUsage usage = Usage(1'000, 0, 0, 0);
+  usage.set_web_searches(3);
+  usage.set_storage_searches(2);
+  EXPECT_EQ(CostNanos(usage, price), 2'500'000 + 5'000'000 + 30'000'000 + 5'000'000);
+  usage.set_web_searches(INT64_MAX);
+  EXPECT_EQ(CostNanos(usage, price), INT64_MAX);
+  usage.set_web_searches(-1);
+  EXPECT_EQ(CostNanos(usage, price), 2'500'000 + 5'000'000 + 5'000'000);
+}
+
+TEST(AddUsage, AddsEveryCount) {
+  v1::TokenUsage one;
+  const auto* fields = v1::TokenUsage::descriptor();
+  for (int i = 0; i < fields->field_count(); ++i) one.GetReflection()->SetInt64(&one, fields->field(i), i + 1);
+  v1::TokenUsage sum = one;
+  AddUsage(sum, one);
+  for (int i = 0; i < fields->field_count(); ++i) {
+    EXPECT_EQ(sum.GetReflection()->GetInt64(sum, fields->field(i)), 2 * (i + 1)) << fields->field(i)->name();
+  }
+}
+
 TEST(CostNanos, RoundsUpOnceOverTheSum) {
   v1::ModelPrice price;
   price.set_input_nanos_per_mtok(1);
