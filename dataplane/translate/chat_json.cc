@@ -155,15 +155,23 @@ Json ChatUsageJson(const ChatUsage& usage) {
 Json ChatCompletion(const AnswerContext& context) { return ChunkHead(context, "chat.completion"); }
 
 std::string ChatChunk(const AnswerContext& context, Json delta, Json finish_reason) {
+  return ChatChoiceChunk(context,
+                         Json{{"index", 0}, {"delta", std::move(delta)}, {"finish_reason", std::move(finish_reason)}});
+}
+
+std::string ChatChoiceChunk(const AnswerContext& context, Json choice) {
   Json chunk = ChunkHead(context, "chat.completion.chunk");
-  chunk["choices"].push_back(
-      Json{{"index", 0}, {"delta", std::move(delta)}, {"finish_reason", std::move(finish_reason)}});
+  chunk["choices"].push_back(std::move(choice));
   return FormatSse("", DumpJson(chunk));
 }
 
 std::string ChatUsageChunk(const AnswerContext& context, const ChatUsage& usage) {
+  return ChatUsageChunk(context, ChatUsageJson(usage));
+}
+
+std::string ChatUsageChunk(const AnswerContext& context, Json usage) {
   Json chunk = ChunkHead(context, "chat.completion.chunk");
-  chunk["usage"] = ChatUsageJson(usage);
+  chunk["usage"] = std::move(usage);
   return FormatSse("", DumpJson(chunk));
 }
 
@@ -189,6 +197,20 @@ std::string_view ErrorTypeOf(int status) {
     default:
       return status >= 500 ? "server_error" : "invalid_request_error";
   }
+}
+
+Json OriginalError(std::string_view body) {
+  if (body.empty()) return Json(Json::value_t::discarded);
+  if (std::optional<Json> parsed = ParseJson(body)) return *std::move(parsed);
+  return Json(std::string(body));
+}
+
+std::string ErrorSentence(int status, std::string_view body) {
+  constexpr size_t kQuotedBytesMax = 300;
+  const absl::string_view stripped = absl::StripAsciiWhitespace(absl::string_view(body.data(), body.size()));
+  const std::string_view text(stripped.data(), stripped.size());
+  if (text.empty()) return absl::StrCat("the provider answered ", status, " and said nothing");
+  return absl::StrCat("the provider answered ", status, ": ", std::string(text.substr(0, kQuotedBytesMax)));
 }
 
 BodyFault Unsupported(std::string_view param, std::string_view why) {

@@ -48,8 +48,11 @@ Json ChatUsageJson(const ChatUsage& usage);
 Json ChatCompletion(const AnswerContext& context);
 // "data: {chunk}\n\n" with one choice. `finish_reason` null: not finished.
 std::string ChatChunk(const AnswerContext& context, Json delta, Json finish_reason = nullptr);
+// The same with a choice that says more: {"index","delta","finish_reason",…}.
+std::string ChatChoiceChunk(const AnswerContext& context, Json choice);
 // The same without choices, with usage.
 std::string ChatUsageChunk(const AnswerContext& context, const ChatUsage& usage);
+std::string ChatUsageChunk(const AnswerContext& context, Json usage);
 inline constexpr std::string_view kChatDone = "data: [DONE]\n\n";
 
 // {"error":{"message","type","code","param":null,"provider_error"?}}. An empty `type` is made of the status;
@@ -58,6 +61,11 @@ Json ChatError(int status, std::string_view message, std::string_view type, cons
 // OpenAI's type for a status: invalid_request_error, authentication_error, permission_error, not_found_error,
 // rate_limit_error, server_error.
 std::string_view ErrorTypeOf(int status);
+
+// What a provider said, as it stands in an error: parsed, or its text; discarded when there is nothing.
+Json OriginalError(std::string_view body);
+// For an error whose body has no message: its first words, or the status.
+std::string ErrorSentence(int status, std::string_view body);
 
 // 400 unsupported_parameter: "`param` …why". `why` says what the format cannot do and what to do instead.
 BodyFault Unsupported(std::string_view param, std::string_view why);
