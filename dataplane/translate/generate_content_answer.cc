@@ -9,7 +9,6 @@ namespace {
 
 // No answer of today's or tomorrow's models comes near; sums of such figures stay in range.
 constexpr int64_t kTokensMax = 1'000'000'000'000;
-constexpr size_t kErrorTextBytesMax = 4096;
 // Ours, in the place of a finishReason: which reason stands in promptFeedback.
 constexpr char kPromptBlocked[] = "PROMPT_BLOCKED";
 
@@ -146,12 +145,7 @@ class GenerateContentTranslator : public ProviderTranslator {
     return DumpJson(chat);
   }
 
-  std::string Error(int status, std::string_view body) const override {
-    const std::optional<Json> parsed = ParseJson(body);
-    if (parsed) return DumpJson(GoogleError(status, *parsed));
-    // Bytes may be cut in the middle of a character: what is no UTF-8 is replaced when it is written.
-    return DumpJson(GoogleError(status, Json(std::string(body.substr(0, kErrorTextBytesMax)))));
-  }
+  std::string Error(int status, std::string_view body) const override { return DumpJson(GoogleError(status, body)); }
 
   std::unique_ptr<StreamTranslator> Stream(const AnswerContext& context) const override {
     return GenerateContentStream(context);
@@ -163,7 +157,9 @@ class GenerateContentTranslator : public ProviderTranslator {
     const std::string finish = candidate.finish;
     const bool has_calls = !candidate.calls.empty();
     Json logprobs = std::move(candidate.logprobs);
+    Json notes = std::move(candidate.notes);
     choice["message"] = ChatMessage(std::move(candidate), false);
+    if (!notes.is_null()) choice["extra_content"] = std::move(notes);
     choice["logprobs"] = std::move(logprobs);
     SetFinish(finish, has_calls, choice);
     return choice;
@@ -192,9 +188,9 @@ Candidate ReadCandidate(const Json& candidate, size_t position, std::string_view
     }
     extra.rest[name] = value;
   }
-  if (!extra.signature.empty()) extra.rest["thought_signature"] = extra.signature;
-  if (!extra.parts.empty()) extra.rest["parts"] = std::move(extra.parts);
-  if (!extra.rest.empty()) read.extra = {{"google", std::move(extra.rest)}};
+  if (!extra.rest.empty()) read.notes = {{"google", std::move(extra.rest)}};
+  if (!extra.signature.empty()) read.extra["google"]["thought_signature"] = extra.signature;
+  if (!extra.parts.empty()) read.extra["google"]["parts"] = std::move(extra.parts);
   return read;
 }
 
@@ -235,7 +231,7 @@ std::optional<Candidate> ReadBlocked(const Json& answer) {
   if (feedback == nullptr || Find(*feedback, "blockReason") == nullptr) return std::nullopt;
   Candidate blocked;
   blocked.finish = kPromptBlocked;
-  blocked.extra = {{"google", {{"promptFeedback", *feedback}}}};
+  blocked.notes = {{"google", {{"promptFeedback", *feedback}}}};
   return blocked;
 }
 
@@ -264,14 +260,14 @@ std::optional<ChatUsage> ReadUsageMetadata(const Json& answer) {
   return chat;
 }
 
-Json GoogleError(int status, const Json& body) {
+Json GoogleError(int status, std::string_view body) {
+  const Json original = OriginalError(body);
   // Without alt=sse a stream's error comes in an array.
-  const Json& holder = body.is_array() && !body.empty() ? body.front() : body;
+  const Json& holder = original.is_array() && !original.empty() ? original.front() : original;
   const Json* error = FindObject(holder, "error");
-  const std::string message =
-      error == nullptr ? absl::StrCat("the provider answered with status ", status) : StringAt(*error, "message");
-  const std::string code = error == nullptr ? "" : StringAt(*error, "status");
-  return ChatError(status, message, "", code.empty() ? Json(nullptr) : Json(code), error == nullptr ? body : *error);
+  if (error == nullptr) return ChatError(status, ErrorSentence(status, body), "", nullptr, original);
+  const std::string code = StringAt(*error, "status");
+  return ChatError(status, StringAt(*error, "message"), "", code.empty() ? Json(nullptr) : Json(code), *error);
 }
 
 const ProviderTranslator& GenerateContentProvider() {

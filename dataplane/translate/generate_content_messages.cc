@@ -201,10 +201,11 @@ Fault ContentsWriter::AddCall(const Json& call, const std::string& path, bool fi
 }
 
 Fault ContentsWriter::AddAssistant(const Json& message, const std::string& path) {
-  // annotations and reasoning_details only tell of an answer already given; clients send them back with the rest.
+  // Clients send an earlier answer back whole: annotations only tell of it, and reasoning_details and thinking_blocks
+  // are sealed for the provider that made them.
   if (Fault fault = RefuseUnknown(message,
                                   {"role", "content", "refusal", "tool_calls", "annotations", "reasoning_content",
-                                   "reasoning", "reasoning_details", "extra_content", "images"},
+                                   "reasoning", "reasoning_details", "thinking_blocks", "extra_content", "images"},
                                   path)) {
     return fault;
   }

@@ -68,7 +68,8 @@ class GenerateContentStreamTranslator : public StreamTranslator {
     if (FindObject(event, "error") != nullptr) {
       failed_ = true;
       const int64_t code = CountAt(*FindObject(event, "error"), "code").value_or(500);
-      out += FormatSse("", DumpJson(GoogleError(code >= 400 && code < 600 ? static_cast<int>(code) : 500, event)));
+      out += FormatSse(
+          "", DumpJson(GoogleError(code >= 400 && code < 600 ? static_cast<int>(code) : 500, DumpJson(event))));
       return;
     }
     if (!named_) {
@@ -91,14 +92,16 @@ class GenerateContentStreamTranslator : public StreamTranslator {
     if (!candidate.finish.empty()) choice.finish = candidate.finish;
     Json written = {{"index", candidate.index}};
     Json logprobs = std::move(candidate.logprobs);
+    Json notes = std::move(candidate.notes);
     Json delta = ChatMessage(std::move(candidate), true);
     if (!std::exchange(choice.began, true)) {
       delta["role"] = "assistant";
-    } else if (delta.empty() && logprobs.is_null()) {
+    } else if (delta.empty() && logprobs.is_null() && notes.is_null()) {
       return;
     }
     written["delta"] = std::move(delta);
     if (!logprobs.is_null()) written["logprobs"] = std::move(logprobs);
+    if (!notes.is_null()) written["extra_content"] = std::move(notes);
     written["finish_reason"] = nullptr;
     out += Chunk(std::move(written));
   }

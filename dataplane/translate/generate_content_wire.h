@@ -64,7 +64,8 @@ struct Candidate {
   std::string thoughts;
   Json calls = Json::array();   // chat tool calls
   Json images = Json::array();  // as image_url parts
-  Json extra;                   // {"google":{...}}: what chat completions have no word for; null: nothing
+  Json extra;                   // of the message: {"google":{...}}: what has to come back in the next turn; null: none
+  Json notes;                   // of the choice: {"google":{...}}: what else Google says of it; null: nothing
   std::string finish;           // Google's reason; empty: none yet
   Json logprobs;                // null: none
 };
@@ -78,8 +79,8 @@ void SetFinish(const std::string& reason, bool has_calls, Json& choice);
 std::optional<Candidate> ReadBlocked(const Json& answer);
 // nullopt when usageMetadata is missing or not to be believed.
 std::optional<ChatUsage> ReadUsageMetadata(const Json& answer);
-// A Google error in an OpenAI one. `body` is what the provider sent, parsed.
-Json GoogleError(int status, const Json& body);
+// A Google error as an OpenAI one; `body` may be anything.
+Json GoogleError(int status, std::string_view body);
 
 std::unique_ptr<StreamTranslator> GenerateContentStream(const AnswerContext& context);
 

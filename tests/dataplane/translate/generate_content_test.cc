@@ -279,8 +279,8 @@ TEST(GenerateContentAnswer, TextThoughtsCallsAndEveryKindOfToken) {
       "tool_calls":[{"id":"call_resp-9_0_0","type":"function","function":{"name":"look","arguments":"{\"z\":1,\"a\":2}"},
         "extra_content":{"google":{"thought_signature":"Y2FsbA=="}}},
         {"id":"own","type":"function","function":{"name":"now","arguments":"{}"}}],
-      "extra_content":{"google":{"avgLogprobs":-0.5,"thought_signature":"dGV4dA=="}},"refusal":null},
-      "logprobs":null,"finish_reason":"tool_calls"}],
+      "extra_content":{"google":{"thought_signature":"dGV4dA=="}},"refusal":null},
+      "extra_content":{"google":{"avgLogprobs":-0.5}},"logprobs":null,"finish_reason":"tool_calls"}],
       "usage":{"prompt_tokens":105,"completion_tokens":60,"total_tokens":165,
       "prompt_tokens_details":{"cached_tokens":60,"audio_tokens":30},
       "completion_tokens_details":{"reasoning_tokens":40,"audio_tokens":8}}})"));
@@ -320,7 +320,7 @@ TEST(GenerateContentAnswer, ABlockedPromptIsAFilteredChoice) {
   EXPECT_EQ(answer["choices"][0]["finish_reason"], "content_filter");
   EXPECT_EQ(answer["choices"][0]["native_finish_reason"], "PROMPT_BLOCKED");
   EXPECT_EQ(answer["choices"][0]["message"]["content"], nullptr);
-  EXPECT_EQ(answer["choices"][0]["message"]["extra_content"]["google"]["promptFeedback"]["blockReason"], "SAFETY");
+  EXPECT_EQ(answer["choices"][0]["extra_content"]["google"]["promptFeedback"]["blockReason"], "SAFETY");
   EXPECT_EQ(answer["usage"]["prompt_tokens"], 9);
 }
 
@@ -373,7 +373,7 @@ TEST(GenerateContentError, KeepsTheOriginal) {
 
 TEST(GenerateContentError, ABodyThatIsNoneOfGooglesIsKeptAsText) {
   const Json error = Parsed(GenerateContentProvider().Error(502, "<html>bad \xff gateway"));
-  EXPECT_EQ(error["error"]["message"], "the provider answered with status 502");
+  EXPECT_EQ(error["error"]["message"], "the provider answered 502: <html>bad \xEF\xBF\xBD gateway");
   EXPECT_EQ(error["error"]["type"], "server_error");
   EXPECT_EQ(error["error"]["provider_error"], "<html>bad \xEF\xBF\xBD gateway");
 }
