@@ -1,171 +1,25 @@
 #include "tests/simprovider/answer.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <cmath>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "tests/simprovider/read_json.h"
+#include "tests/simprovider/schema_example.h"
 
 namespace signalbox::sim {
 namespace {
 
-using Json = nlohmann::json;
-using OrderedJson = nlohmann::ordered_json;
-
-constexpr int64_t kBytesPerToken = 4;
-constexpr int64_t kImageTokens = 85;
+constexpr size_t kBytesPerToken = 4;
+constexpr int64_t kAttachmentTokens = 85;
 constexpr int64_t kCacheBlock = 128;
-constexpr int64_t kCachedFrom = 1024;  // prompts this long are half cached, as are those with a prompt_cache_key
-constexpr int64_t kChoicesMax = 128;
-
-int64_t Tokens(size_t bytes) { return (static_cast<int64_t>(bytes) + kBytesPerToken - 1) / kBytesPerToken; }
-
-// FNV-1a: the same on every machine, unlike std::hash.
-uint64_t Hash(std::string_view text, uint64_t hash = 14695981039346656037ULL) {
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  return hash;
-}
-
-std::string Dump(const OrderedJson& json) { return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace); }
-
-absl::Status Invalid(std::string_view message) { return absl::InvalidArgumentError(std::string(message)); }
-
-// Text of a message, and what its parts count.
-struct Content {
-  std::string text;
-  int64_t tokens = 0;
-};
-
-absl::StatusOr<Content> ReadContent(const Json& message) {
-  Content content;
-  const auto found = message.find("content");
-  if (found == message.end() || found->is_null()) return content;
-  if (found->is_string()) {
-    content.text = found->get<std::string>();
-  } else if (found->is_array()) {
-    for (const Json& part : *found) {
-      if (!part.is_object()) return Invalid("Invalid type for 'messages[].content[]': expected an object.");
-      const auto text = part.find("text");
-      if (text != part.end() && text->is_string()) {
-        content.text += text->get_ref<const std::string&>();
-      } else {
-        content.tokens += kImageTokens;
-      }
-    }
-  } else {
-    return Invalid("Invalid type for 'messages[].content': expected a string or an array of parts.");
-  }
-  content.tokens += Tokens(content.text.size());
-  return content;
-}
-
-// An argument object that satisfies a function's JSON schema, as far as one needs to.
-OrderedJson ExampleOf(const Json& schema, const std::string& name, const std::string& prompt) {
-  if (!schema.is_object()) return prompt;
-  if (const auto values = schema.find("enum"); values != schema.end() && values->is_array() && !values->empty()) {
-    return OrderedJson::parse((*values)[0].dump());
-  }
-  const std::string type = schema.value("type", Json("string")).is_string() ? schema.value("type", "string") : "string";
-  if (type == "integer" || type == "number") return static_cast<int64_t>(1 + Hash(name + prompt) % 9);
-  if (type == "boolean") return true;
-  if (type == "array") return OrderedJson::array();
-  if (type == "object") {
-    OrderedJson object = OrderedJson::object();
-    if (const auto properties = schema.find("properties"); properties != schema.end() && properties->is_object()) {
-      for (const auto& [key, value] : properties->items()) object[key] = ExampleOf(value, key, prompt);
-    }
-    return object;
-  }
-  return absl::StrCat("example ", name);
-}
-
-ToolCall CallOf(const Json& function, const std::string& prompt) {
-  const std::string name = function.value("name", "");
-  const auto parameters = function.find("parameters");
-  const OrderedJson arguments =
-      parameters == function.end() ? OrderedJson::object() : ExampleOf(*parameters, name, prompt);
-  return {absl::StrFormat("call_%016x", Hash(name + prompt)), name, Dump(arguments)};
-}
-
-bool IsString(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string();
-}
-
-// A request gets a call when it demands one (tool_choice) or its last user message names the function.
-absl::Status ChooseTools(const Json& body, ChatRequest& request) {
-  const auto tools = body.find("tools");
-  if (tools == body.end() || tools->is_null()) return absl::OkStatus();
-  if (!tools->is_array()) return Invalid("Invalid type for 'tools': expected an array.");
-  std::string demanded;
-  bool any = false;
-  if (const auto choice = body.find("tool_choice"); choice != body.end()) {
-    if (choice->is_object() && choice->contains("function") && (*choice)["function"].is_object() &&
-        IsString((*choice)["function"], "name")) {
-      demanded = (*choice)["function"]["name"].get<std::string>();
-    } else if (*choice == "none") {
-      return absl::OkStatus();
-    } else {
-      any = *choice == "required";
-    }
-  }
-  for (const Json& tool : *tools) {
-    if (!tool.is_object() || !tool.contains("function") || !tool["function"].is_object() ||
-        !IsString(tool["function"], "name")) {
-      return Invalid("Missing required parameter: 'tools[].function.name'.");
-    }
-    const Json& function = tool["function"];
-    const std::string name = function["name"].get<std::string>();
-    const bool mentioned =
-        demanded.empty() && request.tool_result.empty() && request.prompt.find(name) != std::string::npos;
-    if (name == demanded || any || mentioned) {
-      request.tool_calls.push_back(CallOf(function, request.prompt));
-      if (!mentioned) break;
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<int64_t> PositiveOr(const Json& body, const char* key, int64_t fallback) {
-  const auto found = body.find(key);
-  if (found == body.end() || found->is_null()) return fallback;
-  if (!found->is_number_integer() || found->get<int64_t>() < 1) {
-    return Invalid(absl::StrCat("Invalid value for '", key, "': expected an integer of at least 1."));
-  }
-  return found->get<int64_t>();
-}
-
-absl::Status ReadMessages(const Json& body, ChatRequest& request) {
-  const auto messages = body.find("messages");
-  if (messages == body.end()) return Invalid("Missing required parameter: 'messages'.");
-  if (!messages->is_array() || messages->empty()) return Invalid("Invalid 'messages': expected a non-empty array.");
-  for (const Json& message : *messages) {
-    if (!message.is_object() || !IsString(message, "role"))
-      return Invalid("Missing required parameter: 'messages[].role'.");
-    absl::StatusOr<Content> content = ReadContent(message);
-    if (!content.ok()) return content.status();
-    request.input_tokens += content->tokens;
-    request.tool_result.clear();
-    if (message["role"] == "user") request.prompt = content->text;
-    if (message["role"] == "tool") request.tool_result = content->text;
-  }
-  if (const auto tools = body.find("tools"); tools != body.end()) request.input_tokens += Tokens(tools->dump().size());
-  request.input_tokens = std::max<int64_t>(request.input_tokens, 1);
-  return absl::OkStatus();
-}
-
-int64_t ReasoningTokens(const Json& body) {
-  const std::string effort = IsString(body, "reasoning_effort") ? body["reasoning_effort"].get<std::string>() : "none";
-  if (effort == "low") return 64;
-  if (effort == "medium") return 128;
-  if (effort == "high") return 256;
-  return 0;
-}
+constexpr int64_t kCachedFrom = 1024;  // prompts this long are half cached, as are those that hint at a cache
 
 // One or two paragraphs for a website, drawn from a few stock sentences by hash.
-std::string Words(const ChatRequest& request, int64_t choice) {
+std::string Words(const Ask& ask, int64_t choice) {
   static constexpr std::string_view kOpenings[] = {
       "Meet the site your visitors will remember.", "A calm, fast home for your idea.",
       "Everything you need to launch, on one page.", "Built for people who would rather be building."};
@@ -177,20 +31,20 @@ std::string Words(const ChatRequest& request, int64_t choice) {
   static constexpr std::string_view kEndings[] = {
       "Add your own words and publish.", "Your first customers can find you tonight.",
       "It loads in under a second, everywhere.", "Change anything later; nothing here is set in stone."};
-  uint64_t hash = Hash(request.prompt, Hash(request.model)) + static_cast<uint64_t>(choice);
+  uint64_t hash = HashOf(ask.prompt, HashOf(ask.model)) + static_cast<uint64_t>(choice);
   const auto pick = [&hash](const auto& from) {
     hash = hash * 6364136223846793005ULL + 1442695040888963407ULL;
     return from[(hash >> 33) % std::size(from)];
   };
   const std::string_view opening = pick(kOpenings), middle = pick(kMiddles), ending = pick(kEndings);
-  std::string subject = request.tool_result.empty() ? request.prompt.substr(0, 60) : request.tool_result.substr(0, 60);
+  std::string subject = ask.tool_result.empty() ? ask.prompt.substr(0, 60) : ask.tool_result.substr(0, 60);
   // Not half a character at the end, nor line breaks in the middle.
   while (!subject.empty() && (static_cast<unsigned char>(subject.back()) & 0xC0) == 0x80) subject.pop_back();
   if (!subject.empty() && static_cast<unsigned char>(subject.back()) >= 0xC0) subject.pop_back();
   std::replace_if(
       subject.begin(), subject.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
-  return absl::StrCat(std::string(opening), " ", std::string(middle), " ", std::string(ending), " (", request.model,
-                      request.tool_result.empty() ? " on: " : " read: ", subject, ")");
+  return absl::StrCat(std::string(opening), " ", std::string(middle), " ", std::string(ending), " (", ask.model,
+                      ask.tool_result.empty() ? " on: " : " read: ", subject, ")");
 }
 
 // At most `bytes` of `text`, ending between two characters.
@@ -200,23 +54,47 @@ std::string Truncate(const std::string& text, size_t bytes) {
   return text.substr(0, bytes);
 }
 
-Choice ComposeChoice(const ChatRequest& request, int64_t index) {
+// What it thought, as long as its tokens say.
+std::string Thought(const Ask& ask, int64_t tokens) {
+  const size_t bytes = static_cast<size_t>(tokens) * kBytesPerToken;
+  std::string thought = tokens == 0 ? "" : absl::StrCat("They ask ", ask.model, ": ");
+  while (thought.size() < bytes) thought += "what do visitors want to know first, and what can wait? ";
+  return Truncate(thought, bytes);
+}
+
+void CutAtStop(const Ask& ask, Choice& choice) {
+  size_t end = std::string::npos;
+  for (const std::string& stop : ask.stops) {
+    const size_t at = choice.text.find(stop);
+    if (at >= end) continue;
+    end = at;
+    choice.stopped_at = stop;
+  }
+  if (end != std::string::npos) choice.text.resize(end);
+}
+
+Choice ComposeChoice(const Ask& ask, int64_t index) {
   Choice choice;
-  choice.finish_reason = request.tool_calls.empty() ? "stop" : "tool_calls";
-  choice.tool_calls = request.tool_calls;
-  choice.tokens = request.reasoning_tokens;
-  for (const ToolCall& call : choice.tool_calls) choice.tokens += Tokens(call.name.size() + call.arguments.size());
+  choice.tool_calls = ask.tool_calls;
+  choice.end = ask.tool_calls.empty() ? Choice::End::kStop : Choice::End::kToolCalls;
+  choice.reasoning_tokens = ask.reasoning_tokens;
+  choice.tokens = ask.reasoning_tokens;
+  for (const ToolCall& call : choice.tool_calls) choice.tokens += TokensOf(call.name.size() + call.arguments.size());
   if (choice.tool_calls.empty()) {
-    choice.text = Words(request, index);
-    choice.tokens += Tokens(choice.text.size());
+    choice.text = ask.structured.empty() ? Words(ask, index) : ask.structured;
+    CutAtStop(ask, choice);
+    choice.tokens += TokensOf(choice.text.size());
   }
-  if (request.output_cap >= 0 && choice.tokens > request.output_cap) {
-    const int64_t left = std::max<int64_t>(request.output_cap - request.reasoning_tokens, 0);
-    choice.text = Truncate(choice.text, static_cast<size_t>(left * kBytesPerToken));
+  if (ask.output_cap >= 0 && choice.tokens > ask.output_cap) {
+    const int64_t left = std::max<int64_t>(ask.output_cap - ask.reasoning_tokens, 0);
+    choice.text = Truncate(choice.text, static_cast<size_t>(left) * kBytesPerToken);
     choice.tool_calls.clear();
-    choice.finish_reason = "length";
-    choice.tokens = std::min(request.reasoning_tokens, request.output_cap) + Tokens(choice.text.size());
+    choice.stopped_at.clear();
+    choice.end = Choice::End::kLength;
+    choice.reasoning_tokens = std::min(ask.reasoning_tokens, ask.output_cap);
+    choice.tokens = choice.reasoning_tokens + TokensOf(choice.text.size());
   }
+  choice.thought = Thought(ask, choice.reasoning_tokens);
   return choice;
 }
 
@@ -260,73 +138,11 @@ void FitToShape(UsageShape shape, Usage& usage) {
   }
 }
 
-OrderedJson UsageJson(const Usage& usage, UsageShape shape) {
-  OrderedJson json = {{"prompt_tokens", usage.input},
-                      {"completion_tokens", usage.output},
-                      {"total_tokens", usage.input + usage.output}};
-  const OrderedJson completion_details = {{"reasoning_tokens", usage.reasoning},
-                                          {"audio_tokens", usage.audio_output},
-                                          {"accepted_prediction_tokens", 0},
-                                          {"rejected_prediction_tokens", 0}};
-  switch (shape) {
-    case UsageShape::kDeepSeek:
-      json["prompt_cache_hit_tokens"] = usage.cached;
-      json["prompt_cache_miss_tokens"] = usage.input - usage.cached;
-      json["completion_tokens_details"] = {{"reasoning_tokens", usage.reasoning}};
-      break;
-    case UsageShape::kGroq:
-      json["queue_time"] = 0.147255087;
-      json["total_time"] = 0.040282516;
-      break;
-    case UsageShape::kLastChunk:
-      break;
-    case UsageShape::kMoonshot:
-      json["cached_tokens"] = usage.cached;
-      break;
-    case UsageShape::kXai:
-      json["completion_tokens"] = usage.output - usage.reasoning;
-      json["prompt_tokens_details"] = {{"text_tokens", usage.input}, {"cached_tokens", usage.cached}};
-      json["completion_tokens_details"] = completion_details;
-      json["num_sources_used"] = 0;
-      break;
-    case UsageShape::kTotalOnly:
-      json["completion_tokens"] = usage.output - usage.reasoning;
-      break;
-    case UsageShape::kOpenRouter:
-      json["cost"] = 0.0137;
-      json["prompt_tokens_details"] = {{"cached_tokens", usage.cached}, {"cache_write_tokens", usage.written}};
-      json["completion_tokens_details"] = {{"reasoning_tokens", usage.reasoning}};
-      break;
-    case UsageShape::kCacheBeside:
-      json["prompt_tokens"] = usage.input - usage.cached - usage.written;
-      [[fallthrough]];
-    case UsageShape::kCacheInside:
-      json["cache_creation_input_tokens"] = usage.written;
-      json["cache_read_input_tokens"] = usage.cached;
-      break;
-    case UsageShape::kNegative:
-      json["prompt_tokens"] = -1;
-      break;
-    case UsageShape::kText:
-      json["prompt_tokens"] = absl::StrCat(usage.input);
-      json["completion_tokens"] = absl::StrCat(usage.output);
-      break;
-    case UsageShape::kOpenAi:
-    case UsageShape::kEveryChunk:
-    case UsageShape::kAudio:
-      json["prompt_tokens_details"] = {{"cached_tokens", usage.cached}, {"audio_tokens", usage.audio_input}};
-      json["completion_tokens_details"] = completion_details;
-      break;
-  }
-  return json;
-}
+}  // namespace
 
-OrderedJson ToolCallJson(const ToolCall& call) {
-  return {{"id", call.id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", call.arguments}}}};
-}
+int64_t TokensOf(size_t bytes) { return static_cast<int64_t>((bytes + kBytesPerToken - 1) / kBytesPerToken); }
 
-// Cuts text into at most `pieces` parts of about equal length, between characters.
-std::vector<std::string> Split(const std::string& text, int pieces) {
+std::vector<std::string> SplitText(const std::string& text, int pieces) {
   std::vector<std::string> parts;
   const size_t length =
       std::max<size_t>(1, (text.size() + static_cast<size_t>(pieces) - 1) / static_cast<size_t>(pieces));
@@ -338,65 +154,6 @@ std::vector<std::string> Split(const std::string& text, int pieces) {
   }
   return parts;
 }
-
-class StreamWriter {
- public:
-  StreamWriter(const ChatRequest& request, const Answer& answer, UsageShown usage)
-      : answer_(answer),
-        shown_(usage == UsageShown::kZero ? Usage{} : answer.usage),
-        asked_(request.include_usage && usage != UsageShown::kAbsent) {}
-
-  // The last of all chunks with choices is `last`: where some providers put the usage.
-  void Delta(int64_t index, OrderedJson delta, const std::string& finish_reason = "", bool last = false) {
-    OrderedJson choice = {{"index", index}, {"delta", std::move(delta)}, {"logprobs", nullptr}};
-    choice["finish_reason"] = finish_reason.empty() ? OrderedJson(nullptr) : OrderedJson(finish_reason);
-    OrderedJson event = Head();
-    bool tells = false;
-    if (asked_ && answer_.shape == UsageShape::kEveryChunk) {
-      Usage so_far = shown_;
-      so_far.output = std::min(so_far.output, tokens);
-      so_far.reasoning = std::min(so_far.reasoning, so_far.output);
-      event["usage"] = UsageJson(so_far, answer_.shape);
-      tells = last;
-    } else if (asked_ && last && answer_.shape == UsageShape::kGroq) {
-      event["x_groq"] = {{"id", "req_simulated"}, {"usage", UsageJson(shown_, answer_.shape)}};
-      tells = true;
-    } else if (asked_ && last && answer_.shape == UsageShape::kLastChunk) {
-      event["usage"] = UsageJson(shown_, answer_.shape);
-      tells = true;
-    } else if (asked_ && last && answer_.shape == UsageShape::kMoonshot) {
-      choice["usage"] = UsageJson(shown_, answer_.shape);
-      tells = true;
-    } else if (asked_) {
-      event["usage"] = nullptr;
-    }
-    event["choices"] = OrderedJson::array({std::move(choice)});
-    events.push_back({Dump(event), tokens, tells});
-  }
-  void UsageEvent() {
-    const bool in_chunks = answer_.shape == UsageShape::kGroq || answer_.shape == UsageShape::kLastChunk ||
-                           answer_.shape == UsageShape::kMoonshot || answer_.shape == UsageShape::kEveryChunk;
-    if (!asked_ || in_chunks) return;
-    OrderedJson event = Head();
-    event["choices"] = OrderedJson::array();
-    event["usage"] = UsageJson(shown_, answer_.shape);
-    events.push_back({Dump(event), tokens, Readable(answer_.shape)});
-  }
-
-  std::vector<StreamEvent> events;
-  int64_t tokens = 0;
-
- private:
-  OrderedJson Head() const {
-    return {{"id", answer_.id},       {"object", "chat.completion.chunk"}, {"created", answer_.created},
-            {"model", answer_.model}, {"service_tier", "default"},         {"system_fingerprint", "fp_simulated"}};
-  }
-  const Answer& answer_;
-  const Usage shown_;
-  bool asked_;
-};
-
-}  // namespace
 
 absl::StatusOr<UsageShape> ParseUsageShape(std::string_view name) {
   for (const auto& [known, shape] : kShapes) {
@@ -414,132 +171,87 @@ std::vector<std::string> UsageShapeNames() {
 
 bool Readable(UsageShape shape) { return shape != UsageShape::kNegative && shape != UsageShape::kText; }
 
-std::string RenderBilledError(std::string_view message, const Answer& answer) {
-  OrderedJson error = {
-      {"message", std::string(message)}, {"type", "server_error"}, {"param", nullptr}, {"code", nullptr}};
-  return Dump({{"error", std::move(error)}, {"usage", UsageJson(answer.usage, answer.shape)}});
+void AskReader::Turn(Role role, const std::string& text, int64_t attachments) {
+  bytes_ += text.size();
+  attachments_ += attachments;
+  tool_result_ = role == Role::kTool ? text : "";
+  if (role == Role::kUser) prompt_ = text;
 }
 
-absl::StatusOr<ChatRequest> ParseChatRequest(std::string_view body) {
-  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return Invalid("We could not parse the JSON body of your request.");
-  if (!IsString(json, "model")) return Invalid("you must provide a model parameter");
-  ChatRequest request;
-  request.model = json["model"].get<std::string>();
-  if (absl::Status status = ReadMessages(json, request); !status.ok()) return status;
-  if (const auto stream = json.find("stream"); stream != json.end()) {
-    if (!stream->is_boolean() && !stream->is_null()) return Invalid("Invalid type for 'stream': expected a boolean.");
-    request.stream = *stream == true;
-  }
-  if (const auto options = json.find("stream_options"); options != json.end() && !options->is_null()) {
-    if (!request.stream) return Invalid("The 'stream_options' parameter is only allowed when 'stream' is enabled.");
-    if (!options->is_object()) return Invalid("Invalid type for 'stream_options': expected an object.");
-    request.include_usage = options->contains("include_usage") && (*options)["include_usage"] == true;
-  }
-  const absl::StatusOr<int64_t> choices = PositiveOr(json, "n", 1);
-  if (!choices.ok()) return choices.status();
-  if (*choices > kChoicesMax) return Invalid("Invalid 'n': integer above maximum value. Expected a value <= 128.");
-  request.choices = *choices;
-  for (const char* key : {"max_tokens", "max_completion_tokens"}) {
-    const absl::StatusOr<int64_t> cap = PositiveOr(json, key, -1);
-    if (!cap.ok()) return cap.status();
-    if (*cap >= 0) request.output_cap = request.output_cap < 0 ? *cap : std::min(request.output_cap, *cap);
-  }
-  if (request.input_tokens >= kCachedFrom) {
-    request.cached_tokens = request.input_tokens / 2 / kCacheBlock * kCacheBlock;
-  } else if (IsString(json, "prompt_cache_key")) {
-    request.cached_tokens = request.input_tokens / 2;
-  }
-  request.reasoning_tokens = ReasoningTokens(json);
-  if (absl::Status status = ChooseTools(json, request); !status.ok()) return status;
-  return request;
+void AskReader::OfferTool(const std::string& name, const std::string& description, const Json& schema) {
+  tools_.push_back({name, schema});
+  bytes_ += name.size() + description.size() + SchemaBytes(schema);
 }
 
-Answer Compose(const ChatRequest& request) {
+void AskReader::DemandJson(const Json& schema) {
+  json_ = true;
+  json_schema_ = schema;
+}
+
+void AskReader::Stop(const std::string& text) {
+  if (!text.empty()) stops_.push_back(text);
+}
+
+void AskReader::Reason(std::string_view effort) {
+  reasoning_tokens_ = effort == "low" ? 64 : effort == "medium" ? 128 : effort == "high" ? 256 : 0;
+}
+
+// A request gets a call when it demands one or its last user message names the function.
+Ask AskReader::Take(Ask ask) {
+  ask.prompt = prompt_;
+  ask.tool_result = tool_result_;
+  ask.stops = stops_;
+  ask.reasoning_tokens = reasoning_tokens_;
+  ask.input_tokens = std::max<int64_t>(TokensOf(bytes_) + attachments_ * kAttachmentTokens, 1);
+  if (hinted_ || marked_) {
+    ask.cached_tokens = ask.input_tokens / 2;
+  } else if (ask.input_tokens >= kCachedFrom) {
+    ask.cached_tokens = ask.input_tokens / 2 / kCacheBlock * kCacheBlock;
+  }
+  if (marked_) ask.written_tokens = ask.input_tokens / 5;
+  if (json_) ask.structured = Dump(ExampleOf(json_schema_, "answer", prompt_));
+  for (const Tool& tool : forbidden_ ? std::vector<Tool>() : tools_) {
+    const bool mentioned = demanded_.empty() && tool_result_.empty() && prompt_.find(tool.name) != std::string::npos;
+    if (tool.name != demanded_ && !any_ && !mentioned) continue;
+    const OrderedJson arguments =
+        tool.schema.is_object() ? ExampleOf(tool.schema, tool.name, prompt_) : OrderedJson::object();
+    ask.tool_calls.push_back({absl::StrFormat("%016x", HashOf(tool.name + prompt_)), tool.name, Dump(arguments)});
+    if (!mentioned || one_) break;
+  }
+  return ask;
+}
+
+Answer Compose(const Ask& ask) {
   Answer answer;
-  const uint64_t hash = Hash(request.prompt, Hash(request.model));
-  answer.id = absl::StrFormat("chatcmpl-%016x", hash);
+  const uint64_t hash = HashOf(ask.prompt, HashOf(ask.model));
+  answer.id = absl::StrFormat("%016x", hash);
   answer.created = 1'767'225'600 + static_cast<int64_t>(hash % 1'000'000);
-  answer.model = request.model;
-  answer.usage.input = request.input_tokens;
-  answer.usage.cached = request.cached_tokens;
-  for (int64_t i = 0; i < request.choices; ++i) {
-    answer.choices.push_back(ComposeChoice(request, i));
+  answer.model = ask.model;
+  answer.usage.input = ask.input_tokens;
+  answer.usage.cached = ask.cached_tokens;
+  answer.usage.written = ask.written_tokens;
+  for (int64_t i = 0; ask.inputs.empty() && i < ask.choices; ++i) {
+    answer.choices.push_back(ComposeChoice(ask, i));
     answer.usage.output += answer.choices.back().tokens;
-    answer.usage.reasoning += std::min(request.reasoning_tokens, answer.choices.back().tokens);
+    answer.usage.reasoning += answer.choices.back().reasoning_tokens;
   }
-  answer.shape = request.shape;
-  FitToShape(request.shape, answer.usage);
+  answer.shape = ask.shape;
+  FitToShape(ask.shape, answer.usage);
   return answer;
 }
 
-std::string RenderUnary(const Answer& answer, UsageShown usage) {
-  OrderedJson choices = OrderedJson::array();
-  for (size_t i = 0; i < answer.choices.size(); ++i) {
-    const Choice& choice = answer.choices[i];
-    OrderedJson message = {{"role", "assistant"}};
-    message["content"] = choice.tool_calls.empty() ? OrderedJson(choice.text) : OrderedJson(nullptr);
-    for (const ToolCall& call : choice.tool_calls) message["tool_calls"].push_back(ToolCallJson(call));
-    message["refusal"] = nullptr;
-    message["annotations"] = OrderedJson::array();
-    choices.push_back({{"index", i},
-                       {"message", std::move(message)},
-                       {"logprobs", nullptr},
-                       {"finish_reason", choice.finish_reason}});
+std::vector<float> Embed(const std::string& text, int64_t dimensions) {
+  std::vector<float> numbers(static_cast<size_t>(dimensions));
+  uint64_t hash = HashOf(text);
+  double squares = 0;
+  for (float& number : numbers) {
+    hash = hash * 6364136223846793005ULL + 1442695040888963407ULL;
+    number = static_cast<float>(static_cast<int64_t>(hash >> 40) - (1 << 23)) / (1 << 23);
+    squares += static_cast<double>(number) * number;
   }
-  OrderedJson json = {{"id", answer.id},
-                      {"object", "chat.completion"},
-                      {"created", answer.created},
-                      {"model", answer.model},
-                      {"choices", std::move(choices)}};
-  if (usage != UsageShown::kAbsent)
-    json["usage"] = UsageJson(usage == UsageShown::kZero ? Usage{} : answer.usage, answer.shape);
-  json["service_tier"] = "default";
-  json["system_fingerprint"] = "fp_simulated";
-  return Dump(json);
-}
-
-std::vector<StreamEvent> RenderStream(const ChatRequest& request, const Answer& answer, int chunks, UsageShown usage) {
-  StreamWriter writer(request, answer, usage);
-  for (size_t i = 0; i < answer.choices.size(); ++i) {
-    const Choice& choice = answer.choices[i];
-    const int64_t index = static_cast<int64_t>(i);
-    const int64_t before = writer.tokens;
-    writer.tokens = before + std::min(request.reasoning_tokens, choice.tokens);
-    const int64_t base = writer.tokens;
-    OrderedJson first = {{"role", "assistant"}};
-    first["content"] = choice.tool_calls.empty() ? OrderedJson("") : OrderedJson(nullptr);
-    first["refusal"] = nullptr;
-    writer.Delta(index, std::move(first));
-    size_t sent = 0;
-    for (const std::string& piece : Split(choice.text, chunks)) {
-      sent += piece.size();
-      writer.tokens = base + Tokens(sent);
-      writer.Delta(index, {{"content", piece}});
-    }
-    for (size_t call = 0; call < choice.tool_calls.size(); ++call) {
-      OrderedJson opening = ToolCallJson(choice.tool_calls[call]);
-      opening["function"]["arguments"] = "";
-      OrderedJson indexed = {{"index", call}};
-      indexed.update(opening);
-      writer.Delta(index, {{"tool_calls", OrderedJson::array({std::move(indexed)})}});
-      for (const std::string& piece : Split(choice.tool_calls[call].arguments, chunks)) {
-        OrderedJson part = {{"index", call}, {"function", {{"arguments", piece}}}};
-        writer.Delta(index, {{"tool_calls", OrderedJson::array({std::move(part)})}});
-      }
-    }
-    writer.tokens = before + choice.tokens;
-    writer.Delta(index, OrderedJson::object(), choice.finish_reason, i + 1 == answer.choices.size());
-  }
-  writer.UsageEvent();
-  writer.events.push_back({"[DONE]", writer.tokens});
-  return std::move(writer.events);
-}
-
-std::string RenderError(std::string_view message, std::string_view type, std::string_view code) {
-  OrderedJson error = {{"message", std::string(message)}, {"type", std::string(type)}, {"param", nullptr}};
-  error["code"] = code.empty() ? OrderedJson(nullptr) : OrderedJson(std::string(code));
-  return Dump({{"error", std::move(error)}});
+  const double length = std::sqrt(squares);
+  for (float& number : numbers) number = length == 0 ? 0 : static_cast<float>(number / length);
+  return numbers;
 }
 
 }  // namespace signalbox::sim

@@ -5,23 +5,30 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/simprovider/format.h"
+
 namespace signalbox::sim {
 namespace {
 
 using nlohmann::json;
 using testing::HasSubstr;
 
-ChatRequest Parsed(std::string_view body) {
-  absl::StatusOr<ChatRequest> request = ParseChatRequest(body);
+absl::StatusOr<Ask> ReadChat(std::string_view body) { return ReadAsk(ChatFormat(), Target{}, body); }
+
+Ask Parsed(std::string_view body) {
+  absl::StatusOr<Ask> request = ReadChat(body);
   EXPECT_TRUE(request.ok()) << request.status();
   return *std::move(request);
 }
 
-json Unary(std::string_view body) { return json::parse(RenderUnary(Compose(Parsed(body)), UsageShown::kTrue)); }
+json Unary(std::string_view body) {
+  const Ask ask = Parsed(body);
+  return json::parse(ChatFormat().Unary(ask, Compose(ask), UsageShown::kTrue));
+}
 
 std::vector<StreamEvent> Stream(std::string_view body, int chunks = 4) {
-  const ChatRequest request = Parsed(body);
-  return RenderStream(request, Compose(request), chunks, UsageShown::kTrue);
+  const Ask ask = Parsed(body);
+  return ChatFormat().Stream(ask, Compose(ask), chunks, UsageShown::kTrue);
 }
 
 constexpr char kHello[] = R"({"model":"gpt-4o-mini","messages":[{"role":"user","content":"Write a website text"}]})";
@@ -90,6 +97,38 @@ TEST(Answer, CallsAToolThatTheUserNamesAndSpeaksOnceItHasTheResult) {
   EXPECT_THAT(answered["choices"][0]["message"]["content"].get<std::string>(), HasSubstr("sunny"));
 }
 
+TEST(Answer, StopsBeforeAStopSequence) {
+  const json answer = Unary(R"({"model":"m","stop":["nowhere"," on: "],"messages":[{"role":"user","content":"hi"}]})");
+  const std::string text = answer["choices"][0]["message"]["content"];
+  EXPECT_EQ(text.substr(text.size() - 3), " (m");
+  EXPECT_EQ(answer["choices"][0]["finish_reason"], "stop");
+  EXPECT_EQ(answer["usage"]["completion_tokens"], (text.size() + 3) / 4);
+}
+
+TEST(Answer, IsJsonOfTheSchemaAskedFor) {
+  const json answer = Unary(R"({"model":"m","messages":[{"role":"user","content":"hi"}],
+    "response_format":{"type":"json_schema","json_schema":{"name":"site","strict":true,"schema":{"type":"object",
+      "$defs":{"page":{"type":"object","properties":{"title":{"type":"string"},"kind":{"const":"home"}}}},
+      "properties":{"pages":{"type":"array","minItems":2,"items":{"$ref":"#/$defs/page"}},
+        "price":{"type":["number","null"],"minimum":20},"colour":{"enum":["red","blue"]},
+        "public":{"anyOf":[{"type":"boolean"},{"type":"null"}]}}}}}})");
+  const json value = json::parse(answer["choices"][0]["message"]["content"].get<std::string>());
+  ASSERT_EQ(value["pages"].size(), 2u);
+  EXPECT_EQ(value["pages"][1], (json{{"title", "example title"}, {"kind", "home"}}));
+  EXPECT_GE(value["price"].get<double>(), 20);
+  EXPECT_EQ(value["colour"], "red");
+  EXPECT_TRUE(value["public"].is_boolean());
+}
+
+TEST(Answer, ReasonsAloudOnlyWhereTheProviderDoes) {
+  const std::string body = R"({"model":"m","reasoning_effort":"low","messages":[{"role":"user","content":"hi"}]})";
+  EXPECT_FALSE(Unary(body)["choices"][0]["message"].contains("reasoning_content"));
+  Ask ask = Parsed(body);
+  ask.shape = UsageShape::kDeepSeek;
+  const json aloud = json::parse(ChatFormat().Unary(ask, Compose(ask), UsageShown::kTrue));
+  EXPECT_EQ(aloud["choices"][0]["message"]["reasoning_content"].get<std::string>().size(), 4u * 64);
+}
+
 TEST(AnswerStream, SaysTheSameAsTheUnaryAnswerAndSendsUsageOnlyWhenAsked) {
   const std::string asked =
       R"({"model":"gpt-4o-mini","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Write a website text"}]})";
@@ -137,14 +176,14 @@ TEST(UsageShapes, EachTellsTheWholeOnceInAnAnswerAndInAStream) {
       "reasoning_effort":"low","n":2,"prompt_cache_key":"k","messages":[{"role":"user","content":"hello there"}]})";
   for (const std::string& name : UsageShapeNames()) {
     SCOPED_TRACE(name);
-    absl::StatusOr<ChatRequest> request = ParseChatRequest(body);
+    absl::StatusOr<Ask> request = ReadChat(body);
     ASSERT_TRUE(request.ok());
     request->shape = *ParseUsageShape(name);
     const Answer answer = Compose(*request);
     EXPECT_LE(answer.usage.cached + answer.usage.written + answer.usage.audio_input, answer.usage.input);
-    const std::string unary = json::parse(RenderUnary(answer, UsageShown::kTrue))["usage"].dump();
+    const std::string unary = json::parse(ChatFormat().Unary(*request, answer, UsageShown::kTrue))["usage"].dump();
     int tells = 0;
-    for (const StreamEvent& event : RenderStream(*request, answer, 3, UsageShown::kTrue)) {
+    for (const StreamEvent& event : ChatFormat().Stream(*request, answer, 3, UsageShown::kTrue)) {
       tells += event.tells;
       if (event.tells) {
         EXPECT_THAT(event.data, HasSubstr(json::parse(unary)["total_tokens"].dump()));
@@ -155,9 +194,9 @@ TEST(UsageShapes, EachTellsTheWholeOnceInAnAnswerAndInAStream) {
   EXPECT_THAT(std::string(ParseUsageShape("x").status().message()), HasSubstr("known: openai, deepseek"));
 }
 
-TEST(ParseChatRequest, RefusesAsTheProviderDoes) {
+TEST(ChatFormat, RefusesAsTheProviderDoes) {
   const auto message = [](std::string_view body) {
-    const auto request = ParseChatRequest(body);
+    const auto request = ReadChat(body);
     EXPECT_EQ(request.status().code(), absl::StatusCode::kInvalidArgument) << body;
     return std::string(request.status().message());
   };

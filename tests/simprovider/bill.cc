@@ -86,6 +86,12 @@ const Price* PriceList::Find(const std::string& model) const {
   return found == prices_.end() ? nullptr : &found->second;
 }
 
+std::vector<std::string> PriceList::Models() const {
+  std::vector<std::string> models;
+  for (const auto& [model, price] : prices_) models.push_back(model);
+  return models;
+}
+
 int64_t Cost(const Price& price, const Usage& usage) {
   // Long multiplication by parts: whole millions of tokens first, the rest summed in millionths of a nano-dollar.
   const int64_t counts[] = {usage.input - usage.cached - usage.written - usage.audio_input,
@@ -112,8 +118,9 @@ BillLine* Bill::At(size_t line) {
   return line < cleared_ || line - cleared_ >= lines_.size() ? nullptr : &lines_[line - cleared_];
 }
 
-size_t Bill::Open(std::string request_id, std::string model, bool stream) {
+size_t Bill::Open(std::string request_id, std::string model, bool stream, std::string format) {
   BillLine line;
+  line.format = std::move(format);
   ++calls_[request_id];
   line.request_id = std::move(request_id);
   line.priced = prices_.Find(model) != nullptr;
@@ -162,6 +169,7 @@ std::string Bill::ToJson() const {
   for (const BillLine& line : lines_) {
     requests.push_back({{"request_id", line.request_id},
                         {"model", line.model},
+                        {"format", line.format},
                         {"input", line.usage.input},
                         {"cached", line.usage.cached},
                         {"output", line.usage.output},

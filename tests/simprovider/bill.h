@@ -42,6 +42,7 @@ class PriceList {
   static absl::StatusOr<PriceList> Parse(std::string_view json);
   // Null when the model is not for sale here.
   const Price* Find(const std::string& model) const;
+  std::vector<std::string> Models() const;
 
  private:
   std::map<std::string, Price> prices_;
@@ -53,6 +54,7 @@ int64_t Cost(const Price& price, const Usage& usage);
 struct BillLine {
   std::string request_id;  // the caller's x-client-request-id
   std::string model;
+  std::string format;  // it was asked in: chat, messages ...
   Usage usage;
   int64_t cost_nanos = 0;
   int status = 0;  // 0: none was sent
@@ -66,13 +68,14 @@ class Bill {
  public:
   explicit Bill(PriceList prices) : prices_(std::move(prices)) {}
   // Opens a line; it costs nothing until Charge. Returns its index, which stays valid until Clear.
-  size_t Open(std::string request_id, std::string model, bool stream);
+  size_t Open(std::string request_id, std::string model, bool stream, std::string format = "chat");
   // Replaces what the line used so far.
   void Charge(size_t line, const Usage& usage);
   void SetStatus(size_t line, int status);
   void SetCompleted(size_t line, bool completed);
   void SetTold(size_t line, bool told);
   int CallsOf(const std::string& request_id) const;  // lines opened for it
+  const PriceList& prices() const { return prices_; }
   int64_t total_nanos() const { return total_nanos_; }
   const std::vector<BillLine>& lines() const { return lines_; }
   std::string ToJson() const;

@@ -64,7 +64,49 @@ absl::StatusOr<Fate> ParseAction(std::string_view rule, std::string_view text) {
                "no_usage, zero_usage, latency_ms=N, billed_status=N, cut_at_end, stall_at_end, reset_after)");
 }
 
+// What stands after a plus sign.
+absl::Status ParseMore(std::string_view rule, std::string_view text, Fate& fate) {
+  const size_t equals = text.find('=');
+  const std::string_view name = text.substr(0, equals);
+  int64_t value = 0;
+  if (equals == std::string_view::npos || !ParseNumber(text.substr(equals + 1), value) || value > 3'600'000) {
+    return Wrong(rule, "after a plus sign stands retry_after=SECONDS, retry_after_ms=N or latency_ms=N");
+  }
+  if (name == "latency_ms") {
+    fate.latency_ms = static_cast<int>(value);
+  } else if (name == "retry_after" && value <= 3'600) {
+    fate.retry_after_ms = static_cast<int>(value * 1'000);
+  } else if (name == "retry_after_ms") {
+    fate.retry_after_ms = static_cast<int>(value);
+    fate.in_seconds = false;
+  } else {
+    return Wrong(rule, "after a plus sign stands retry_after=SECONDS, retry_after_ms=N or latency_ms=N");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+bool FailSpec::TakeScope(std::string_view scope, Rule& rule) {
+  const auto after = [scope](std::string_view name) {
+    return scope.size() > name.size() && scope.substr(0, name.size()) == name ? scope.substr(name.size())
+                                                                              : std::string_view();
+  };
+  if (scope == "stream" || scope == "unary") {
+    rule.kind = scope == "stream" ? Kind::kStream : Kind::kUnary;
+    return true;
+  }
+  if (!after("model=").empty()) {
+    rule.model = std::string(after("model="));
+    return true;
+  }
+  if (!after("format=").empty()) {
+    rule.format = std::string(after("format="));
+    return true;
+  }
+  if (!after("first=").empty()) return ParseNumber(after("first="), rule.first);
+  return ParseNumber(after("nth="), rule.nth) && rule.nth > 0;
+}
 
 absl::StatusOr<FailSpec::Rule> FailSpec::ParseRule(std::string_view text) {
   Rule rule;
@@ -80,45 +122,48 @@ absl::StatusOr<FailSpec::Rule> FailSpec::ParseRule(std::string_view text) {
   for (size_t colon = rest.find(':'); colon != std::string_view::npos; colon = rest.find(':')) {
     const std::string_view scope = rest.substr(0, colon);
     rest = rest.substr(colon + 1);
-    if (scope.substr(0, 6) == "model=" && scope.size() > 6) {
-      rule.model = std::string(scope.substr(6));
-    } else if (scope.substr(0, 6) == "first=" && ParseNumber(scope.substr(6), rule.first)) {
-      continue;
-    } else if (scope.substr(0, 4) == "nth=" && ParseNumber(scope.substr(4), rule.nth) && rule.nth > 0) {
-      continue;
-    } else {
-      return Wrong(text, "before a colon stands first=N, model=NAME or nth=N");
+    if (!TakeScope(scope, rule)) {
+      return Wrong(text, "before a colon stands first=N, model=NAME, nth=N, stream, unary or format=NAME");
     }
   }
-  absl::StatusOr<Fate> fate = ParseAction(text, rest);
+  const size_t plus = rest.find('+');
+  absl::StatusOr<Fate> fate = ParseAction(text, rest.substr(0, plus));
   if (!fate.ok()) return fate.status();
   rule.fate = *fate;
+  for (size_t at = plus; at != std::string_view::npos;) {
+    const size_t next = rest.find('+', at + 1);
+    const absl::Status more = ParseMore(text, rest.substr(at + 1, next - at - 1), rule.fate);
+    if (!more.ok()) return more;
+    at = next;
+  }
   return rule;
 }
 
 absl::StatusOr<FailSpec> FailSpec::Parse(std::string_view spec, uint64_t seed) {
   FailSpec parsed;
-  parsed.random_.seed(seed);
   for (absl::string_view piece : absl::StrSplit(absl::string_view(spec.data(), spec.size()), ',', absl::SkipEmpty())) {
     absl::StatusOr<Rule> rule = ParseRule(std::string_view(piece.data(), piece.size()));
     if (!rule.ok()) return rule.status();
+    rule->random.seed(seed + parsed.rules_.size() * 0x9e3779b97f4a7c15ULL);
     parsed.rules_.push_back(*std::move(rule));
   }
   return parsed;
 }
 
-Fate FailSpec::Next(std::string_view model, int nth) {
+Fate FailSpec::Next(const Call& call) {
+  Rule* decides = nullptr;
   for (Rule& rule : rules_) {
-    if (!rule.model.empty() && rule.model != model) continue;
-    if (rule.nth != 0 && rule.nth != nth) continue;
-    if (rule.first == 0) continue;
-    // Drawn even when certain: adding @1 to a rule changes nothing.
-    const double draw = std::uniform_real_distribution<double>(0, 1)(random_);
-    if (draw >= rule.probability) continue;
-    if (rule.first > 0) --rule.first;
-    return rule.fate;
+    if (rule.model.empty() ? call.model == kModelsPath : rule.model != call.model) continue;
+    if (!rule.format.empty() && rule.format != call.format) continue;
+    if (rule.kind != Kind::kBoth && (rule.kind == Kind::kStream) != call.stream) continue;
+    if (rule.nth != 0 && rule.nth != call.nth) continue;
+    // Drawn even when certain, and when another rule has decided: no rule changes what the others draw.
+    const bool hit = std::uniform_real_distribution<double>(0, 1)(rule.random) < rule.probability;
+    if (hit && rule.first != 0 && decides == nullptr) decides = &rule;
   }
-  return {};
+  if (decides == nullptr) return {};
+  if (decides->first > 0) --decides->first;
+  return decides->fate;
 }
 
 }  // namespace signalbox::sim

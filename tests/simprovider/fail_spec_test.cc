@@ -56,6 +56,55 @@ TEST(FailSpec, ProbabilitiesAreDrawnFromTheSeedAndRepeat) {
   EXPECT_LT(failed, 370);
 }
 
+TEST(FailSpec, EachRuleDrawsByItselfWhateverTheOthersDecide) {
+  const auto hangs = [](std::string_view text, const char* others) {
+    FailSpec spec = Parsed(text);
+    std::string outcomes;
+    for (int i = 0; i < 2'000; ++i) {
+      const Failure failure = spec.Next("m").failure;
+      outcomes += failure == Failure::kStatus ? others[0] : failure == Failure::kHang ? 'h' : '.';
+    }
+    return outcomes;
+  };
+  // What the second rule draws is the same whether the first one fires or not.
+  const std::string quiet = hangs("503@0,hang@0.05", "x");
+  const std::string loud = hangs("503@0.3,hang@0.05", "x");
+  ASSERT_EQ(quiet.size(), loud.size());
+  for (size_t i = 0; i < quiet.size(); ++i) {
+    if (loud[i] != 'x') {
+      ASSERT_EQ(loud[i], quiet[i]) << i;
+    }
+  }
+  EXPECT_GT(std::count(quiet.begin(), quiet.end(), 'h'), 60);
+  EXPECT_LT(std::count(quiet.begin(), quiet.end(), 'h'), 140);
+  EXPECT_EQ(loud, hangs("503@0.3,hang@0.05", "x"));
+}
+
+TEST(FailSpec, ScopesTellStreamsAndFormatsApart) {
+  FailSpec spec = Parsed("stream:cut=3,unary:format=messages:529");
+  EXPECT_EQ(spec.Next(Call{.model = "m", .stream = true}).failure, Failure::kCut);
+  EXPECT_EQ(spec.Next(Call{.model = "m", .format = "messages"}).value, 529);
+  EXPECT_EQ(spec.Next(Call{.model = "m", .format = "converse"}).failure, Failure::kNone);
+}
+
+TEST(FailSpec, ListingModelsFailsOnlyWhenARuleNamesIt) {
+  FailSpec spec = Parsed("503,model=/models:500");
+  EXPECT_EQ(spec.Next(kModelsPath).value, 500);
+  EXPECT_EQ(spec.Next("m").value, 503);
+}
+
+TEST(FailSpec, AnErrorMaySayWhenToComeBackAndMayBeLate) {
+  FailSpec spec = Parsed("first=1:429+retry_after=2+latency_ms=5@1,status=503+retry_after_ms=250");
+  const Fate seconds = spec.Next("m");
+  EXPECT_EQ(seconds.value, 429);
+  EXPECT_EQ(seconds.retry_after_ms, 2'000);
+  EXPECT_TRUE(seconds.in_seconds);
+  EXPECT_EQ(seconds.latency_ms, 5);
+  const Fate milliseconds = spec.Next("m");
+  EXPECT_EQ(milliseconds.retry_after_ms, 250);
+  EXPECT_FALSE(milliseconds.in_seconds);
+}
+
 TEST(FailSpec, EveryActionIsUnderstood) {
   EXPECT_EQ(Parsed("hang").Next("m").failure, Failure::kHang);
   EXPECT_EQ(Parsed("reset").Next("m").failure, Failure::kReset);
@@ -84,8 +133,10 @@ TEST(FailSpec, AFaultyRuleIsNamedWithItsRemedy) {
   EXPECT_THAT(message("hang,explode"), HasSubstr("rule \"explode\": unknown action (known: status=N"));
   EXPECT_THAT(message("status=200"), HasSubstr("a status is 400 to 599"));
   EXPECT_THAT(message("503@1.5"), HasSubstr("a probability from 0 to 1"));
-  EXPECT_THAT(message("last=2:503"), HasSubstr("before a colon stands first=N, model=NAME or nth=N"));
+  EXPECT_THAT(message("last=2:503"), HasSubstr("before a colon stands first=N, model=NAME, nth=N"));
   EXPECT_THAT(message("stall_after"), HasSubstr("needs a value"));
+  EXPECT_THAT(message("429+wait=2"), HasSubstr("after a plus sign stands retry_after=SECONDS"));
+  EXPECT_THAT(message("429+retry_after"), HasSubstr("after a plus sign stands"));
   EXPECT_THAT(message("cut=x"), HasSubstr("the value is not a number"));
 }
 

@@ -17,7 +17,8 @@ ABSL_FLAG(int, chunks, 8, "pieces of text in a streamed answer");
 ABSL_FLAG(int, chunk_interval_ms, 0, "wait between two events of a stream");
 ABSL_FLAG(std::string, fail, "", "how to fail, e.g. status=500@0.3,first=2:503,model=gpt-5.1:cut=3,hang@0.05");
 ABSL_FLAG(uint64_t, seed, 1, "of the generator that draws the failures");
-ABSL_FLAG(std::string, require_key, "", "answer 401 to callers without this bearer key");
+ABSL_FLAG(std::string, require_key, "", "answer 401 to callers without this key");
+ABSL_FLAG(std::string, aws_secret, "", "refuse calls of Bedrock that this secret access key did not sign");
 ABSL_FLAG(std::string, tls_cert, "", "certificate chain, PEM; with --tls_key the listener speaks TLS");
 ABSL_FLAG(std::string, tls_key, "", "private key, PEM");
 ABSL_FLAG(std::string, prices, "", "price file; empty: the one built in");
@@ -39,13 +40,15 @@ int Fail(const absl::Status& status) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  signalbox::ParseProgramFlags(argc, argv, "a simulated OpenAI-compatible provider that keeps its own bill",
+  signalbox::ParseProgramFlags(argc, argv,
+                               "a simulated provider of every API the gateway speaks, which keeps its own bill",
                                "simprovider/main.cc");
   signalbox::sim::SimOptions options;
   options.address = absl::GetFlag(FLAGS_address);
   options.settings = {absl::GetFlag(FLAGS_latency_ms), absl::GetFlag(FLAGS_chunks),
                       absl::GetFlag(FLAGS_chunk_interval_ms), absl::GetFlag(FLAGS_fail), absl::GetFlag(FLAGS_seed)};
   options.require_key = absl::GetFlag(FLAGS_require_key);
+  options.aws_secret = absl::GetFlag(FLAGS_aws_secret);
   options.tls_cert = absl::GetFlag(FLAGS_tls_cert);
   options.tls_key = absl::GetFlag(FLAGS_tls_key);
   absl::StatusOr<std::string> prices = ReadPrices(absl::GetFlag(FLAGS_prices));

@@ -26,7 +26,9 @@
 #include "absl/strings/str_format.h"
 #include "tests/simprovider/answer.h"
 #include "tests/simprovider/bill.h"
+#include "tests/simprovider/credentials.h"
 #include "tests/simprovider/fail_spec.h"
+#include "tests/simprovider/format.h"
 #include "tests/simprovider/journal.h"
 
 namespace signalbox::sim {
@@ -85,22 +87,29 @@ struct Reply {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
+  HeaderList headers;
 };
 
-Reply ApiError(int status, std::string_view message, std::string_view type, std::string_view code) {
-  return {status, "application/json", RenderError(message, type, code)};
+Reply OperatorError(int status, std::string_view message, std::string_view code) {
+  const OrderedJson error = {
+      {"message", std::string(message)}, {"type", "invalid_request_error"}, {"code", std::string(code)}};
+  return {status, "application/json", Dump({{"error", error}}), {}};
 }
 
-std::string Head(int status, std::string_view content_type, std::string_view length, bool keep_alive) {
+std::string Head(int status, std::string_view content_type, std::string_view length, bool keep_alive,
+                 const HeaderList& more = {}) {
+  std::string extra;
+  for (const auto& [name, value] : more) absl::StrAppend(&extra, name, ": ", value, "\r\n");
   const boost::beast::string_view reason = http::obsolete_reason(http::int_to_status(static_cast<unsigned>(status)));
-  return absl::StrCat(
-      "HTTP/1.1 ", status, " ", std::string(View(reason)),
-      "\r\nServer: simprovider\r\nContent-Type: ", std::string(content_type), "\r\n", std::string(length),
-      "\r\nopenai-version: 2020-10-01\r\nConnection: ", keep_alive ? "keep-alive" : "close", "\r\n\r\n");
+  return absl::StrCat("HTTP/1.1 ", status, " ", std::string(View(reason)),
+                      "\r\nServer: simprovider\r\nContent-Type: ", std::string(content_type), "\r\n",
+                      std::string(length), "\r\nopenai-version: 2020-10-01\r\n", extra,
+                      "Connection: ", keep_alive ? "keep-alive" : "close", "\r\n\r\n");
 }
 
 std::string Serialise(const Reply& reply, bool keep_alive) {
-  return Head(reply.status, reply.content_type, absl::StrCat("Content-Length: ", reply.body.size()), keep_alive) +
+  return Head(reply.status, reply.content_type, absl::StrCat("Content-Length: ", reply.body.size()), keep_alive,
+              reply.headers) +
          reply.body;
 }
 
@@ -226,12 +235,16 @@ class AsioSimServer : public SimServer {
   // True when the connection may take another request.
   template <typename Stream>
   asio::awaitable<bool> Answer(Stream& stream, const Exchange& exchange) {
-    std::string_view path = View(exchange.request.target());
-    path = path.substr(0, path.find('?'));
-    constexpr std::string_view kChat = "/chat/completions";
-    if (path.size() >= kChat.size() && path.substr(path.size() - kChat.size()) == kChat) {
-      co_return co_await AnswerChat(stream, exchange);
+    const std::string_view asked = View(exchange.request.target());
+    Target target;
+    if (const Format* const format = FormatOf(asked, target); format != nullptr) {
+      co_return co_await AnswerApi(stream, exchange, target, *format);
     }
+    const std::string_view path = asked.substr(0, asked.find('?'));
+    const bool models = path.size() >= kModelsPath.size() &&
+                        path.substr(path.size() - kModelsPath.size()) == kModelsPath &&
+                        exchange.request.method() == http::verb::get;
+    if (models) co_return co_await AnswerModels(stream, exchange, target);
     const Reply reply = AnswerOperator(exchange.request, path);
     const bool sent = co_await Send(stream, Serialise(reply, exchange.keep_alive));
     co_return sent&& exchange.keep_alive;
@@ -241,16 +254,17 @@ class AsioSimServer : public SimServer {
 
   Reply AnswerOperator(const Request& request, std::string_view path) {
     if (request.method() == http::verb::get) {
-      if (path == "/bill") return {200, "application/json", bill_.ToJson()};
+      if (path == "/bill") return {200, "application/json", bill_.ToJson(), {}};
       if (path == "/connections") return Connections();
       if (path == "/control") return Settings();
-      if (path == "/requests/last") return {200, "application/json", journal_.ToJson(CountOf(View(request.target())))};
+      if (path == "/requests/last")
+        return {200, "application/json", journal_.ToJson(CountOf(View(request.target()))), {}};
       if (path == "/requests/last/body") return LastBody();
     }
     if (path == "/control" && request.method() == http::verb::post) return Control(request.body());
-    return ApiError(
+    return OperatorError(
         404, absl::StrCat("Invalid URL (", std::string(View(request.method_string())), " ", std::string(path), ")"),
-        "invalid_request_error", "");
+        "");
   }
 
   static size_t CountOf(std::string_view target) {
@@ -263,8 +277,8 @@ class AsioSimServer : public SimServer {
 
   Reply LastBody() const {
     const ReceivedRequest* newest = journal_.newest();
-    if (newest == nullptr) return ApiError(404, "nothing was received yet", "invalid_request_error", "");
-    return {200, "application/octet-stream", newest->body};
+    if (newest == nullptr) return OperatorError(404, "nothing was received yet", "");
+    return {200, "application/octet-stream", newest->body, {}};
   }
 
   Reply Connections() const {
@@ -272,7 +286,7 @@ class AsioSimServer : public SimServer {
                                          {"open_requests", open_requests_},
                                          {"requests", requests_},
                                          {"closed_by_peer_mid_answer", left_}};
-    return {200, "application/json", json.dump()};
+    return {200, "application/json", json.dump(), {}};
   }
 
   Reply Settings() const {
@@ -282,14 +296,12 @@ class AsioSimServer : public SimServer {
                                          {"chunk_interval_ms", settings.chunk_interval_ms},
                                          {"fail", settings.fail},
                                          {"seed", settings.seed}};
-    return {200, "application/json", json.dump()};
+    return {200, "application/json", json.dump(), {}};
   }
 
   // Takes the keys of Settings, and "clear_bill": true. All or nothing.
   Reply Control(const std::string& body) {
-    const auto wrong = [](std::string_view why) {
-      return ApiError(400, why, "invalid_request_error", "invalid_control");
-    };
+    const auto wrong = [](std::string_view why) { return OperatorError(400, why, "invalid_control"); };
     const nlohmann::json json = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
     if (!json.is_object()) return wrong("expected a JSON object");
     SimSettings settings = options_.settings;
@@ -324,66 +336,105 @@ class AsioSimServer : public SimServer {
 
   // ---- The API ----
 
+  static HeaderList HeadersOf(const Request& request) {
+    HeaderList headers;
+    for (const auto& field : request) headers.emplace_back(View(field.name_string()), View(field.value()));
+    return headers;
+  }
+
   void Remember(const Request& request) {
     ReceivedRequest received{
         std::string(View(request.method_string())), std::string(View(request.target())), {}, request.body()};
-    for (const auto& field : request) {
-      received.headers.emplace_back(View(field.name_string()), View(field.value()));
-    }
+    received.headers = HeadersOf(request);
     journal_.Add(std::move(received));
   }
 
-  bool KeyAccepted(const Request& request) const {
-    return options_.require_key.empty() ||
-           View(request[http::field::authorization]) == absl::StrCat("Bearer ", options_.require_key);
+  static std::string HeaderOf(const Request& request, std::string_view name) {
+    return std::string(View(request[boost::beast::string_view(name.data(), name.size())]));
+  }
+
+  // Why this caller may not; OK: it may.
+  absl::Status Authorise(const Request& request, const Target& target, const Format& format) const {
+    return CheckCredentials({format.name(), target, std::string(View(request.method_string())), HeadersOf(request),
+                             request.body(), options_.require_key, options_.aws_secret});
+  }
+
+  // What keeps a call from being answered at all: status and sentence; 0: nothing.
+  struct Refusal {
+    int status = 0;
+    std::string why;
+  };
+  Refusal Examine(const Request& request, const Target& target, const Format& format, absl::StatusOr<Ask>& ask,
+                  absl::StatusOr<FailSpec>& own_fail) const {
+    if (request.method() != http::verb::post) return {405, "Method not allowed"};
+    if (absl::Status status = Authorise(request, target, format); !status.ok()) {
+      const bool bad = status.code() == absl::StatusCode::kInvalidArgument;
+      return {bad                                                          ? 400
+              : options_.aws_secret.empty() || format.name() != "converse" ? 401
+                                                                           : 403,
+              std::string(status.message())};
+    }
+    if (!ask.ok()) return {400, std::string(ask.status().message())};
+    if (request.find("x-sim-usage") != request.end()) {
+      const absl::StatusOr<UsageShape> named = ParseUsageShape(View(request["x-sim-usage"]));
+      if (!named.ok()) return {400, std::string(named.status().message())};
+      if (format.name() == "chat") ask->shape = *named;
+    }
+    if (!own_fail.ok()) return {400, std::string(own_fail.status().message())};
+    return {};
+  }
+
+  Reply ErrorOf(const Format& format, int status, std::string_view why, const Fate& fate = {}) const {
+    ErrorReply error = format.Error(status, why, fate.retry_after_ms);
+    if (fate.retry_after_ms >= 0) {
+      error.headers.emplace_back(fate.in_seconds ? "retry-after" : "retry-after-ms",
+                                 absl::StrCat(fate.in_seconds ? fate.retry_after_ms / 1'000 : fate.retry_after_ms));
+    }
+    return {status, "application/json", std::move(error.body), std::move(error.headers)};
   }
 
   template <typename Stream>
-  asio::awaitable<bool> AnswerChat(Stream& stream, const Exchange& exchange) {
+  asio::awaitable<bool> AnswerApi(Stream& stream, const Exchange& exchange, const Target& target,
+                                  const Format& format) {
     const Request& request = exchange.request;
     Remember(request);
     ++requests_;
-    Reply refusal;
-    const absl::StatusOr<ChatRequest> chat = ParseChatRequest(request.body());
-    if (request.method() != http::verb::post) {
-      refusal = ApiError(405, "Method not allowed", "invalid_request_error", "method_not_allowed");
-    } else if (!KeyAccepted(request)) {
-      refusal = ApiError(401, "Incorrect API key provided.", "invalid_request_error", "invalid_api_key");
-    } else if (!chat.ok()) {
-      refusal = ApiError(400, std::string(chat.status().message()), "invalid_request_error", "");
-    }
-    UsageShape shape = UsageShape::kOpenAi;
-    if (refusal.body.empty() && request.find("x-sim-usage") != request.end()) {
-      const absl::StatusOr<UsageShape> named = ParseUsageShape(View(request["x-sim-usage"]));
-      if (named.ok()) shape = *named;
-      if (!named.ok()) refusal = ApiError(400, std::string(named.status().message()), "invalid_request_error", "");
-    }
+    absl::StatusOr<Ask> ask = ReadAsk(format, target, request.body());
     absl::StatusOr<FailSpec> own_fail = FailSpec::Parse(View(request["x-sim-fail"]), 1);
-    if (refusal.body.empty() && !own_fail.ok()) {
-      refusal = ApiError(400, std::string(own_fail.status().message()), "invalid_request_error", "");
-    }
-    const std::string request_id(View(request["x-client-request-id"]));
-    const size_t line = bill_.Open(request_id, chat.ok() ? chat->model : "", chat.ok() && chat->stream);
-    if (!refusal.body.empty()) {
+    const Refusal refusal = Examine(request, target, format, ask, own_fail);
+    const std::string request_id = HeaderOf(request, "x-client-request-id");
+    const size_t line =
+        bill_.Open(request_id, ask.ok() ? ask->model : "", ask.ok() && ask->stream, std::string(format.name()));
+    if (refusal.status != 0) {
       bill_.SetStatus(line, refusal.status);
-      const bool sent = co_await Send(stream, Serialise(refusal, exchange.keep_alive));
+      const Reply reply = ErrorOf(format, refusal.status, refusal.why);
+      const bool sent = co_await Send(stream, Serialise(reply, exchange.keep_alive));
       bill_.SetCompleted(line, sent);
       co_return sent&& exchange.keep_alive;
     }
     ++open_requests_;
-    ChatRequest shaped = *chat;
-    shaped.shape = shape;
     FailSpec& fail = request.find("x-sim-fail") != request.end() ? *own_fail : fail_;
-    const Fate fate = fail.Next(shaped.model, bill_.CallsOf(request_id));
-    const bool kept = co_await AnswerValidChat(stream, exchange, shaped, fate, line);
+    const Call call{ask->model, bill_.CallsOf(request_id), ask->stream, format.name()};
+    const Work work{format, target, *ask, fail.Next(call), line};
+    const bool kept = co_await AnswerValid(stream, exchange, work);
     --open_requests_;
     co_return kept;
   }
 
+  // A call that is answered, one way or another.
+  struct Work {
+    const Format& format;
+    const Target& target;
+    const Ask& ask;
+    Fate fate;
+    size_t line;
+  };
+
   template <typename Stream>
-  asio::awaitable<bool> AnswerValidChat(Stream& stream, const Exchange& exchange, const ChatRequest& chat, Fate fate,
-                                        size_t line) {
-    const int latency_ms = options_.settings.latency_ms + (fate.failure == Failure::kLatency ? fate.value : 0);
+  asio::awaitable<bool> AnswerValid(Stream& stream, const Exchange& exchange, const Work& work) {
+    const Fate& fate = work.fate;
+    const int latency_ms =
+        options_.settings.latency_ms + fate.latency_ms + (fate.failure == Failure::kLatency ? fate.value : 0);
     if (!co_await Pause(exchange.watch, fate.failure == Failure::kHang ? -1 : latency_ms)) {
       ++left_;
       co_return false;
@@ -392,96 +443,132 @@ class AsioSimServer : public SimServer {
       resetting_ = true;
       co_return false;
     }
-    if (fate.failure == Failure::kStatus) {
-      bill_.SetStatus(line, fate.value);
-      const Reply reply = ApiError(fate.value, "The simulated provider fails as it was told to.",
-                                   fate.value == 429 ? "requests" : "server_error",
-                                   fate.value == 429 ? "rate_limit_exceeded" : "server_error");
+    const bool chat = work.format.name() == "chat";
+    if (fate.failure == Failure::kStatus || (fate.failure == Failure::kBilledStatus && !chat)) {
+      bill_.SetStatus(work.line, fate.value);
+      const Reply reply = ErrorOf(work.format, fate.value, "The simulated provider fails as it was told to.", fate);
       co_return co_await Send(stream, Serialise(reply, exchange.keep_alive)) && exchange.keep_alive;
     }
-    const sim::Answer answer = Compose(chat);
+    const sim::Answer answer = Compose(work.ask);
     if (fate.failure == Failure::kBilledStatus) {
-      bill_.SetStatus(line, fate.value);
-      bill_.Charge(line, answer.usage);
-      bill_.SetTold(line, Readable(chat.shape));
-      const Reply reply{fate.value, "application/json", RenderBilledError("It failed after it had worked.", answer)};
+      bill_.SetStatus(work.line, fate.value);
+      bill_.Charge(work.line, answer.usage);
+      bill_.SetTold(work.line, Readable(answer.shape));
+      const Reply reply{fate.value, "application/json", BilledChatError("It failed after it had worked.", answer), {}};
       co_return co_await Send(stream, Serialise(reply, exchange.keep_alive)) && exchange.keep_alive;
     }
-    bill_.SetStatus(line, 200);
-    if (chat.stream) co_return co_await Stream_(stream, exchange, chat, answer, fate, line);
-    co_return co_await Unary(stream, exchange, answer, fate, line);
+    bill_.SetStatus(work.line, 200);
+    if (work.ask.stream) co_return co_await Stream_(stream, exchange, work, answer);
+    co_return co_await Unary(stream, exchange, work, answer);
   }
 
   template <typename Stream>
-  asio::awaitable<bool> Unary(Stream& stream, const Exchange& exchange, const sim::Answer& answer, Fate fate,
-                              size_t line) {
-    Reply reply{200, "application/json", RenderUnary(answer, ShownUsage(fate))};
-    if (fate.failure == Failure::kMalformed) reply.body = "{\"id\":\"chatcmpl-broken\",\"choices\":[{";
+  asio::awaitable<bool> Unary(Stream& stream, const Exchange& exchange, const Work& work, const sim::Answer& answer) {
+    const Fate& fate = work.fate;
+    Reply reply{200, "application/json", work.format.Unary(work.ask, answer, ShownUsage(fate)), {}};
+    if (fate.failure == Failure::kMalformed) reply.body.resize(std::min<size_t>(reply.body.size() / 2, 40));
     // On the bill before the last byte leaves: whoever has the answer finds it there.
-    if (fate.failure != Failure::kZeroUsage) bill_.Charge(line, answer.usage);
+    if (fate.failure != Failure::kZeroUsage) bill_.Charge(work.line, answer.usage);
     std::string bytes = Serialise(reply, exchange.keep_alive);
     const bool stalls = fate.failure == Failure::kStallAfter || fate.failure == Failure::kStallAtEnd;
     const bool at_end = fate.failure == Failure::kCutAtEnd || fate.failure == Failure::kStallAtEnd;
     const bool cut = fate.failure == Failure::kCut || stalls || at_end;
-    bill_.SetCompleted(line, !cut);
-    bill_.SetTold(line, !cut && fate.failure != Failure::kMalformed && fate.failure != Failure::kNoUsage &&
-                            Readable(answer.shape));
+    bill_.SetCompleted(work.line, !cut);
+    bill_.SetTold(work.line, !cut && fate.failure != Failure::kMalformed && fate.failure != Failure::kNoUsage &&
+                                 Readable(answer.shape));
     if (cut) bytes.resize(bytes.size() - (at_end ? 1 : reply.body.size() / 2));
     const bool sent = co_await Send(stream, std::move(bytes));
     if (sent && stalls) co_await Pause(exchange.watch, -1);
     if (!sent || exchange.watch->gone) {
-      bill_.SetCompleted(line, false);
+      bill_.SetCompleted(work.line, false);
       if (!cut || exchange.watch->gone) ++left_;
     }
     if (fate.failure == Failure::kResetAfter) resetting_ = true;
     co_return sent && !cut && fate.failure != Failure::kResetAfter && exchange.keep_alive;
   }
 
+  void ChargeEvent(const Work& work, const sim::Answer& answer, const StreamEvent& event) {
+    Usage usage = answer.usage;
+    usage.output = event.output_tokens;
+    usage.reasoning = std::min(usage.reasoning, usage.output);
+    usage.audio_output = std::min(answer.usage.audio_output, usage.output);
+    if (event.tells) bill_.SetTold(work.line, true);
+    if (work.fate.failure != Failure::kZeroUsage) bill_.Charge(work.line, usage);
+  }
+
   template <typename Stream>
-  asio::awaitable<bool> Stream_(Stream& stream, const Exchange& exchange, const ChatRequest& chat,
-                                const sim::Answer& answer, Fate fate, size_t line) {
-    std::vector<StreamEvent> events = RenderStream(chat, answer, options_.settings.chunks, ShownUsage(fate));
-    if (fate.failure == Failure::kMalformed && events.size() > 1) events[1].data = "{\"id\":\"chatcmpl-broken\",\"cho";
-    if (!co_await Send(
-            stream, Head(200, "text/event-stream; charset=utf-8", "Transfer-Encoding: chunked", exchange.keep_alive))) {
+  asio::awaitable<bool> Stream_(Stream& stream, const Exchange& exchange, const Work& work, const sim::Answer& answer) {
+    const Fate& fate = work.fate;
+    const Format& format = work.format;
+    std::vector<StreamEvent> events = format.Stream(work.ask, answer, options_.settings.chunks, ShownUsage(fate));
+    if (fate.failure == Failure::kMalformed && events.size() > 1) {
+      events[1].data.resize(std::min<size_t>(events[1].data.size() / 2, 40));
+    }
+    const std::string head =
+        Head(200, format.StreamType(work.target), "Transfer-Encoding: chunked", exchange.keep_alive);
+    if (!co_await Send(stream, head)) {
       ++left_;
       co_return false;
     }
-    Usage usage = answer.usage;
     for (size_t i = 0; i < events.size(); ++i) {
       const bool stops = static_cast<int>(i) >= fate.value;
+      const bool last = i + 1 == events.size();
       if (fate.failure == Failure::kCut && stops) co_return false;
-      if (fate.failure == Failure::kCutAtEnd && i + 1 == events.size()) co_return false;
+      if (fate.failure == Failure::kCutAtEnd && last) co_return false;
       if (fate.failure == Failure::kErrorEvent && stops) {
-        const std::string error =
-            RenderError("The server had an error while processing your request.", "server_error", "server_error");
-        co_return co_await Send(stream, Chunk(absl::StrCat("data: ", error, "\n\n")) + "0\r\n\r\n") &&
-            exchange.keep_alive;
+        co_return co_await Send(stream, Chunk(format.ErrorEvent(work.target)) + "0\r\n\r\n") && exchange.keep_alive;
       }
-      const bool stalls = (fate.failure == Failure::kStallAfter && stops) ||
-                          (fate.failure == Failure::kStallAtEnd && i + 1 == events.size());
+      const bool stalls =
+          (fate.failure == Failure::kStallAfter && stops) || (fate.failure == Failure::kStallAtEnd && last);
       const int pause_ms = stalls ? -1 : i == 0 ? 0 : options_.settings.chunk_interval_ms;
       if (!co_await Pause(exchange.watch, pause_ms)) {
         ++left_;
         co_return false;
       }
-      usage.output = events[i].output_tokens;
-      usage.reasoning = std::min(usage.reasoning, usage.output);
-      usage.audio_output = std::min(answer.usage.audio_output, usage.output);
-      if (events[i].tells) bill_.SetTold(line, true);
-      if (fate.failure != Failure::kZeroUsage) bill_.Charge(line, usage);
-      const bool last = i + 1 == events.size();
-      if (last) bill_.SetCompleted(line, true);
-      std::string bytes = Chunk(absl::StrCat("data: ", events[i].data, "\n\n"));
+      ChargeEvent(work, answer, events[i]);
+      if (last) bill_.SetCompleted(work.line, true);
+      std::string bytes = Chunk(format.Wire(work.target, events[i], i == 0, last));
       if (last) bytes += "0\r\n\r\n";
       if (!co_await Send(stream, std::move(bytes))) {
-        bill_.SetCompleted(line, false);
+        bill_.SetCompleted(work.line, false);
         ++left_;
         co_return false;
       }
     }
     if (fate.failure == Failure::kResetAfter) resetting_ = true;
     co_return fate.failure != Failure::kResetAfter&& exchange.keep_alive;
+  }
+
+  // GET .../models, which is also what health checks ask; fails as rules for the model "/models" say.
+  template <typename Stream>
+  asio::awaitable<bool> AnswerModels(Stream& stream, const Exchange& exchange, const Target& target) {
+    const Format& format = exchange.request.find("anthropic-version") != exchange.request.end() ? MessagesFormat()
+                           : exchange.request.find("x-goog-api-key") != exchange.request.end() ? GenerateContentFormat()
+                                                                                               : ChatFormat();
+    const Fate fate = fail_.Next(kModelsPath);
+    const int latency_ms = fate.latency_ms + (fate.failure == Failure::kLatency ? fate.value : 0);
+    if (!co_await Pause(exchange.watch, fate.failure == Failure::kHang ? -1 : latency_ms)) co_return false;
+    if (fate.failure == Failure::kReset) {
+      resetting_ = true;
+      co_return false;
+    }
+    const absl::Status allowed = Authorise(exchange.request, target, format);
+    Reply reply{200, "application/json", ModelsJson(format), {}};
+    if (!allowed.ok()) reply = ErrorOf(format, 401, std::string(allowed.message()));
+    if (fate.failure == Failure::kStatus)
+      reply = ErrorOf(format, fate.value, "The simulated provider is unwell.", fate);
+    co_return co_await Send(stream, Serialise(reply, exchange.keep_alive)) && exchange.keep_alive;
+  }
+
+  std::string ModelsJson(const Format& format) const {
+    const bool google = format.name() == "generate_content";
+    OrderedJson list = OrderedJson::array();
+    for (const std::string& model : bill_.prices().Models()) {
+      if (google) list.push_back({{"name", absl::StrCat("models/", model)}, {"displayName", model}});
+      if (!google) list.push_back({{"id", model}, {"object", "model"}, {"created", 0}, {"owned_by", "simprovider"}});
+    }
+    if (google) return Dump({{"models", std::move(list)}});
+    return Dump({{"object", "list"}, {"data", std::move(list)}});
   }
 
   asio::io_context& io_;

@@ -1,8 +1,12 @@
-// The simulated provider's HTTP server: an OpenAI-compatible endpoint that answers deterministically, fails when told
-// to, keeps its own bill and remembers what it received. One thread runs the io_context; every member is called on it.
+// The simulated provider's HTTP server: every API of format.h, answered deterministically; it fails when told to, keeps
+// its own bill and remembers what it received. One thread runs the io_context; every member is called on it.
 //
-//   POST .../chat/completions   the API, under any prefix       GET /bill          what was sold
+//   POST, under any prefix: .../chat/completions, .../messages, .../responses, .../embeddings,
+//        .../models/{m}:generateContent and :streamGenerateContent, .../model/{m}/converse and /converse-stream,
+//        Azure's
+//        .../openai/deployments/{d}/...; GET .../models; credentials as each wants them (credentials.h)
 //        headers x-sim-fail: SPEC (instead of the server's own) and x-sim-usage: SHAPE (answer.h) choose per request
+//   GET  /bill                  what was sold
 //   GET  /requests/last?n=N     heads and bodies, newest first  GET /requests/last/body  the newest body's bytes
 //   GET  /connections           open answers, those left by the client   GET /control, POST /control  settings
 #pragma once
@@ -29,6 +33,7 @@ struct SimOptions {
   std::string address = "127.0.0.1:0";
   SimSettings settings;
   std::string require_key;  // empty: any
+  std::string aws_secret;   // Bedrock's signatures must be this secret's; empty: well-formed will do
   std::string tls_cert;     // PEM files; both or neither
   std::string tls_key;
   std::string prices_json;
