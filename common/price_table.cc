@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/model_price.h"
 #include "common/status_macros.h"
 
 namespace signalbox {
@@ -188,6 +189,11 @@ const v1::ModelPrice* PriceTable::Find(std::string_view model) const {
   if (const v1::ModelPrice* found = content_->Find(name)) return found;
   const std::string spelled_out = SpellOutDates(name);
   return spelled_out == name ? nullptr : content_->Find(spelled_out);
+}
+
+const v1::ModelPrice* PriceTable::FindForTokens(std::string_view model) const {
+  const v1::ModelPrice* found = Find(model);
+  return found != nullptr && PricesTokens(*found) ? found : nullptr;
 }
 
 std::string SpellOutDates(std::string_view name) {

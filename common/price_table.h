@@ -29,6 +29,8 @@ class PriceTable {
 
   // Null when nothing prices the model. Lives as long as the table or a copy of it.
   const v1::ModelPrice* Find(std::string_view model) const;
+  // Null also when the price found is not one of tokens (PricesTokens): what calls are reckoned with.
+  const v1::ModelPrice* FindForTokens(std::string_view model) const;
   const std::vector<v1::ModelPrice>& prices() const;  // in the order they are tried
 
  private:

@@ -1,29 +1,24 @@
-// Prices that ship with the build, from prices.json in this folder: what a model costs in a gateway that has not
-// set its own price. Read by the store (price in force), the price API and the compiler. The file is checked when
-// first used and by its test; a bad file is a bug of the build, so it stops the process. Immutable after that; any
-// thread.
+// The price catalogue that ships with the build: made of @pydantic/genai-prices by write_catalogue.mjs, with the limits
+// of model_limits.json. Read when first used; a bad one is a bug of the build, which its test finds, so it stops the
+// process. Any thread.
 #pragma once
 
 #include <cstdint>
-#include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "signalbox/v1/gateway.pb.h"
+#include "controlplane/prices/model_limits.h"
+#include "controlplane/prices/price_catalogue.h"
 
 namespace signalbox {
 
-// The bundled price of a model, or nullopt. Exact names only: a dated variant of a model is another model.
-std::optional<v1::ModelPrice> BundledPrice(const std::string& provider, const std::string& model);
+const PriceCatalogue& BundledCatalogue();
+// For catalogues that are fetched, too.
+const ModelLimits& BundledModelLimits();
 
-// Every bundled price, ordered by provider and model.
+// Every price of it under its own provider, ordered by provider.
 std::vector<v1::ModelPrice> BundledPrices();
-
-// Reads a file of the shape of prices.json. INVALID_ARGUMENT names the entry and the field: unknown and missing
-// fields, duplicates, amounts that are no decimal dollars. No float is involved.
-absl::StatusOr<std::vector<v1::ModelPrice>> ParsePriceFile(std::string_view json);
 
 // "1.25" -> 1,250,000,000 nano-dollars. INVALID_ARGUMENT for anything but digits with at most nine decimals, or an
 // amount over 1,000,000 dollars.
