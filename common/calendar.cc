@@ -1,6 +1,9 @@
 #include "common/calendar.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
+#include <string>
 
 #include "absl/time/civil_time.h"
 #include "absl/time/time.h"
@@ -26,7 +29,16 @@ bool IsPlainName(std::string_view name) {
 bool Load(std::string_view timezone, absl::TimeZone& zone) {
   zone = absl::UTCTimeZone();
   if (timezone.empty()) return true;
-  return IsPlainName(timezone) && absl::LoadTimeZone(absl::string_view(timezone.data(), timezone.size()), &zone);
+  // Those that exist, so no more than the tz database has. Abseil's own table has a lock.
+  thread_local std::map<std::string, absl::TimeZone, std::less<>> known;
+  if (const auto it = known.find(timezone); it != known.end()) {
+    zone = it->second;
+    return true;
+  }
+  const std::string name(timezone);
+  if (!IsPlainName(name) || !absl::LoadTimeZone(name, &zone)) return false;
+  known.emplace(name, zone);
+  return true;
 }
 
 template <typename Civil>
