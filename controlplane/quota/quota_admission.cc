@@ -25,12 +25,12 @@ int64_t RemainsWhenFits(Int128 weighing, Int128 room, int64_t length_us) {
 
 }  // namespace
 
-void QuotaCore::DoAcquire(Boot& boot, const v1::Acquire& acquire, Answered& record) {
-  if (std::string fault = AcquireFault(acquire); !fault.empty()) return Refuse(record.answer, std::move(fault));
+void QuotaCore::DoAcquire(Boot& boot, const v1::Acquire& acquire, Answered& record, v1::QuotaAnswer& answer) {
+  if (std::string fault = AcquireFault(acquire); !fault.empty()) return Refuse(answer, std::move(fault));
   const auto known = requests_.find(acquire.request_id());
   const Request* request = known == requests_.end() ? nullptr : &known->second;
   if (request != nullptr && request->boot != &boot) {
-    return Refuse(record.answer, absl::StrCat("request ", acquire.request_id(), " belongs to another proxy"));
+    return Refuse(answer, absl::StrCat("request ", acquire.request_id(), " belongs to another proxy"));
   }
   Candidates passed;
   Candidate denied;
@@ -57,7 +57,6 @@ void QuotaCore::DoAcquire(Boot& boot, const v1::Acquire& acquire, Answered& reco
     for (const Candidate& candidate : passed) Take(*taken, candidate, cap, record.effects);
     record.request_id = acquire.request_id();
   }
-  v1::QuotaAnswer& answer = record.answer;
   answer.set_result(denied.check == nullptr ? v1::QuotaAnswer::GRANTED : v1::QuotaAnswer::DENIED);
   answer.set_output_cap(cap);
   const Request* after = taken != nullptr ? taken : request;
@@ -161,8 +160,7 @@ void QuotaCore::Take(Request& request, const Candidate& candidate, int64_t cap, 
   effects.push_back({&counter, entry->window_start_us, !candidate.holds, created, added, counter.era});
 }
 
-void QuotaCore::DoExtend(Boot& boot, const v1::Extend& extend, Answered& record) {
-  v1::QuotaAnswer& answer = record.answer;
+void QuotaCore::DoExtend(Boot& boot, const v1::Extend& extend, Answered& record, v1::QuotaAnswer& answer) {
   if (std::string fault = ExtendFault(extend); !fault.empty()) return Refuse(answer, std::move(fault));
   answer.set_result(v1::QuotaAnswer::DENIED);
   const auto it = requests_.find(extend.request_id());

@@ -1,6 +1,7 @@
 #include "controlplane/quota/quota_core.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -43,37 +44,36 @@ void QuotaCore::Answer(Boot& boot, const v1::QuotaCommand& command, v1::QuotaAns
     return;
   }
   if (const auto it = boot.answered.find(sequence); it != boot.answered.end()) {
-    answer = it->second.answer;
+    answer.ParseFromString(it->second->answer);
     return;
   }
   if (boot.answered.size() >= kQuotaAnswersMaxPerBoot) {
     return Refuse(answer, absl::StrCat("more than ", kQuotaAnswersMaxPerBoot, " answers are not acknowledged"));
   }
-  Answered record;
-  record.answer.set_sequence(sequence);
-  Evaluate(boot, command, record);
-  answer = record.answer;
+  auto record = std::make_unique<Answered>();
+  Evaluate(boot, command, *record, answer);
+  answer.SerializeToString(&record->answer);
   boot.answered.emplace_hint(boot.answered.end(), sequence, std::move(record));
 }
 
-void QuotaCore::Evaluate(Boot& boot, const v1::QuotaCommand& command, Answered& record) {
+void QuotaCore::Evaluate(Boot& boot, const v1::QuotaCommand& command, Answered& record, v1::QuotaAnswer& answer) {
   switch (command.kind_case()) {
     case v1::QuotaCommand::kAcquire:
       ++decisions_;
       record.cancellable = true;
-      return DoAcquire(boot, command.acquire(), record);
+      return DoAcquire(boot, command.acquire(), record, answer);
     case v1::QuotaCommand::kExtend:
       ++decisions_;
       record.cancellable = true;
-      return DoExtend(boot, command.extend(), record);
+      return DoExtend(boot, command.extend(), record, answer);
     case v1::QuotaCommand::kSettle:
-      return DoSettle(command.settle(), record.answer);
+      return DoSettle(command.settle(), answer);
     case v1::QuotaCommand::kCancel:
-      return DoCancel(boot, command.sequence(), command.cancel(), record.answer);
+      return DoCancel(boot, command.sequence(), command.cancel(), answer);
     case v1::QuotaCommand::kForceCharge:
-      return DoForceCharge(command.force_charge(), record.answer);
+      return DoForceCharge(command.force_charge(), answer);
     case v1::QuotaCommand::KIND_NOT_SET:
-      return Refuse(record.answer, "the command is empty or of a kind this quota service does not know");
+      return Refuse(answer, "the command is empty or of a kind this quota service does not know");
   }
 }
 
@@ -107,14 +107,15 @@ void QuotaCore::DoCancel(Boot& boot, uint64_t own_sequence, const v1::Cancel& ca
     return;
   }
   const auto [it, fresh] = boot.answered.try_emplace(target);
-  Answered& record = it->second;
+  if (fresh) it->second = std::make_unique<Answered>();
+  Answered& record = *it->second;
   if (!fresh && !record.cancellable && !record.cancelled) {
     return Refuse(answer, "only an acquire or an extend can be cancelled");
   }
   if (record.cancellable) Undo(record);
   record.cancellable = false;
   record.cancelled = true;
-  record.answer = Tombstone(target);
+  record.answer = Tombstone(target).SerializeAsString();
   answer.set_result(v1::QuotaAnswer::GRANTED);
 }
 
@@ -154,7 +155,7 @@ void QuotaCore::Tick(int64_t now_us) {
       ++it;
       continue;
     }
-    for (auto& [sequence, record] : boot.answered) DropEffects(record);
+    for (auto& [sequence, record] : boot.answered) DropEffects(*record);
     boots_.erase(it++);
   }
 }
@@ -205,8 +206,9 @@ void QuotaCore::Restarted(int64_t now_us) {
 }
 
 absl::Status QuotaCore::Replay(const v1::QuotaLogBatch& batch) {
+  v1::QuotaResponse ignored;
   for (const v1::QuotaLogEntry& entry : batch.entries()) {
-    v1::QuotaResponse ignored;
+    ignored.Clear();
     switch (entry.kind_case()) {
       case v1::QuotaLogEntry::kMessage:
         Apply(entry.message(), batch.now_us(), ignored);
@@ -253,7 +255,7 @@ void QuotaCore::Suspend(Boot& boot) {
       entry.suspense_sequence = ++last_suspense_sequence_;
       entry.era = entry.counter->era;
       AddSuspense(entry, entry.amount);
-      v1::SuspendedHold& hold = suspense_[entry.suspense_sequence];
+      v1::SuspendedHold hold;
       hold.set_sequence(entry.suspense_sequence);
       hold.set_request_id(id);
       hold.set_proxy_id(boot.proxy_id);
@@ -261,21 +263,24 @@ void QuotaCore::Suspend(Boot& boot) {
       *hold.mutable_counter() = entry.counter->key;
       hold.set_amount(entry.amount);
       hold.set_suspend_time_us(now_us_);
+      Keep(hold);
     }
   }
 }
 
 bool QuotaCore::OldestSuspenseIsPast(int64_t now_us) const {
   if (suspense_.empty()) return false;
-  const v1::SuspendedHold& oldest = suspense_.begin()->second;
-  if (now_us - oldest.suspend_time_us() < kQuotaSuspenseRetentionUs) return false;
-  return oldest.resolved() || now_us - oldest.suspend_time_us() >= WeighsAtMostUs(oldest.counter());
+  const SuspenseRecord& oldest = suspense_.begin()->second;
+  if (now_us - oldest.suspend_time_us < kQuotaSuspenseRetentionUs) return false;
+  return oldest.resolved || now_us - oldest.suspend_time_us >= oldest.weighs_at_most_us;
 }
 
 void QuotaCore::ForgetOldestSuspense() {
   const auto oldest = suspense_.begin();
-  const auto request = requests_.find(oldest->second.request_id());
-  if (!oldest->second.resolved() && request != requests_.end()) {
+  v1::SuspendedHold hold;
+  hold.ParseFromString(oldest->second.hold);
+  const auto request = requests_.find(hold.request_id());
+  if (!hold.resolved() && request != requests_.end()) {
     auto& entries = request->second.entries;
     for (size_t i = 0; i < entries.size(); ++i) {
       if (entries[i].suspense_sequence != oldest->first) continue;
@@ -303,7 +308,7 @@ void QuotaCore::AdvanceAcked(Boot& boot, uint64_t acked_through) {
   if (acked_through <= boot.acked_through) return;
   boot.acked_through = acked_through;
   auto end = boot.answered.begin();
-  for (; end != boot.answered.end() && end->first <= acked_through; ++end) DropEffects(end->second);
+  for (; end != boot.answered.end() && end->first <= acked_through; ++end) DropEffects(*end->second);
   boot.answered.erase(boot.answered.begin(), end);
 }
 
@@ -432,9 +437,24 @@ void QuotaCore::AddHeld(Entry& entry, int64_t amount) {
     return;
   }
   AddSuspense(entry, amount);
-  if (const auto it = suspense_.find(entry.suspense_sequence); it != suspense_.end()) {
-    it->second.set_amount(entry.amount);
-  }
+  ChangeSuspended(entry.suspense_sequence, [&entry](v1::SuspendedHold& hold) { hold.set_amount(entry.amount); });
+}
+
+void QuotaCore::Keep(const v1::SuspendedHold& hold) {
+  SuspenseRecord& kept = suspense_[hold.sequence()];
+  hold.SerializeToString(&kept.hold);
+  kept.suspend_time_us = hold.suspend_time_us();
+  kept.weighs_at_most_us = WeighsAtMostUs(hold.counter());
+  kept.resolved = hold.resolved();
+}
+
+void QuotaCore::ChangeSuspended(int64_t sequence, absl::FunctionRef<void(v1::SuspendedHold&)> change) {
+  const auto it = suspense_.find(sequence);
+  if (it == suspense_.end()) return;
+  v1::SuspendedHold hold;
+  hold.ParseFromString(it->second.hold);
+  change(hold);
+  Keep(hold);
 }
 
 // Ends as `used`, in the window that granted it. What was suspended before a reset is forgiven.
@@ -445,11 +465,11 @@ void QuotaCore::EndHold(Entry& entry, int64_t used) {
   const int64_t held = entry.amount;
   AddHeld(entry, -held);
   if (suspended) {
-    if (const auto it = suspense_.find(entry.suspense_sequence); it != suspense_.end()) {
-      it->second.set_resolved(true);
-      it->second.set_settled(used);
-      it->second.set_amount(held);
-    }
+    ChangeSuspended(entry.suspense_sequence, [used, held](v1::SuspendedHold& hold) {
+      hold.set_resolved(true);
+      hold.set_settled(used);
+      hold.set_amount(held);
+    });
   }
   if (!suspended || entry.era == counter.era) AddSettled(counter, entry.window_start_us, used);
 }

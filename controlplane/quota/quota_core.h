@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/container/node_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "controlplane/quota/amount_math.h"
 #include "controlplane/quota/counter_key.h"
@@ -55,7 +57,11 @@ class QuotaCore {
 
   // The state in slices of `part_records` records; loading them in order into a fresh core gives an equal one.
   // DATA_LOSS when parts contradict each other.
-  std::vector<v1::QuotaStatePart> Save(int part_records = 10'000) const;
+  static constexpr int kPartRecords = 10'000;
+  std::vector<v1::QuotaStatePart> Save(int part_records = kPartRecords) const;
+  // The same parts one after the other in the same memory: each is the sink's until it returns.
+  using PartSink = absl::FunctionRef<void(v1::QuotaStatePart&)>;
+  void Save(int part_records, PartSink sink) const;
   absl::Status Load(const v1::QuotaStatePart& part);
   void LoadDone();  // after the last part
   // The state as canonical text; equal states, equal text. For tests.
@@ -119,7 +125,7 @@ class QuotaCore {
   };
   using Effects = absl::InlinedVector<Effect, 2>;
   struct Answered {
-    v1::QuotaAnswer answer;
+    std::string answer;        // a QuotaAnswer, as it is stored: few are asked for again
     bool cancellable = false;  // an acquire or extend not yet cancelled
     bool cancelled = false;    // whatever comes with this sequence is not evaluated
     std::string request_id;
@@ -132,7 +138,14 @@ class QuotaCore {
     uint64_t acked_through = 0;
     bool suspended = false;
     int64_t requests = 0;  // in flight or suspended
-    absl::btree_map<uint64_t, Answered> answered;
+    absl::btree_map<uint64_t, std::unique_ptr<Answered>> answered;
+  };
+  // A suspended hold as it is stored, there are many and they hardly change; and what says when it may be forgotten.
+  struct SuspenseRecord {
+    std::string hold;  // a SuspendedHold
+    int64_t suspend_time_us = 0;
+    int64_t weighs_at_most_us = 0;
+    bool resolved = false;
   };
   // One limit of an acquire being evaluated.
   struct Candidate {
@@ -147,13 +160,13 @@ class QuotaCore {
   using RequestMap = absl::flat_hash_map<std::string, Request>;
 
   void Answer(Boot& boot, const v1::QuotaCommand& command, v1::QuotaAnswer& answer);
-  void Evaluate(Boot& boot, const v1::QuotaCommand& command, Answered& record);
-  void DoAcquire(Boot& boot, const v1::Acquire& acquire, Answered& record);
+  void Evaluate(Boot& boot, const v1::QuotaCommand& command, Answered& record, v1::QuotaAnswer& answer);
+  void DoAcquire(Boot& boot, const v1::Acquire& acquire, Answered& record, v1::QuotaAnswer& answer);
   bool Passes(const v1::Acquire& acquire, const Request* request, const Candidates& passed, Candidate& candidate,
               int64_t& cap) const;
   bool HoldPasses(const v1::Acquire& acquire, const Entry* own, Candidate& candidate, int64_t& cap) const;
   void Take(Request& request, const Candidate& candidate, int64_t cap, Effects& effects);
-  void DoExtend(Boot& boot, const v1::Extend& extend, Answered& record);
+  void DoExtend(Boot& boot, const v1::Extend& extend, Answered& record, v1::QuotaAnswer& answer);
   void DoSettle(const v1::Settle& settle, v1::QuotaAnswer& answer);
   void DoForceCharge(const v1::ForceCharge& charge, v1::QuotaAnswer& answer);
   void DoCancel(Boot& boot, uint64_t own_sequence, const v1::Cancel& cancel, v1::QuotaAnswer& answer);
@@ -188,7 +201,10 @@ class QuotaCore {
   void EndHold(Entry& entry, int64_t used);
   void EraseEntry(RequestMap::iterator request, size_t index);  // and the request with its last one
   void DropEffects(Answered& record);
+  void SaveThrough(v1::QuotaStatePart& part, int part_records, PartSink sink) const;
   void Suspend(Boot& boot);
+  void Keep(const v1::SuspendedHold& hold);
+  void ChangeSuspended(int64_t sequence, absl::FunctionRef<void(v1::SuspendedHold&)> change);  // if it is still kept
   bool OldestSuspenseIsPast(int64_t now_us) const;
   void ForgetOldestSuspense();
   v1::LimitState StateOf(const Candidate& candidate, const Request* request) const;
@@ -199,10 +215,10 @@ class QuotaCore {
   int64_t decisions_ = 0;
   absl::node_hash_map<std::string, Counter> counters_;                    // by identity
   absl::node_hash_map<std::pair<std::string, std::string>, Pool> pools_;  // by gateway and pool
-  std::map<int64_t, std::vector<Counter*>> turning_;  // by when to look whether they are past; each counter once
-  RequestMap requests_;                               // by id
-  absl::node_hash_map<std::string, Boot> boots_;      // by proxy and boot id
-  std::map<int64_t, v1::SuspendedHold> suspense_;     // by sequence
+  std::map<int64_t, std::vector<Counter*>> turning_;   // by when to look whether they are past; each counter once
+  RequestMap requests_;                                // by id
+  absl::node_hash_map<std::string, Boot> boots_;       // by proxy and boot id
+  absl::btree_map<int64_t, SuspenseRecord> suspense_;  // by sequence
   int64_t last_adjustment_sequence_ = 0;
   std::map<int64_t, v1::Adjustment> adjustments_;               // by sequence; the last kQuotaAdjustmentsMax
   absl::flat_hash_map<std::string, int64_t> adjustment_by_id_;  // to its sequence

@@ -1,6 +1,9 @@
 // QuotaCore's state to and from its stored form, and the checks of its sums.
+#include <google/protobuf/arena.h>
+
 #include <algorithm>
 #include <limits>
+#include <memory>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
@@ -11,24 +14,28 @@
 namespace signalbox {
 namespace {
 
-// Cuts the state into parts of so many records.
+constexpr size_t kSaveBlockBytesMax = 256 << 10;
+
+// Cuts the state into parts of so many records. One part is filled again and again: it keeps what it has allocated.
 class PartWriter {
  public:
-  explicit PartWriter(int part_records) : part_records_(part_records) { parts_.emplace_back(); }
+  PartWriter(int part_records, QuotaCore::PartSink sink, v1::QuotaStatePart& part)
+      : part_records_(part_records), sink_(sink), part_(part) {}
   v1::QuotaStatePart& Next() {
     if (records_++ == part_records_) {
+      sink_(part_);
+      part_.Clear();
       records_ = 1;
-      parts_.emplace_back();
     }
-    return parts_.back();
+    return part_;
   }
-  std::vector<v1::QuotaStatePart> Take() { return std::move(parts_); }
-  v1::QuotaStatePart& first() { return parts_.front(); }
+  void Done() { sink_(part_); }
 
  private:
   int part_records_;
   int records_ = 0;
-  std::vector<v1::QuotaStatePart> parts_;
+  QuotaCore::PartSink sink_;
+  v1::QuotaStatePart& part_;
 };
 
 template <typename Map>
@@ -99,7 +106,7 @@ std::vector<v1::SuspendedHold> QuotaCore::Suspense(int64_t after_sequence, int p
   std::vector<v1::SuspendedHold> page;
   for (auto it = suspense_.upper_bound(after_sequence); it != suspense_.end(); ++it) {
     if (static_cast<int>(page.size()) >= page_size) break;
-    page.push_back(it->second);
+    page.emplace_back().ParseFromString(it->second.hold);
   }
   return page;
 }
@@ -113,11 +120,25 @@ std::vector<v1::Adjustment> QuotaCore::Adjustments(int64_t after_sequence, int p
   return page;
 }
 
+void QuotaCore::Save(int part_records, PartSink sink) const {
+  google::protobuf::ArenaOptions blocks;
+  blocks.max_block_size = kSaveBlockBytesMax;
+  google::protobuf::Arena arena(blocks);
+  SaveThrough(*google::protobuf::Arena::CreateMessage<v1::QuotaStatePart>(&arena), part_records, sink);
+}
+
 std::vector<v1::QuotaStatePart> QuotaCore::Save(int part_records) const {
-  PartWriter writer(part_records);
-  writer.first().set_now_us(now_us_);
-  writer.first().set_last_suspense_sequence(last_suspense_sequence_);
-  writer.first().set_last_adjustment_sequence(last_adjustment_sequence_);
+  std::vector<v1::QuotaStatePart> parts;
+  v1::QuotaStatePart part;
+  SaveThrough(part, part_records, [&parts](v1::QuotaStatePart& full) { parts.push_back(std::move(full)); });
+  return parts;
+}
+
+void QuotaCore::SaveThrough(v1::QuotaStatePart& part, int part_records, PartSink sink) const {
+  PartWriter writer(part_records, sink, part);
+  part.set_now_us(now_us_);
+  part.set_last_suspense_sequence(last_suspense_sequence_);
+  part.set_last_adjustment_sequence(last_adjustment_sequence_);
   absl::flat_hash_map<const Counter*, uint64_t> counter_index;
   for (const auto* item : SortedByKey(counters_)) {
     const Counter& counter = item->second;
@@ -144,11 +165,11 @@ std::vector<v1::QuotaStatePart> QuotaCore::Save(int part_records) const {
     state.set_suspended(boot.suspended);
     for (const auto& [sequence, record] : boot.answered) {
       v1::AnswerState& answer = *state.add_answers();
-      *answer.mutable_answer() = record.answer;
-      answer.set_cancellable(record.cancellable);
-      answer.set_cancelled(record.cancelled);
-      answer.set_request_id(record.request_id);
-      for (const Effect& effect : record.effects) {
+      answer.set_answer(record->answer);
+      answer.set_cancellable(record->cancellable);
+      answer.set_cancelled(record->cancelled);
+      answer.set_request_id(record->request_id);
+      for (const Effect& effect : record->effects) {
         v1::EffectState& written = *answer.add_effects();
         written.set_counter(counter_index.at(effect.counter));
         written.set_window_start_us(effect.window_start_us);
@@ -175,9 +196,9 @@ std::vector<v1::QuotaStatePart> QuotaCore::Save(int part_records) const {
       written.set_shadow(entry.shadow);
     }
   }
-  for (const auto& [sequence, hold] : suspense_) *writer.Next().add_suspense() = hold;
+  for (const auto& [sequence, suspended] : suspense_) writer.Next().add_suspense(suspended.hold);
   for (const auto& [sequence, adjustment] : adjustments_) *writer.Next().add_adjustments() = adjustment;
-  return writer.Take();
+  writer.Done();
 }
 
 absl::Status QuotaCore::Load(const v1::QuotaStatePart& part) {
@@ -198,6 +219,7 @@ absl::Status QuotaCore::Load(const v1::QuotaStatePart& part) {
     counter.era = state.era();
     loaded_counters_.push_back(&counter);
   }
+  v1::QuotaAnswer parsed;
   for (const v1::BootState& state : part.boots()) {
     Boot& boot = BootOf(state.proxy_id(), state.boot_id());
     boot.last_seen_us = state.last_seen_us();
@@ -205,7 +227,13 @@ absl::Status QuotaCore::Load(const v1::QuotaStatePart& part) {
     boot.suspended = state.suspended();
     loaded_boots_.push_back(&boot);
     for (const v1::AnswerState& answer : state.answers()) {
-      Answered& record = boot.answered[answer.answer().sequence()];
+      if (!parsed.ParseFromString(answer.answer())) {
+        return absl::DataLossError("the stored quota state has an answer that cannot be read");
+      }
+      std::unique_ptr<Answered>& kept = boot.answered[parsed.sequence()];
+      if (kept != nullptr) return absl::DataLossError("the stored quota state has an answer twice");
+      kept = std::make_unique<Answered>();
+      Answered& record = *kept;
       record.answer = answer.answer();
       record.cancellable = answer.cancellable();
       record.cancelled = answer.cancelled();
@@ -248,7 +276,13 @@ absl::Status QuotaCore::Load(const v1::QuotaStatePart& part) {
       }
     }
   }
-  for (const v1::SuspendedHold& hold : part.suspense()) suspense_[hold.sequence()] = hold;
+  v1::SuspendedHold hold;
+  for (const std::string& bytes : part.suspense()) {
+    if (!hold.ParseFromString(bytes)) {
+      return absl::DataLossError("the stored quota state has a suspended hold that cannot be read");
+    }
+    Keep(hold);
+  }
   for (const v1::Adjustment& adjustment : part.adjustments()) {
     adjustments_[adjustment.sequence()] = adjustment;
     adjustment_by_id_[adjustment.request().adjustment_id()] = adjustment.sequence();
@@ -263,7 +297,7 @@ void QuotaCore::LoadDone() {
 
 std::string QuotaCore::Dump() const {
   std::string text;
-  for (const v1::QuotaStatePart& part : Save()) absl::StrAppend(&text, part.DebugString());
+  Save(kPartRecords, [&text](const v1::QuotaStatePart& part) { absl::StrAppend(&text, part.DebugString()); });
   return text;
 }
 
@@ -305,7 +339,7 @@ absl::Status QuotaCore::Check() const {
       if (sequence <= boot.acked_through) {
         return absl::InternalError(absl::StrCat("boot ", boot.boot_id, " keeps acknowledged answer ", sequence));
       }
-      for (const Effect& effect : record.effects) ++sums[effect.counter].references;
+      for (const Effect& effect : record->effects) ++sums[effect.counter].references;
     }
   }
   size_t pooled = 0;

@@ -479,5 +479,40 @@ TEST_F(QuotaCoreTest, AStateThatContradictsItselfIsDataLoss) {
   EXPECT_EQ(core.Load(part).code(), absl::StatusCode::kDataLoss);
 }
 
+TEST_F(QuotaCoreTest, AStateWithAnAnswerTwiceIsDataLoss) {
+  v1::QuotaAnswer answer;
+  answer.set_sequence(7);
+  v1::QuotaStatePart part;
+  v1::BootState& boot = *part.add_boots();
+  boot.add_answers()->set_answer(answer.SerializeAsString());
+  boot.add_answers()->set_answer(answer.SerializeAsString());
+  const absl::Status status = core.Load(part);
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("an answer twice"));
+}
+
+TEST_F(QuotaCoreTest, AStateWhoseAnswerOrSuspendedHoldCannotBeReadIsDataLoss) {
+  v1::QuotaStatePart answers;
+  answers.add_boots()->add_answers()->set_answer("\xff");
+  EXPECT_THAT(std::string(core.Load(answers).message()), HasSubstr("an answer that cannot be read"));
+  v1::QuotaStatePart holds;
+  holds.add_suspense("\xff");
+  const absl::Status status = core.Load(holds);
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("a suspended hold that cannot be read"));
+}
+
+TEST_F(QuotaCoreTest, TheSinkGetsThePartsThatSaveReturns) {
+  for (int i = 0; i < 20; ++i) proxy.Acquire(Acq("r" + std::to_string(i)).Check(Money(), 500'000).Cap(300));
+  const std::vector<v1::QuotaStatePart> parts = core.Save(7);
+  ASSERT_GT(parts.size(), 2u);
+  size_t n = 0;
+  core.Save(7, [&](const v1::QuotaStatePart& part) {
+    ASSERT_LT(n, parts.size());
+    EXPECT_EQ(part.SerializeAsString(), parts[n++].SerializeAsString());
+  });
+  EXPECT_EQ(n, parts.size());
+}
+
 }  // namespace
 }  // namespace signalbox::testing
