@@ -712,7 +712,7 @@ void QuotaModel::NumberSuspended(const QuotaCore& core) {
       if (key.pool() == hold.counter().pool() && key.unit() == hold.counter().unit() &&
           key.window_seconds() == hold.counter().window_seconds() && key.technique() == hold.counter().technique() &&
           key.calendar() == hold.counter().calendar() && key.timezone() == hold.counter().timezone() &&
-          key.ShortDebugString() == hold.counter().ShortDebugString()) {
+          key.SerializeAsString() == hold.counter().SerializeAsString()) {
         entry = &candidate;
       }
     }
@@ -807,7 +807,7 @@ void QuotaModel::Adjusted(int index, const v1::AdjustCounterRequest& request, in
 
 void QuotaModel::CompareCounter(Counter& counter, const QuotaCore& core) {
   Turn(counter);
-  v1::Counter seen;
+  v1::Counter& seen = seen_;
   if (const absl::Status status = core.Read(counter.key, now_us_, seen); !status.ok()) return Fail(status.ToString());
   const Wide settled = Settled(counter), suspense = Suspense(counter), used = Used(counter);
   if (seen.settled() != settled || seen.held() != counter.held || seen.suspense() != suspense || seen.used() != used ||

@@ -213,6 +213,7 @@ class QuotaModel {
   std::vector<std::vector<LedgerRow>> ledger_;      // by counter
   std::map<std::string, std::string> adjustments_;  // by id: the first result
   int64_t adjustments_made_ = 0;
+  v1::Counter seen_;  // kept for its memory
   std::string violation_;
 };
 

@@ -543,6 +543,10 @@ class Simulation {
     return batch;
   }
 
+  // The model's own: a batch in the arena does not free it, the core only reads it, and a copy for each check is most
+  // of what a batch would be.
+  v1::CounterKey* KeyOf(int counter) const { return const_cast<v1::CounterKey*>(&model_.key(counter)); }
+
   void Write(const Envelope& envelope, v1::QuotaRequest& message) {
     message.set_proxy_id(boot_names_[envelope.boot].first);
     message.set_boot_id(boot_names_[envelope.boot].second);
@@ -572,7 +576,7 @@ class Simulation {
         return;
       case Kind::kForceCharge:
         out.mutable_force_charge()->set_request_id("forced");
-        *out.mutable_force_charge()->mutable_counter() = model_.key(static_cast<int>(command.counter));
+        out.mutable_force_charge()->unsafe_arena_set_allocated_counter(KeyOf(static_cast<int>(command.counter)));
         out.mutable_force_charge()->set_amount(command.nanos);
         return;
     }
@@ -594,7 +598,7 @@ class Simulation {
     for (int i = 0; i < acquire.checks_size; ++i) {
       const Check& check = acquire.checks[static_cast<size_t>(i)];
       v1::LimitCheck& written = *out.add_checks();
-      *written.mutable_counter() = model_.key(check.counter);
+      written.unsafe_arena_set_allocated_counter(KeyOf(check.counter));
       written.set_limit(check.limit);
       written.set_admission(check.strict ? v1::STRICT : v1::OBSERVED);
       written.set_shadow(check.shadow);
@@ -659,9 +663,8 @@ class Simulation {
   std::unique_ptr<QuotaCore> Recovered() {
     auto core = std::make_unique<QuotaCore>();
     for (const std::string& bytes : snapshot_) {
-      v1::QuotaStatePart part;
-      if (!part.ParseFromString(bytes)) model_.Fail("a snapshot cannot be read");
-      if (const absl::Status status = core->Load(part); !status.ok()) model_.Fail(status.ToString());
+      if (!part_.ParseFromString(bytes)) model_.Fail("a snapshot cannot be read");
+      if (const absl::Status status = core->Load(part_); !status.ok()) model_.Fail(status.ToString());
     }
     core->LoadDone();
     for (const v1::QuotaLogBatch* batch : log_) {
@@ -683,15 +686,14 @@ class Simulation {
   void Compact() {
     Count(Event::kCompaction);
     snapshot_.clear();
-    for (const v1::QuotaStatePart& part : core_->Save(static_cast<int>(random_.Spread(1, 10'000)))) {
-      snapshot_.push_back(part.SerializeAsString());
-    }
+    core_->Save(static_cast<int>(random_.Spread(1, QuotaCore::kPartRecords)),
+                [this](const v1::QuotaStatePart& part) { snapshot_.push_back(part.SerializeAsString()); });
     NewSegment();
   }
 
   static std::string Stored(const QuotaCore& core) {
     std::string bytes;
-    for (const v1::QuotaStatePart& part : core.Save()) part.AppendToString(&bytes);
+    core.Save(QuotaCore::kPartRecords, [&bytes](const v1::QuotaStatePart& part) { part.AppendToString(&bytes); });
     return bytes;
   }
 
@@ -927,6 +929,7 @@ class Simulation {
   std::vector<v1::QuotaLogBatch*> log_;  // since the snapshot
   size_t logged_ = 0;
   std::vector<std::string> snapshot_;
+  v1::QuotaStatePart part_;  // read again and again: keeps its memory
   std::unique_ptr<QuotaCore> core_ = std::make_unique<QuotaCore>();
   std::vector<v1::QuotaResponse> responses_;
   std::vector<std::pair<v1::AdjustCounterRequest, int>> adjusted_;
