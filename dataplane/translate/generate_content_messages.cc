@@ -105,7 +105,9 @@ bool ThinksInLevels(std::string_view model) {
 
 Fault RefuseUnknown(const Json& object, std::initializer_list<std::string_view> known, const std::string& path) {
   for (const auto& [name, value] : object.get_ref<const Json::object_t&>()) {
-    if (value.is_null() || std::find(known.begin(), known.end(), name) != known.end()) continue;
+    // Gemini caches what prompts have in common by itself, which is what Anthropic's cache_control asks for.
+    if (value.is_null() || name == "cache_control" || std::find(known.begin(), known.end(), name) != known.end())
+      continue;
     return Unsupported(absl::StrCat(path, ".", name), "has no counterpart in Gemini's generateContent: leave it out");
   }
   return std::nullopt;
@@ -248,7 +250,7 @@ Fault ContentsWriter::AddAssistant(const Json& message, const std::string& path)
 }
 
 Fault ContentsWriter::AddResult(const Json& message, const std::string& path) {
-  if (Fault fault = RefuseUnknown(message, {"role", "content", "tool_call_id", "name"}, path)) return fault;
+  if (Fault fault = RefuseUnknown(message, {"role", "content", "tool_call_id", "name", "is_error"}, path)) return fault;
   const std::string id = StringAt(message, "tool_call_id");
   const auto found = names_.find(id);
   const std::string name = found != names_.end() ? found->second : StringAt(message, "name");
@@ -270,7 +272,12 @@ Fault ContentsWriter::AddResult(const Json& message, const std::string& path) {
   Json result = Json::object();
   if (!id.empty()) result["id"] = id;
   result["name"] = name;
-  result["response"] = ResultObject(std::move(text));
+  const Json* failed = Find(message, "is_error");
+  if (failed != nullptr && *failed == true) {
+    result["response"] = {{"error", std::move(text)}};
+  } else {
+    result["response"] = ResultObject(std::move(text));
+  }
   if (!media.empty()) result["parts"] = std::move(media);
   Parts(Turn::kResults).push_back({{"functionResponse", std::move(result)}});
   return std::nullopt;

@@ -37,14 +37,16 @@ class GenerateContentStreamTranslator : public StreamTranslator {
       finished = true;
       Json last = {{"index", index}, {"delta", Json::object()}};
       SetFinish(choice.finish, choice.calls > 0, last);
-      out += Chunk(std::move(last));
+      out += ChatChoiceChunk(context_, std::move(last));
     }
     if (finished) {
       if (usage_) out += ChatUsageChunk(context_, *usage_);
       out += kChatDone;
     } else if (usage_) {
-      // Only what it was up to then: beside a choice, so that it is not taken for the whole.
-      out += Chunk({{"index", 0}, {"delta", Json::object()}, {"finish_reason", nullptr}}, ChatUsageJson(*usage_));
+      // Only what it was up to then.
+      out += ChatChoiceChunk(
+          context_,
+          {{"index", 0}, {"delta", Json::object()}, {"finish_reason", nullptr}, {"usage", ChatUsageJson(*usage_)}});
     }
     return out;
   }
@@ -55,14 +57,6 @@ class GenerateContentStreamTranslator : public StreamTranslator {
     size_t calls = 0;
     std::string finish;
   };
-
-  std::string Chunk(Json choice, Json usage = nullptr) const {
-    Json chunk = ChatCompletion(context_);
-    chunk["object"] = "chat.completion.chunk";
-    chunk["choices"].push_back(std::move(choice));
-    if (!usage.is_null()) chunk["usage"] = std::move(usage);
-    return FormatSse("", DumpJson(chunk));
-  }
 
   void TakeEvent(const Json& event, std::string& out) {
     if (FindObject(event, "error") != nullptr) {
@@ -77,16 +71,22 @@ class GenerateContentStreamTranslator : public StreamTranslator {
       context_.id = StringAt(event, "responseId", context_.id);
       context_.model = StringAt(event, "modelVersion", context_.model);
     }
-    if (std::optional<ChatUsage> usage = ReadUsageMetadata(event)) usage_ = usage;
+    Json first_usage;
+    if (std::optional<ChatUsage> usage = ReadUsageMetadata(event)) {
+      if (!usage_) first_usage = ChatUsageJson(*usage);
+      usage_ = usage;
+    }
     const Json* candidates = FindArray(event, "candidates");
     for (size_t i = 0; candidates != nullptr && i < candidates->size(); ++i) {
       const int64_t index = CountAt((*candidates)[i], "index").value_or(static_cast<int64_t>(i));
-      TakeCandidate(ReadCandidate((*candidates)[i], i, context_.id, choices_[index].calls), out);
+      TakeCandidate(ReadCandidate((*candidates)[i], i, context_.id, choices_[index].calls), first_usage, out);
+      first_usage = nullptr;
     }
-    if (std::optional<Candidate> blocked = ReadBlocked(event)) TakeCandidate(*std::move(blocked), out);
+    if (std::optional<Candidate> blocked = ReadBlocked(event)) TakeCandidate(*std::move(blocked), nullptr, out);
   }
 
-  void TakeCandidate(Candidate candidate, std::string& out) {
+  // `usage` stands in the choice, where it counts as what is known so far: should the stream break, the input is known.
+  void TakeCandidate(Candidate candidate, Json usage, std::string& out) {
     Choice& choice = choices_[candidate.index];
     choice.calls += candidate.calls.size();
     if (!candidate.finish.empty()) choice.finish = candidate.finish;
@@ -103,7 +103,8 @@ class GenerateContentStreamTranslator : public StreamTranslator {
     if (!logprobs.is_null()) written["logprobs"] = std::move(logprobs);
     if (!notes.is_null()) written["extra_content"] = std::move(notes);
     written["finish_reason"] = nullptr;
-    out += Chunk(std::move(written));
+    if (!usage.is_null()) written["usage"] = std::move(usage);
+    out += ChatChoiceChunk(context_, std::move(written));
   }
 
   AnswerContext context_;

@@ -28,6 +28,7 @@ Fault Declaration(const Json& tool, const std::string& path, Json& declarations,
   const std::string at = absl::StrCat(path, ".function");
   const Json* function = FindObject(tool, "function");
   if (function == nullptr) return Invalid(at, "is missing");
+  if (Fault fault = RefuseUnknown(tool, {"type", "function"}, path)) return fault;
   if (Fault fault = RefuseUnknown(*function, {"name", "description", "parameters", "strict"}, at)) return fault;
   Json declaration = {{"name", StringAt(*function, "name")}};
   if (const Json* text = Find(*function, "description")) declaration["description"] = *text;

@@ -193,6 +193,16 @@ TEST(GenerateContentRequest, AudioFilesAndVideo) {
       {"fileData":{"mimeType":"video/mp4","fileUri":"gs://bucket/v.mp4"}}])"));
 }
 
+TEST(GenerateContentRequest, AFailedToolIsAnErrorAndCacheMarksAreGeminisOwnAffair) {
+  EXPECT_EQ(Translated(R"({"model":"m","messages":[{"role":"assistant","tool_calls":[
+      {"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]},
+      {"role":"tool","tool_call_id":"a","content":"boom","is_error":true,"cache_control":{"type":"ephemeral"}},
+      {"role":"user","content":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]}]})")["contents"],
+            Parsed(R"([{"role":"model","parts":[{"functionCall":{"id":"a","name":"f","args":{}}}]},
+      {"role":"user","parts":[{"functionResponse":{"id":"a","name":"f","response":{"error":"boom"}}}]},
+      {"role":"user","parts":[{"text":"x"}]}])"));
+}
+
 TEST(GenerateContentRequest, WhatHasNoCounterpartIsRefusedByName) {
   const struct {
     const char* rest;  // of the body, or
@@ -208,8 +218,7 @@ TEST(GenerateContentRequest, WhatHasNoCounterpartIsRefusedByName) {
       {R"("service_tier":"scale")", "", "service_tier"},
       {R"("functions":[{"name":"f"}])", "", "functions"},
       {R"("tools":[{"type":"custom","custom":{"name":"x"}}])", "", "tools[0].type"},
-      {R"("tools":[{"type":"function","function":{"name":"x","cache_control":{}}}])", "",
-       "tools[0].function.cache_control"},
+      {R"("tools":[{"type":"function","function":{"name":"x","defer":true}}])", "", "tools[0].function.defer"},
       {R"("tool_choice":{"type":"custom"})", "", "tool_choice"},
       {R"("response_format":{"type":"grammar"})", "", "response_format.type"},
       {R"("contents":[])", "", "contents"},
@@ -219,8 +228,8 @@ TEST(GenerateContentRequest, WhatHasNoCounterpartIsRefusedByName) {
       {R"("top_p":1,"generation_config":{"top_p":0.5})", "", "generationConfig.top_p"},
       {R"("reasoning_effort":"low","extra_body":{"google":{"thinking_config":{"thinking_budget":1}}})", "",
        "extra_body.google.thinking_config"},
-      {"", R"({"type":"text","text":"x","cache_control":{"type":"ephemeral"}})",
-       "messages[0].content[0].cache_control"},
+      {"", R"({"type":"text","text":"x","prompt_cache_breakpoint":{}})",
+       "messages[0].content[0].prompt_cache_breakpoint"},
       {"", R"({"type":"image_url","image_url":{"url":"ftp://x"}})", "messages[0].content[0].image_url.url"},
       {"", R"({"type":"image_url","image_url":{"url":"https://x","detail":"huge"}})",
        "messages[0].content[0].image_url.detail"},
@@ -414,7 +423,8 @@ TEST(GenerateContentStream, CutBeforeAFinishReasonHasNoEndAndNoFinalUsage) {
       Streamed({R"({"candidates":[{"content":{"parts":[{"text":"Hel"}]}}],"usageMetadata":{"promptTokenCount":4}})"});
   ASSERT_EQ(data.size(), 2u);
   EXPECT_EQ(Parsed(data[1])["choices"][0]["finish_reason"], nullptr);
-  EXPECT_EQ(Parsed(data[1])["usage"]["prompt_tokens"], 4);
+  EXPECT_EQ(Parsed(data[0])["choices"][0]["usage"]["prompt_tokens"], 4);
+  EXPECT_EQ(Parsed(data[1])["choices"][0]["usage"]["prompt_tokens"], 4);
 }
 
 TEST(GenerateContentStream, AnErrorEventEndsIt) {
