@@ -1,7 +1,6 @@
 #include "common/price_table.h"
 
 #include <algorithm>
-#include <chrono>
 #include <optional>
 #include <regex>
 #include <utility>
@@ -138,10 +137,11 @@ bool IsDay(std::string_view text) {
     for (const char c : text.substr(from, size)) value = value * 10 + (c - '0');
     return value;
   };
-  return std::chrono::year_month_day(std::chrono::year(number(0, 4)),
-                                     std::chrono::month(static_cast<unsigned>(number(4, 2))),
-                                     std::chrono::day(static_cast<unsigned>(number(6, 2))))
-      .ok();
+  const int year = number(0, 4), month = number(4, 2), day = number(6, 2);
+  if (month < 1 || month > 12 || day < 1) return false;
+  constexpr int kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+  const bool leap = year % 4 == 0;  // 2000 too
+  return day <= kDays[month - 1] + (month == 2 && leap ? 1 : 0);
 }
 
 }  // namespace
