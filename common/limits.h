@@ -68,9 +68,13 @@ inline constexpr int64_t kRetryBudgetWindowUs = 10'000'000;
 inline constexpr int kRetryBudgetPercent = 20;  // retries of a provider per window: so many percent of its calls,
 inline constexpr int kRetryBudgetFloor = 50;    // and so many in any case
 inline constexpr size_t kHealthModelsPerEndpointMax = 256;  // the least recently called is forgotten
+inline constexpr size_t kModelsCountedMax = 1'000;          // with metrics of their own
 inline constexpr size_t kHealthStatusesMax = 2'000;         // in one report
 inline constexpr int kHealthCheckFailures = 2;              // active checks in a row until an endpoint is down
 inline constexpr int kHealthCheckTimeoutMs = 5'000;
+inline constexpr int kHealthCheckIntervalSMax = 3'600;
+inline constexpr int kProviderEndpointsMax = 32;
+inline constexpr int kEndpointWeightMax = 1'000;
 static_assert(kBreakerProbeUs <= kBreakerOpenUsMax && kBreakerOpenUsMin < kBreakerOpenUsMax, "probes come back");
 
 // Money and limits. Money is int64 nano-dollars everywhere.
@@ -79,6 +83,7 @@ inline constexpr int64_t kTokensPerPriceUnit = 1'000'000;
 inline constexpr int64_t kLimitNanosMax = 1'000'000'000LL * kNanosPerDollar;
 inline constexpr int64_t kMinimumOutputTokens = 256;  // a hold's least output
 inline constexpr int64_t kCapShareOfLimit = 16;       // without a client's cap a hold takes at most limit / 16
+inline constexpr int64_t kToolPromptTokensMax = 1'024;  // what a provider says itself before a request's tools
 inline constexpr size_t kIdentifierBytesMax = 1024;
 inline constexpr int kLimitKeyFieldsMax = 8;  // fields a limit's key may combine
 inline constexpr int64_t kLimitTokensMax = 1'000'000'000'000'000;
@@ -115,9 +120,11 @@ inline constexpr size_t kOfferChunkBytesMax = 1 << 20;
 inline constexpr size_t kBlobBytesMax = 16 << 20;
 inline constexpr int64_t kDebounceUs = 20'000;
 inline constexpr int64_t kStatusUs = 15'000'000;
+inline constexpr int64_t kStatusChangeUs = 1'000'000;  // sooner, when a provider's health changed
 inline constexpr int kShrinkGuardRoutesMin = 10;  // from so many routes on, losing over half needs force
 
 // Spend.
+inline constexpr size_t kLoggedPayloadBytesMax = 64 << 10;  // of a request's body, and of an answer's, in its record
 inline constexpr int64_t kSpoolBytesMax = 1LL << 30;
 inline constexpr size_t kSpendBatchRecordsMax = 500;
 

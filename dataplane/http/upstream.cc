@@ -49,10 +49,7 @@ class Call : public std::enable_shared_from_this<Call> {
  public:
   Call(std::shared_ptr<ConnectionPool> pool, UpstreamEndpoint endpoint)
       : pool_(std::move(pool)), endpoint_(std::move(endpoint)), timer_(pool_->io()), wake_(pool_->io()) {
-    const bool default_port = endpoint_.port == (endpoint_.tls ? "443" : "80");
-    const bool v6 = endpoint_.host.find(':') != std::string::npos;
-    authority_ = v6 ? absl::StrCat("[", endpoint_.host, "]") : endpoint_.host;
-    if (!default_port) absl::StrAppend(&authority_, ":", endpoint_.port);
+    authority_ = HostHeader(endpoint_);
     place_ = absl::StrCat(endpoint_.tls ? "https " : "http ", endpoint_.host, " ", endpoint_.port);
   }
 

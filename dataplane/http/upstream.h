@@ -25,6 +25,8 @@ struct UpstreamEndpoint {
 };
 // INVALID_ARGUMENT for anything but http(s)://host[:port][/path].
 absl::StatusOr<UpstreamEndpoint> ParseEndpoint(std::string_view base_url);
+// host[:port] as the Host header says it.
+std::string HostHeader(const UpstreamEndpoint& endpoint);
 
 struct UpstreamRequest {
   std::string method = "POST";

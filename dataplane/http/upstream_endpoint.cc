@@ -96,4 +96,12 @@ absl::StatusOr<asio::ssl::context> NewUpstreamTlsContext(const std::string& ca_f
   return context;
 }
 
+std::string HostHeader(const UpstreamEndpoint& endpoint) {
+  const bool default_port = endpoint.port == (endpoint.tls ? "443" : "80");
+  const bool v6 = endpoint.host.find(':') != std::string::npos;
+  std::string host = v6 ? absl::StrCat("[", endpoint.host, "]") : endpoint.host;
+  if (!default_port) absl::StrAppend(&host, ":", endpoint.port);
+  return host;
+}
+
 }  // namespace signalbox

@@ -2,8 +2,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "dataplane/provider/answer_stream.h"
 #include "dataplane/provider/json_dom.h"
-#include "dataplane/provider/openai_wire.h"
 #include "dataplane/provider/usage.h"
 
 namespace signalbox {
@@ -52,6 +52,7 @@ struct ChatStream::State {
   bool several_choices = false;
   bool began = false;     // a choice was seen
   bool finished = false;  // a choice said why it ended
+  bool hit_cap = false;   // and that it was the cap
 };
 
 void ChatStream::State::NoteChoice(dom::element choice) {
@@ -61,7 +62,10 @@ void ChatStream::State::NoteChoice(dom::element choice) {
   const std::optional<dom::element> place = FindLast(fields, "index");
   several_choices |= place && place->get_int64().get(index) == simdjson::SUCCESS && index > 0;
   const std::optional<dom::element> reason = FindLast(fields, "finish_reason");
-  finished |= reason && reason->is_string();
+  std::string_view why;
+  if (!reason || reason->get_string().get(why) != simdjson::SUCCESS) return;
+  finished = true;
+  hit_cap |= why == "length";
 }
 
 // A provider may report with every chunk what it was up to then: a report counts as the whole once the stream has said
@@ -144,7 +148,6 @@ bool ChatStream::State::TakeEvent(std::string_view event) {
 
 ChatStream::ChatStream(bool client_wants_usage) : state_(std::make_unique<State>(client_wants_usage)) {}
 ChatStream::~ChatStream() = default;
-ChatStream::ChatStream(ChatStream&&) noexcept = default;
 
 absl::StatusOr<std::string> ChatStream::Feed(std::string_view bytes) {
   State& s = *state_;
@@ -236,5 +239,9 @@ v1::TokenUsage ChatStream::Estimate(size_t request_bytes) const {
 size_t ChatStream::content_bytes() const { return state_->content_bytes; }
 bool ChatStream::began() const { return state_->began; }
 bool ChatStream::error_event() const { return state_->error_event; }
+bool ChatStream::hit_cap() const { return state_->hit_cap; }
+std::string ChatStream::ErrorEvent(std::string_view chat_error) {
+  return absl::StrCat("data: ", std::string(chat_error), "\n\n");
+}
 
 }  // namespace signalbox

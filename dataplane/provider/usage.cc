@@ -8,8 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "common/money.h"
+#include "dataplane/provider/answer_stream.h"
 #include "dataplane/provider/json_dom.h"
-#include "dataplane/provider/openai_wire.h"
+#include "dataplane/provider/request_body.h"
 
 namespace signalbox {
 namespace {
@@ -217,7 +218,14 @@ UnaryReport ReadUnary(std::string_view response_json) {
   dom::array choices;
   if (!found || found->get_array().get(choices) != simdjson::SUCCESS) return report;
   report.content_bytes = 0;
-  for (const dom::element choice : choices) report.content_bytes += ContentBytes(choice, "message");
+  for (const dom::element choice : choices) {
+    report.content_bytes += ContentBytes(choice, "message");
+    dom::object fields;
+    std::string_view reason;
+    if (choice.get_object().get(fields) != simdjson::SUCCESS) continue;
+    const std::optional<dom::element> found_reason = FindLast(fields, "finish_reason");
+    report.hit_cap |= found_reason && found_reason->get_string().get(reason) == simdjson::SUCCESS && reason == "length";
+  }
   return report;
 }
 
@@ -231,8 +239,8 @@ v1::TokenUsage EstimateUsage(size_t request_bytes, size_t content_bytes) {
   return usage;
 }
 
-InputBound BoundInput(const ChatBody& body, size_t sent_bytes, const v1::ModelPrice& price) {
-  const ChatBody::Parts parts = body.parts();
+InputBound BoundInput(const RequestBody& body, size_t sent_bytes, const v1::ModelPrice& price) {
+  const RequestBody::Parts parts = body.parts();
   struct Kind {
     const char* name;
     int64_t count;
@@ -248,6 +256,7 @@ InputBound BoundInput(const ChatBody& body, size_t sent_bytes, const v1::ModelPr
   InputBound bound;
   // A token is at least a byte, so bytes bound the text's tokens; a part may be a link to anything.
   Int128 tokens = std::max(sent_bytes, body.body_bytes());
+  if (parts.tools) tokens += kToolPromptTokensMax;
   for (const Kind& kind : kinds) {
     if (kind.count == 0) continue;
     if (!kind.known && bound.unbounded.ok()) {

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/money.h"
-#include "dataplane/request/chat_request.h"
+#include "dataplane/request/active_request.h"
 #include "dataplane/request/model_call.h"
 #include "dataplane/request/relay.h"
 #include "dataplane/routing/authenticate.h"
@@ -21,8 +21,9 @@ namespace {
 
 constexpr std::string_view kRoutePrefix = "dynamic/";
 
-asio::awaitable<void> Refuse(HttpExchange& exchange, const Refusal& refusal, HttpHeaders headers = {}) {
+asio::awaitable<void> Refuse(HttpExchange& exchange, Format format, const Refusal& refusal, HttpHeaders headers = {}) {
   HttpReply reply = ErrorReply(refusal.status, refusal.code, refusal.message, refusal.param);
+  reply.body = ErrorFor(format, refusal.status, std::move(reply.body));
   reply.headers.insert(reply.headers.end(), headers.begin(), headers.end());
   if (refusal.retry_after_s > 0) reply.headers.emplace_back("retry-after", absl::StrCat(refusal.retry_after_s));
   co_await exchange.Reply(std::move(reply));
@@ -31,7 +32,7 @@ asio::awaitable<void> Refuse(HttpExchange& exchange, const Refusal& refusal, Htt
 std::string RouteLabel(const v1::CompiledRoute& route) { return absl::StrCat(route.name(), "@", route.version()); }
 
 // What every answer of a route says about how it came to be.
-HttpHeaders RouteHeaders(const ChatRequest& request, const Walker& walker, std::optional<Use> final_use) {
+HttpHeaders RouteHeaders(const ActiveRequest& request, const Walker& walker, std::optional<Use> final_use) {
   HttpHeaders headers = {{"cf-aig-log-id", request.record.request_id()},
                          {"signalbox-route", RouteLabel(request.route)},
                          {"signalbox-path", HeaderSafe(walker.Path())}};
@@ -39,7 +40,7 @@ HttpHeaders RouteHeaders(const ChatRequest& request, const Walker& walker, std::
   return headers;
 }
 
-HttpHeaders AnswerHeaders(const ChatRequest& request, const Walker& walker, const v1::CompiledElement::Model& model,
+HttpHeaders AnswerHeaders(const ActiveRequest& request, const Walker& walker, const v1::CompiledElement::Model& model,
                           int step, bool unary) {
   std::optional<Use> final_use;  // known before a unary answer's first byte
   if (unary) final_use = request.record.Used();
@@ -98,15 +99,15 @@ std::variant<std::shared_ptr<const v1::CompiledRoute>, Refusal> FindRoute(const 
                  "model"};
 }
 
-asio::awaitable<void> RefuseAndRecord(HttpExchange& exchange, RequestRecord& record, Refusal refusal) {
+asio::awaitable<void> RefuseAndRecord(HttpExchange& exchange, Format format, RequestRecord& record, Refusal refusal) {
   record.End(refusal.status >= 500 ? v1::ERROR : v1::REFUSED, refusal.status, refusal.code);
   HttpHeaders headers = {{"cf-aig-log-id", record.request_id()}};
-  co_await Refuse(exchange, refusal, std::move(headers));
+  co_await Refuse(exchange, format, refusal, std::move(headers));
 }
 
 // Walks the route to its end. Each step is a question: the limits' is put to the quota service, the model's to a
 // provider; the first model that answers is relayed.
-asio::awaitable<void> WalkRoute(ChatRequest& request, Walker& walker) {
+asio::awaitable<void> WalkRoute(ActiveRequest& request, Walker& walker) {
   int failed_models = 0;
   std::string last_failure;
   bool last_timed_out = false;
@@ -166,7 +167,7 @@ asio::awaitable<void> WalkRoute(ChatRequest& request, Walker& walker) {
       request.record.End(outcome, refusal->status, refusal->code);
       HttpHeaders headers = RouteHeaders(request, walker, request.record.Used());
       if (failed_models > 0) headers.emplace_back("cf-aig-step", absl::StrCat(failed_models));
-      co_await Refuse(request.exchange, *refusal, std::move(headers));
+      co_await Refuse(request.exchange, request.body.format(), *refusal, std::move(headers));
       co_return;
     }
   }
@@ -181,20 +182,21 @@ asio::awaitable<void> HandleRequest(Worker& worker, HttpExchange& exchange) {
   const std::variant<Endpoint, Refusal> found_endpoint = FindEndpoint(http.method, http.target);
   if (const auto* refusal = std::get_if<Refusal>(&found_endpoint)) {
     worker.metrics.CountRefusal(refusal->code);
-    co_return co_await Refuse(exchange, *refusal);
+    co_return co_await Refuse(exchange, Format::kChat, *refusal);
   }
   const Endpoint& endpoint = std::get<Endpoint>(found_endpoint);
   const std::shared_ptr<const ActiveSnapshot> snapshot = worker.snapshot;  // kept to the request's end
   if (snapshot == nullptr) {
     worker.metrics.CountRefusal("not_ready");
     co_return co_await Refuse(
-        exchange, Refusal{503, "not_ready", "this proxy has no configuration yet: no route was deployed", "", 1});
+        exchange, endpoint.format,
+        Refusal{503, "not_ready", "this proxy has no configuration yet: no route was deployed", "", 1});
   }
   const std::string_view presented_key = PresentedKey(http.headers);
   const auto authenticated = AuthenticateKey(*snapshot, presented_key, endpoint.gateway, worker.clock.UnixMicros());
   if (const auto* refusal = std::get_if<Refusal>(&authenticated)) {
     worker.metrics.CountRefusal(refusal->code);
-    co_return co_await Refuse(exchange, *refusal);
+    co_return co_await Refuse(exchange, endpoint.format, *refusal);
   }
   const std::shared_ptr<const v1::SnapshotKey>& key = std::get<std::shared_ptr<const v1::SnapshotKey>>(authenticated);
   if (endpoint.kind == Endpoint::Kind::kModels) {
@@ -202,26 +204,35 @@ asio::awaitable<void> HandleRequest(Worker& worker, HttpExchange& exchange) {
   }
   if (!worker.reporter.CanAccept()) {
     worker.metrics.CountRefusal("spool_full");
-    co_return co_await Refuse(exchange, Refusal{503, "spool_full",
-                                                "this proxy cannot account for more requests: its spool of spend "
-                                                "records is full or cannot be written",
-                                                "", 5});
+    co_return co_await Refuse(exchange, endpoint.format,
+                              Refusal{503, "spool_full",
+                                      "this proxy cannot account for more requests: its spool of spend "
+                                      "records is full or cannot be written",
+                                      "", 5});
   }
 
   // From here on the request has a record: settled and reported when `record` goes, whatever happens.
   RequestRecord record(worker, endpoint.gateway);
   record.record().set_key_id(key->id());
   record.record().set_snapshot_sequence(snapshot->id.sequence());
+  record.record().set_endpoint(std::string(FormatName(endpoint.format)));
 
+  const std::variant<RequestOptions, Refusal> read_options = ReadRequestOptions(http.headers);
+  if (const auto* refusal = std::get_if<Refusal>(&read_options)) {
+    co_return co_await RefuseAndRecord(exchange, endpoint.format, record, *refusal);
+  }
+  const RequestOptions& options = std::get<RequestOptions>(read_options);
   BodyFault fault;
-  const std::unique_ptr<ChatBody> body = ChatBody::Parse(http.body, fault);
+  const std::unique_ptr<RequestBody> body =
+      RequestBody::Parse(endpoint.format, http.body, http.body.size(), PathSays(), fault);
   if (body == nullptr) {
-    co_return co_await RefuseAndRecord(exchange, record, Refusal{fault.status, fault.code, fault.message, fault.param});
+    co_return co_await RefuseAndRecord(exchange, endpoint.format, record,
+                                       Refusal{fault.status, fault.code, fault.message, fault.param});
   }
   record.record().set_stream(body->stream());
   const auto found_route = FindRoute(*snapshot, endpoint.gateway, *key, body->model());
   if (const auto* refusal = std::get_if<Refusal>(&found_route)) {
-    co_return co_await RefuseAndRecord(exchange, record, *refusal);
+    co_return co_await RefuseAndRecord(exchange, endpoint.format, record, *refusal);
   }
   const std::shared_ptr<const v1::CompiledRoute>& route =
       std::get<std::shared_ptr<const v1::CompiledRoute>>(found_route);
@@ -231,7 +242,7 @@ asio::awaitable<void> HandleRequest(Worker& worker, HttpExchange& exchange) {
 
   const auto merged = MergeMetadata(*key, http.headers, *body);
   if (const auto* refusal = std::get_if<Refusal>(&merged)) {
-    co_return co_await RefuseAndRecord(exchange, record, *refusal);
+    co_return co_await RefuseAndRecord(exchange, endpoint.format, record, *refusal);
   }
   const Metadata& metadata = std::get<Metadata>(merged);
   record.record().set_metadata_json(MetadataJson(metadata));
@@ -239,7 +250,8 @@ asio::awaitable<void> HandleRequest(Worker& worker, HttpExchange& exchange) {
   const RequestFields fields(metadata, *body, http.headers);
   LimitGate gate(worker, *route, *body, record);
   Walker walker(*route, fields, static_cast<uint32_t>(worker.random() % 10'000));
-  ChatRequest request{worker, exchange, record, *snapshot, *route, *body, gate, presented_key};
+  BodyWriter writer(*body, http.body);
+  ActiveRequest request{worker, exchange, record, *snapshot, *route, *body, writer, options, gate, presented_key};
   co_await WalkRoute(request, walker);
 }
 

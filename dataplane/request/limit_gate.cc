@@ -70,7 +70,7 @@ int64_t FinallyRemaining(const v1::CompiledElement::Limit& limit, const v1::Limi
 
 }  // namespace
 
-LimitGate::LimitGate(Worker& worker, const v1::CompiledRoute& route, const ChatBody& body, RequestRecord& record)
+LimitGate::LimitGate(Worker& worker, const v1::CompiledRoute& route, const RequestBody& body, RequestRecord& record)
     : worker_(worker), route_(route), body_(body), record_(record) {}
 
 InputBound LimitGate::InputOf(const v1::CompiledElement::Model& model) const {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/route/walker.h"
-#include "dataplane/provider/openai_wire.h"
+#include "dataplane/provider/request_body.h"
 #include "dataplane/request/request_record.h"
 #include "dataplane/routing/refusal.h"
 
@@ -18,7 +18,7 @@ namespace signalbox {
 
 class LimitGate {
  public:
-  LimitGate(Worker& worker, const v1::CompiledRoute& route, const ChatBody& body, RequestRecord& record);
+  LimitGate(Worker& worker, const v1::CompiledRoute& route, const RequestBody& body, RequestRecord& record);
 
   // How many of the asked limits passed, in order (fewer than all: the next one denied), or why the request cannot go
   // on: 503 quota_unavailable where onError says deny, 400 unbounded_request.
@@ -65,7 +65,7 @@ class LimitGate {
 
   Worker& worker_;
   const v1::CompiledRoute& route_;
-  const ChatBody& body_;
+  const RequestBody& body_;
   RequestRecord& record_;
   std::optional<int64_t> output_cap_;
   bool holds_ = false;            // dollars or tokens

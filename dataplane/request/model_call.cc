@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "common/money.h"
+#include "dataplane/provider/provider_call.h"
 #include "dataplane/request/relay.h"
 
 namespace signalbox {
@@ -52,10 +53,32 @@ ModelFailure NotConfigured(const std::string& provider) {
   return failure;
 }
 
-bool IsEventStream(const UpstreamHead& head) {
-  const auto type = head.headers[boost::beast::http::field::content_type];
-  return absl::StartsWithIgnoreCase(absl::string_view(type.data(), type.size()), "text/event-stream");
+bool IsStream(const UpstreamHead& head) {
+  const auto field = head.headers[boost::beast::http::field::content_type];
+  const absl::string_view type(field.data(), field.size());
+  return absl::StartsWithIgnoreCase(type, "text/event-stream") ||
+         absl::StartsWithIgnoreCase(type, "application/vnd.amazon.eventstream");
 }
+
+// One of a provider's keys and places.
+struct EndpointView {
+  std::string_view base_url;
+  std::string_view secret;
+};
+
+EndpointView FirstEndpoint(const v1::SnapshotProvider& provider) {
+  if (provider.endpoints_size() == 0) return {provider.base_url(), provider.secret()};
+  return {provider.endpoints(0).base_url(), provider.endpoints(0).secret()};
+}
+
+// What one attempt sends, and in which format.
+struct PlannedCall {
+  const v1::SnapshotProvider& provider;
+  UpstreamEndpoint place;
+  std::string secret;
+  CallOperation operation;
+  std::string body;
+};
 
 int64_t RetryDelayMs(const v1::CompiledElement::Model& model, int retry, std::mt19937_64& random) {
   int64_t delay_ms = kRetryDelayMs;
@@ -70,7 +93,7 @@ int64_t RetryDelayMs(const v1::CompiledElement::Model& model, int retry, std::mt
 }
 
 // False when the client left meanwhile.
-asio::awaitable<bool> WaitBeforeRetry(ChatRequest& request, int64_t delay_ms) {
+asio::awaitable<bool> WaitBeforeRetry(ActiveRequest& request, int64_t delay_ms) {
   asio::steady_timer timer(request.worker.io, std::chrono::milliseconds(delay_ms));
   CancelOnClientGone cancel(request.exchange, [&timer] { timer.cancel(); });
   if (request.exchange.client_gone()) co_return false;
@@ -85,7 +108,7 @@ void ChargeUnknownOutcome(v1::Attempt& attempt) {
   attempt.set_estimated(true);
 }
 
-AttemptResult Broken(const ChatRequest& request, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
+AttemptResult Broken(const ActiveRequest& request, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
                      const UpstreamCall& call, const absl::Status& status, const v1::TokenUsage& estimate) {
   AttemptResult result;
   if (!call.request_sent()) {
@@ -110,51 +133,102 @@ AttemptResult Broken(const ChatRequest& request, const v1::CompiledElement::Mode
   return result;
 }
 
-UpstreamRequest BuildUpstreamRequest(const ChatRequest& request, const v1::SnapshotProvider& provider,
-                                     const UpstreamEndpoint& endpoint, std::string_view body) {
+// Only of use to a provider that is asked in the client's own format.
+bool BelongsToFormat(std::string_view header) {
+  return header.starts_with("anthropic-") || header.starts_with("openai-") || header.starts_with("x-goog-") ||
+         header.starts_with("x-amz-");
+}
+
+UpstreamRequest BuildUpstreamRequest(const ActiveRequest& request, const PlannedCall& planned) {
+  const v1::SnapshotProvider& provider = planned.provider;
+  CallPlace place;
+  place.secret = planned.secret;
+  const std::string host = HostHeader(planned.place);
+  place.host = host;
+  place.path_prefix = planned.place.path_prefix;
+  ProviderCall call =
+      BuildProviderCall(provider, place, planned.operation, planned.body, request.worker.clock.UnixMicros());
   UpstreamRequest upstream;
-  upstream.target = absl::StrCat(endpoint.path_prefix, "/chat/completions");
+  upstream.target = std::move(call.target);
   upstream.headers = ForwardedRequestHeaders(request.exchange.request().headers, request.presented_key);
+  const bool translated = planned.operation.format != request.body.format();
   // What the provider is configured to get, a client can neither change nor add to.
-  std::erase_if(upstream.headers, [&provider](const auto& header) {
-    return std::any_of(provider.headers().begin(), provider.headers().end(),
-                       [&header](const auto& set) { return absl::EqualsIgnoreCase(set.first, header.first); });
+  std::erase_if(upstream.headers, [&](const auto& header) {
+    const auto same = [&header](const auto& set) { return absl::EqualsIgnoreCase(set.first, header.first); };
+    return std::any_of(provider.headers().begin(), provider.headers().end(), same) ||
+           (translated && BelongsToFormat(header.first));
   });
+  // A client that speaks the provider's format may name the version of it that it was written for.
+  for (auto& header : call.headers) {
+    const auto same = [&header](const auto& set) { return absl::EqualsIgnoreCase(set.first, header.first); };
+    const bool given = std::any_of(upstream.headers.begin(), upstream.headers.end(), same) ||
+                       std::any_of(provider.headers().begin(), provider.headers().end(), same);
+    if (!given) upstream.headers.push_back(std::move(header));
+  }
   upstream.headers.emplace_back("content-type", "application/json");
   upstream.headers.emplace_back("accept-encoding", "identity");  // usage is read from the response
   upstream.headers.emplace_back("x-client-request-id", request.record.request_id());
-  if (!provider.secret().empty()) {
-    upstream.headers.emplace_back("authorization", absl::StrCat("Bearer ", provider.secret()));
-  }
   for (const auto& [name, value] : provider.headers()) upstream.headers.emplace_back(name, value);
-  upstream.body = body;
+  upstream.body = planned.body;
   return upstream;
 }
 
-asio::awaitable<AttemptResult> AttemptOnce(ChatRequest& request, const v1::CompiledElement& element,
-                                           const v1::SnapshotProvider& provider, v1::Attempt& attempt, int index) {
-  const v1::CompiledElement::Model& model = element.model();
-  const Clock& clock = request.worker.clock;
-  const absl::StatusOr<UpstreamEndpoint> endpoint = ParseEndpoint(provider.base_url());
-  if (!endpoint.ok()) {
-    attempt.set_error("connect");
-    co_return Failed(Verdict::kFallback, std::string(endpoint.status().message()));
+// The fault is the client's, and the same however often it is tried.
+std::variant<PlannedCall, Refusal> PlanCall(ActiveRequest& request, const v1::CompiledElement::Model& model,
+                                            const v1::SnapshotProvider& provider, const EndpointView& endpoint,
+                                            const UpstreamEndpoint& place) {
+  Format format = Format::kChat;
+  const std::optional<Format> spoken = ProviderFormat(provider, request.body.format());
+  if (!spoken.has_value()) {
+    return Refusal(400, "unsupported_endpoint",
+                   absl::StrCat("provider \"", provider.name(), "\" has no counterpart of ",
+                                std::string(FormatName(request.body.format())), " requests"),
+                   "model");
   }
-  ChatBody::Rewrite rewrite;
+  format = *spoken;
+  if (format == Format::kResponses && !ParametersFit(format, model.parameters_json())) format = Format::kChat;
+  RequestBody::Rewrite rewrite;
   rewrite.model = model.model();
   rewrite.output_cap = LoweredCap(request, model);
   if (!model.price().cap_field().empty()) rewrite.cap_field = model.price().cap_field();
   rewrite.parameters_json = model.parameters_json();
-  const std::string body = request.body.Splice(rewrite);
+  std::variant<std::string, BodyFault> body = request.writer.Write(format, rewrite);
+  if (const auto* fault = std::get_if<BodyFault>(&body)) {
+    return Refusal(fault->status, fault->code,
+                   absl::StrCat("model \"", model.provider(), "/", model.model(), "\": ", fault->message),
+                   fault->param);
+  }
+  CallOperation operation;
+  operation.format = format;
+  operation.model = model.model();
+  operation.stream = request.body.stream();
+  return PlannedCall{provider, place, std::string(endpoint.secret), operation, std::get<std::string>(std::move(body))};
+}
 
-  std::unique_ptr<UpstreamCall> call = request.worker.upstreams->NewCall(*endpoint);
+AnswerContext ContextOf(const ActiveRequest& request, const v1::CompiledElement::Model& model) {
+  AnswerContext context;
+  context.id = request.record.request_id();
+  context.model = model.model();
+  context.created_s = request.record.record().start_time_us() / 1'000'000;
+  return context;
+}
+
+asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::CompiledElement& element,
+                                           const PlannedCall& planned, v1::Attempt& attempt, int index) {
+  const v1::CompiledElement::Model& model = element.model();
+  const Clock& clock = request.worker.clock;
+  const std::string& body = planned.body;
+  const AnswerPath path(planned.operation.format, request.body.format());
+  const AnswerContext context = ContextOf(request, model);
+
+  std::unique_ptr<UpstreamCall> call = request.worker.upstreams->NewCall(planned.place);
   CancelOnClientGone cancel(request.exchange, [&call] { call->Cancel(); });
   if (request.exchange.client_gone()) co_return Failed(Verdict::kClientGone, "");
   const int64_t first_byte_deadline_us =
       model.timeout_ms() > 0 ? clock.MonotonicMicros() + int64_t{model.timeout_ms()} * 1000 : 0;
   ChargeUnknownOutcome(attempt);  // until something better is known
   absl::StatusOr<UpstreamHead> head =
-      co_await call->Start(BuildUpstreamRequest(request, provider, *endpoint, body), first_byte_deadline_us);
+      co_await call->Start(BuildUpstreamRequest(request, planned), first_byte_deadline_us);
   if (!head.ok()) co_return Broken(request, model, attempt, *call, head.status(), EstimateUsage(body.size(), 0));
   attempt.set_status(head->status);
   attempt.set_first_byte_us(request.record.ElapsedUs() - attempt.start_us());
@@ -162,8 +236,9 @@ asio::awaitable<AttemptResult> AttemptOnce(ChatRequest& request, const v1::Compi
   const AttemptVerdict judged = JudgeStatus(head->status);
   AttemptResult result;
   result.answer.attempt = index;
-  if (judged == AttemptVerdict::kAnswered && IsEventStream(*head)) {
-    auto stream = std::make_unique<ChatStream>(request.body.client_wants_usage());
+  result.answer.as_it_came = path.as_it_came();
+  if (judged == AttemptVerdict::kAnswered && IsStream(*head)) {
+    std::unique_ptr<AnswerStream> stream = path.Stream(request.body.client_wants_usage(), context);
     while (result.answer.body.empty() && !stream->done()) {
       const absl::StatusOr<std::string_view> bytes = co_await call->ReadSome(
           first_byte_deadline_us != 0 ? first_byte_deadline_us
@@ -203,23 +278,29 @@ asio::awaitable<AttemptResult> AttemptOnce(ChatRequest& request, const v1::Compi
   absl::StatusOr<std::string> whole = co_await call->ReadAll(
       answered ? kUnaryResponseBytesMax : kErrorBodyBytesMax,
       clock.MonotonicMicros() + int64_t{answered ? kStreamIdleTimeoutMs : kErrorBodyTimeoutMs} * 1000);
+  AnswerPath::Unary unary;
   if (answered) {
     if (!whole.ok()) co_return Broken(request, model, attempt, *call, whole.status(), EstimateUsage(body.size(), 0));
-    const UnaryReport report = ReadUnary(*whole);
-    SettleAttempt(request, model, attempt, report.usage, EstimateUsage(body.size(), report.content_bytes));
+    absl::StatusOr<AnswerPath::Unary> read = path.Answer(*std::move(whole), context);
+    if (!read.ok()) co_return Broken(request, model, attempt, *call, read.status(), EstimateUsage(body.size(), 0));
+    unary = *std::move(read);
+    SettleAttempt(request, model, attempt, unary.report.usage, EstimateUsage(body.size(), unary.report.content_bytes));
   } else {
     // A definite error costs nothing, unless it says itself what was used.
     attempt.set_cost_nanos(0);
     attempt.set_estimated(false);
-    const UnaryReport report = whole.ok() ? ReadUnary(*whole) : UnaryReport();
-    if (report.names_usage) SettleAttempt(request, model, attempt, report.usage, EstimateUsage(body.size(), 0));
+    if (whole.ok()) unary = path.Error(head->status, *whole);
+    if (unary.report.names_usage) {
+      SettleAttempt(request, model, attempt, unary.report.usage, EstimateUsage(body.size(), 0));
+    }
     attempt.set_error(absl::StrCat("status_", head->status));
     if (request.exchange.client_gone()) co_return Failed(Verdict::kClientGone, "");
   }
   if (answered || (judged == AttemptVerdict::kClientFault && whole.ok())) {
     result.verdict = Verdict::kAnswered;
     result.answer.head = *std::move(head);
-    result.answer.body = *std::move(whole);
+    result.answer.body = std::move(unary.body);
+    result.answer.hit_cap = unary.report.hit_cap;
     co_return result;
   }
   result.verdict = judged == AttemptVerdict::kRetry ? Verdict::kRetry : Verdict::kFallback;
@@ -229,7 +310,7 @@ asio::awaitable<AttemptResult> AttemptOnce(ChatRequest& request, const v1::Compi
 
 }  // namespace
 
-std::optional<int64_t> LoweredCap(const ChatRequest& request, const v1::CompiledElement::Model& model) {
+std::optional<int64_t> LoweredCap(const ActiveRequest& request, const v1::CompiledElement::Model& model) {
   std::optional<int64_t> granted = request.gate.output_cap();
   if (!granted.has_value()) return std::nullopt;
   const std::optional<int64_t> asked = request.body.output_cap();
@@ -242,7 +323,7 @@ std::optional<int64_t> LoweredCap(const ChatRequest& request, const v1::Compiled
   return granted;
 }
 
-void SettleAttempt(const ChatRequest& request, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
+void SettleAttempt(const ActiveRequest& request, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
                    const std::optional<v1::TokenUsage>& usage, const v1::TokenUsage& estimate) {
   if (usage.has_value()) {
     *attempt.mutable_usage() = *usage;
@@ -255,13 +336,19 @@ void SettleAttempt(const ChatRequest& request, const v1::CompiledElement::Model&
   attempt.set_estimated(true);
 }
 
-asio::awaitable<ModelResult> TryModel(ChatRequest& request, const v1::CompiledElement& element) {
+asio::awaitable<ModelResult> TryModel(ActiveRequest& request, const v1::CompiledElement& element) {
   const v1::CompiledElement::Model& model = element.model();
   const ActiveSnapshot::Gateway& gateway = request.snapshot.gateways.at(request.route.gateway());
   const auto provider = gateway.providers.find(model.provider());
   if (provider == gateway.providers.end()) {
     co_return NotConfigured(model.provider());
   }
+  const EndpointView endpoint = FirstEndpoint(*provider->second);
+  const absl::StatusOr<UpstreamEndpoint> place = ParseEndpoint(endpoint.base_url);
+  if (!place.ok()) co_return NotConfigured(model.provider());
+  std::variant<PlannedCall, Refusal> plan = PlanCall(request, model, *provider->second, endpoint, *place);
+  if (auto* refusal = std::get_if<Refusal>(&plan)) co_return std::move(*refusal);
+  const PlannedCall& planned = std::get<PlannedCall>(plan);
   const Use bound = request.gate.AttemptBound(model);
   for (int retry = 0;; ++retry) {
     // What earlier attempts may have cost stays charged; the next one needs room of its own.
@@ -279,7 +366,7 @@ asio::awaitable<ModelResult> TryModel(ChatRequest& request, const v1::CompiledEl
     attempt.set_model(model.model());
     attempt.set_bound_nanos(bound.nanos);
     attempt.set_bound_tokens(bound.tokens);
-    AttemptResult result = co_await AttemptOnce(request, element, *provider->second, attempt, index);
+    AttemptResult result = co_await AttemptOnce(request, element, planned, attempt, index);
     attempt.set_duration_us(request.record.ElapsedUs() - attempt.start_us());
     request.worker.metrics.CountAttempt(model.provider(), model.model(),
                                         attempt.error().empty() ? "ok" : attempt.error());

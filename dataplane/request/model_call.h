@@ -8,7 +8,7 @@
 #include <variant>
 
 #include "dataplane/http/upstream.h"
-#include "dataplane/request/chat_request.h"
+#include "dataplane/request/active_request.h"
 
 namespace signalbox {
 
@@ -16,8 +16,10 @@ namespace signalbox {
 struct ModelAnswer {
   int attempt = 0;  // index into the record's attempts
   UpstreamHead head;
-  std::string body;                    // unary: whole; stream: the first events, ready to send
-  std::unique_ptr<ChatStream> stream;  // set: a stream, open on `call`
+  bool as_it_came = true;                // else written anew in the client's format
+  bool hit_cap = false;                  // unary: it ended at its cap
+  std::string body;                      // unary: whole; stream: the first events, ready to send
+  std::unique_ptr<AnswerStream> stream;  // set: a stream, open on `call`
   std::unique_ptr<UpstreamCall> call;
 };
 
@@ -30,14 +32,14 @@ struct ClientGone {};
 
 using ModelResult = std::variant<ModelAnswer, ModelFailure, Refusal, ClientGone>;
 
-asio::awaitable<ModelResult> TryModel(ChatRequest& request, const v1::CompiledElement& element);
+asio::awaitable<ModelResult> TryModel(ActiveRequest& request, const v1::CompiledElement& element);
 
 // The cap to write into the body for this model; nullopt: the client's stands.
-std::optional<int64_t> LoweredCap(const ChatRequest& request, const v1::CompiledElement::Model& model);
+std::optional<int64_t> LoweredCap(const ActiveRequest& request, const v1::CompiledElement::Model& model);
 
 // Closes the books of an attempt that answered: cost from its usage, or from the estimate, at most its bound, when
 // there is none.
-void SettleAttempt(const ChatRequest& request, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
+void SettleAttempt(const ActiveRequest& request, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
                    const std::optional<v1::TokenUsage>& usage, const v1::TokenUsage& estimate);
 
 }  // namespace signalbox

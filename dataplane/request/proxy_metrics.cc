@@ -3,6 +3,8 @@
 #include <prometheus/text_serializer.h>
 
 #include "absl/strings/ascii.h"
+#include "common/limits.h"
+#include "dataplane/request/health_metrics.h"
 
 namespace signalbox {
 namespace {
@@ -64,7 +66,13 @@ void ProxyMetrics::CountRequest(v1::Outcome outcome, int64_t duration_us) {
 void ProxyMetrics::CountRefusal(const std::string& code) { refusals_.Add({{"code", code}}).Increment(); }
 
 void ProxyMetrics::CountAttempt(const std::string& provider, const std::string& model, const std::string& result) {
-  attempts_.Add({{"provider", provider}, {"model", model}, {"result", result}}).Increment();
+  // Clients may name any model: past a number of them the rest is counted together.
+  bool own = false;
+  {
+    MutexLock lock(mutex_);
+    own = models_.contains(model) || (models_.size() < kModelsCountedMax && models_.insert(model).second);
+  }
+  attempts_.Add({{"provider", provider}, {"model", own ? model : "other"}, {"result", result}}).Increment();
 }
 
 void ProxyMetrics::CountShadowDenied(const std::string& route, const std::string& element) {
@@ -77,6 +85,20 @@ void ProxyMetrics::SetSnapshotCounts(int64_t applied, int64_t rejected, int64_t 
   snapshot_save_failures_.Set(static_cast<double>(save_failures));
 }
 
-std::string ProxyMetrics::Serialize() const { return prometheus::TextSerializer().Serialize(registry_->Collect()); }
+void ProxyMetrics::SetHealth(const std::vector<v1::ProviderStatus>& statuses,
+                             const std::vector<ProviderHealth::Counters>& counters) {
+  std::vector<prometheus::MetricFamily> families = HealthMetrics(statuses, counters);
+  MutexLock lock(mutex_);
+  health_ = std::move(families);
+}
+
+std::string ProxyMetrics::Serialize() const {
+  std::vector<prometheus::MetricFamily> families = registry_->Collect();
+  {
+    MutexLock lock(mutex_);
+    families.insert(families.end(), health_.begin(), health_.end());
+  }
+  return prometheus::TextSerializer().Serialize(families);
+}
 
 }  // namespace signalbox

@@ -5,11 +5,17 @@
 #include <prometheus/family.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
+#include <prometheus/metric_family.h>
 #include <prometheus/registry.h>
 
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/container/flat_hash_set.h"
+#include "common/mutex.h"
+#include "dataplane/health/provider_health.h"
+#include "signalbox/v1/gateway.pb.h"
 #include "signalbox/v1/spend.pb.h"
 
 namespace signalbox {
@@ -28,6 +34,8 @@ class ProxyMetrics {
   void SetSnapshotCounts(int64_t applied, int64_t rejected, int64_t save_failures);  // since start
   void SetInFlight(double requests) { in_flight_requests_.Set(requests); }
   void SetQuotaConnected(bool connected) { quota_connected_.Set(connected ? 1 : 0); }
+  // As of now: breakers, ejections, retries.
+  void SetHealth(const std::vector<v1::ProviderStatus>& statuses, const std::vector<ProviderHealth::Counters>& counters);
   std::string Serialize() const;  // Prometheus text format
 
  private:
@@ -46,6 +54,9 @@ class ProxyMetrics {
   prometheus::Gauge& in_flight_requests_;
   prometheus::Gauge& quota_connected_;
   prometheus::Histogram& duration_seconds_;
+  mutable Mutex mutex_;
+  absl::flat_hash_set<std::string> models_ SB_GUARDED_BY(mutex_);  // that have counters of their own
+  std::vector<prometheus::MetricFamily> health_ SB_GUARDED_BY(mutex_);
 };
 
 }  // namespace signalbox

@@ -18,9 +18,10 @@ constexpr std::array<std::string_view, 9> kHopByHop = {"connection",          "k
                                                        "proxy-authorization", "te",         "trailer",
                                                        "transfer-encoding",   "upgrade",    "proxy-connection"};
 // Set anew by the gateway, or not the provider's business.
-constexpr std::array<std::string_view, 12> kNotForwarded = {
-    "host",   "content-length", "content-type",        "authorization",   "accept-encoding", "expect",
-    "cookie", "x-api-key",      "x-client-request-id", "x-forwarded-for", "forwarded",       "api-key"};
+constexpr std::array<std::string_view, 13> kNotForwarded = {
+    "host",      "content-length", "content-type",  "authorization",       "accept-encoding",
+    "expect",    "cookie",         "x-api-key",     "x-client-request-id", "x-forwarded-for",
+    "forwarded", "api-key",        "x-goog-api-key"};
 constexpr std::array<std::string_view, 5> kNotReturned = {"content-length", "content-type", "set-cookie", "server",
                                                           "date"};
 
@@ -56,13 +57,10 @@ HttpHeaders Filter(const Fields& headers, Drop drop) {
   return kept;
 }
 
-std::string ContentType(const UpstreamHead& head) {
-  const auto type = head.headers[boost::beast::http::field::content_type];
+std::string ContentType(const ModelAnswer& answer) {
+  if (!answer.as_it_came) return answer.stream != nullptr ? "text/event-stream; charset=utf-8" : "application/json";
+  const auto type = answer.head.headers[boost::beast::http::field::content_type];
   return type.empty() ? "application/json" : std::string(type.data(), type.size());
-}
-
-std::string ErrorEvent(std::string_view code, std::string_view message) {
-  return absl::StrCat("data: ", ErrorReply(502, code, message).body, "\n\n");
 }
 
 }  // namespace
@@ -78,10 +76,10 @@ HttpHeaders ForwardedResponseHeaders(const boost::beast::http::fields& headers) 
   return Filter(headers, [](std::string_view name, std::string_view) { return Contains(kNotReturned, name); });
 }
 
-asio::awaitable<void> RelayUnary(ChatRequest& request, ModelAnswer answer, HttpHeaders headers) {
+asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer answer, HttpHeaders headers) {
   HttpReply reply;
   reply.status = answer.head.status;
-  reply.content_type = ContentType(answer.head);
+  reply.content_type = ContentType(answer);
   reply.headers = ForwardedResponseHeaders(answer.head.headers);
   reply.headers.insert(reply.headers.end(), headers.begin(), headers.end());
   reply.body = std::move(answer.body);
@@ -92,16 +90,16 @@ asio::awaitable<void> RelayUnary(ChatRequest& request, ModelAnswer answer, HttpH
   request.record.End(success ? v1::SUCCESS : v1::ERROR, status, success ? "" : "provider_rejected");
 }
 
-asio::awaitable<void> RelayStream(ChatRequest& request, const v1::CompiledElement::Model& model, ModelAnswer answer,
+asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElement::Model& model, ModelAnswer answer,
                                   HttpHeaders headers) {
   HttpHeaders all = ForwardedResponseHeaders(answer.head.headers);
   all.insert(all.end(), headers.begin(), headers.end());
-  ChatStream& stream = *answer.stream;
+  AnswerStream& stream = *answer.stream;
   UpstreamCall& call = *answer.call;
   v1::Attempt& attempt = *request.record.record().mutable_attempts(answer.attempt);
   request.exchange.OnClientGone([&call] { call.Cancel(); });
 
-  bool open = co_await request.exchange.BeginStream(answer.head.status, ContentType(answer.head), std::move(all));
+  bool open = co_await request.exchange.BeginStream(answer.head.status, ContentType(answer), std::move(all));
   request.record.MarkFirstByte();
   if (open && !answer.body.empty()) open = co_await request.exchange.WriteChunk(answer.body);
   std::string fault;  // why the stream broke off
@@ -115,7 +113,7 @@ asio::awaitable<void> RelayStream(ChatRequest& request, const v1::CompiledElemen
     } else if (bytes->empty()) {
       const std::string last = stream.Finish();
       if (!last.empty()) open = co_await request.exchange.WriteChunk(last);
-      if (!stream.done()) fault = "the provider ended the stream without [DONE]";
+      if (!stream.done()) fault = "the provider ended the stream before its end";
       break;
     } else {
       const absl::StatusOr<std::string> events = stream.Feed(*bytes);
@@ -143,7 +141,12 @@ asio::awaitable<void> RelayStream(ChatRequest& request, const v1::CompiledElemen
     attempt.set_error("cut");
     call.Cancel();
     request.record.End(v1::ERROR, answer.head.status, "stream_cut");
-    if (co_await request.exchange.WriteChunk(ErrorEvent("stream_cut", fault))) co_await request.exchange.EndStream();
+    const std::string event = stream.ErrorEvent(ErrorReply(502, "stream_cut", fault).body);
+    if (event.empty()) {
+      request.exchange.AbortStream();
+    } else if (co_await request.exchange.WriteChunk(event)) {
+      co_await request.exchange.EndStream();
+    }
     co_return;
   } else {
     request.record.End(v1::SUCCESS, answer.head.status, "");

@@ -4,7 +4,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <string>
 
-#include "dataplane/request/chat_request.h"
+#include "dataplane/request/active_request.h"
 #include "dataplane/request/model_call.h"
 
 namespace signalbox {
@@ -16,10 +16,11 @@ HttpHeaders ForwardedRequestHeaders(const boost::beast::http::fields& headers, s
 HttpHeaders ForwardedResponseHeaders(const boost::beast::http::fields& headers);
 
 // Answers with a whole body and ends the record.
-asio::awaitable<void> RelayUnary(ChatRequest& request, ModelAnswer answer, HttpHeaders headers);
+asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer answer, HttpHeaders headers);
 
-// Relays the stream to its end and ends the record: success only after `[DONE]`; else the client gets an `error` event.
-asio::awaitable<void> RelayStream(ChatRequest& request, const v1::CompiledElement::Model& model, ModelAnswer answer,
+// Relays the stream to its end and ends the record: success only if the provider ended it as its
+// format wants; else the client gets an error event in its own format, or a cut where that has none.
+asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElement::Model& model, ModelAnswer answer,
                                   HttpHeaders headers);
 
 }  // namespace signalbox

@@ -9,7 +9,9 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "common/clock.h"
+#include "common/limits.h"
 #include "dataplane/config/active_snapshot.h"
+#include "dataplane/health/provider_health.h"
 #include "dataplane/http/upstream.h"
 #include "dataplane/quota/quota_client.h"
 #include "dataplane/request/proxy_metrics.h"
@@ -17,16 +19,21 @@
 
 namespace signalbox {
 
+class AnswerCache;
+
 struct Worker {
   asio::io_context& io;
   const Clock& clock;
   QuotaClient& quota;
   SpendReporter& reporter;
   ProxyMetrics& metrics;
+  ProviderHealth& health;  // of the whole proxy
   std::string proxy_id;
   std::string boot_id;
   std::unique_ptr<UpstreamPool> upstreams;
+  AnswerCache* cache = nullptr;                    // of the whole proxy; null: none
   std::shared_ptr<const ActiveSnapshot> snapshot;  // the worker's own pointer; null before the first
+  int64_t request_timeout_us = int64_t{kRequestTimeoutMs} * 1'000;
   std::mt19937_64 random{std::random_device{}()};
   bool stopping = false;  // the process is ending: cut requests end as SHUTDOWN
 };

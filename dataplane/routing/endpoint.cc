@@ -17,19 +17,25 @@ std::variant<Endpoint, Refusal> FindEndpoint(std::string_view method, std::strin
     rest = "/v1";
     for (size_t i = 5; i < parts.size(); ++i) absl::StrAppend(&rest, "/", parts[i]);
   }
-  std::string expected;
+  std::string expected = "POST";
   if (rest == "/v1/chat/completions") {
-    endpoint.kind = Endpoint::Kind::kChatCompletions;
-    expected = "POST";
+    endpoint.format = Format::kChat;
+  } else if (rest == "/v1/messages") {
+    endpoint.format = Format::kMessages;
+  } else if (rest == "/v1/responses") {
+    endpoint.format = Format::kResponses;
+  } else if (rest == "/v1/embeddings") {
+    endpoint.format = Format::kEmbeddings;
   } else if (rest == "/v1/models") {
     endpoint.kind = Endpoint::Kind::kModels;
     expected = "GET";
   } else {
-    return Refusal{404, "unknown_path",
-                   absl::StrCat("nothing is served at ", path.substr(0, 200),
-                                "; use POST /v1/chat/completions or GET /v1/models (also under "
-                                "/v1/{account}/{gateway}/compat)"),
-                   ""};
+    return Refusal{
+        404, "unknown_path",
+        absl::StrCat("nothing is served at ", path.substr(0, 200),
+                     "; use POST /v1/chat/completions, /v1/messages, /v1/responses or /v1/embeddings, or GET "
+                     "/v1/models (also under /v1/{account}/{gateway}/compat)"),
+        ""};
   }
   if (method != expected) {
     return Refusal{405, "method_not_allowed", absl::StrCat(path, " takes ", expected), ""};

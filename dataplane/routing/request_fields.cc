@@ -96,7 +96,7 @@ FieldValue FromScalar(const v1::Scalar& scalar) {
 }  // namespace
 
 std::variant<Metadata, Refusal> MergeMetadata(const v1::SnapshotKey& key, const boost::beast::http::fields& headers,
-                                              const ChatBody& body) {
+                                              const RequestBody& body) {
   Metadata merged;
   if (!key.pinned_metadata_json().empty()) {
     if (const std::string wrong = ParseFlatObject(key.pinned_metadata_json(), merged); !wrong.empty()) {

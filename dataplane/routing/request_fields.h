@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/route/request_view.h"
-#include "dataplane/provider/openai_wire.h"
+#include "dataplane/provider/request_body.h"
 #include "dataplane/routing/refusal.h"
 #include "signalbox/v1/compiled.pb.h"
 
@@ -22,19 +22,19 @@ using Metadata = std::vector<std::pair<std::string, v1::Scalar>>;
 // 400), the body's metadata. 400 invalid_metadata when the header is not a flat JSON object of scalars, names a key
 // twice, or the merge has more than kMetadataEntriesMax entries or kMetadataBytesMax bytes.
 std::variant<Metadata, Refusal> MergeMetadata(const v1::SnapshotKey& key, const boost::beast::http::fields& headers,
-                                              const ChatBody& body);
+                                              const RequestBody& body);
 // {"plan":"free",...} for the spend record.
 std::string MetadataJson(const Metadata& metadata);
 
 class RequestFields : public RequestView {
  public:
-  RequestFields(const Metadata& metadata, const ChatBody& body, const boost::beast::http::fields& headers)
+  RequestFields(const Metadata& metadata, const RequestBody& body, const boost::beast::http::fields& headers)
       : metadata_(metadata), body_(body), headers_(headers) {}
   FieldValue Get(const v1::FieldRef& field) const override;
 
  private:
   const Metadata& metadata_;
-  const ChatBody& body_;
+  const RequestBody& body_;
   const boost::beast::http::fields& headers_;
 };
 

@@ -14,17 +14,9 @@
 
 #include "absl/status/statusor.h"
 #include "dataplane/provider/body_fault.h"
+#include "dataplane/provider/format.h"
 
 namespace signalbox {
-
-enum class Format {
-  kChat,             // POST /chat/completions
-  kMessages,         // Anthropic: POST /messages
-  kResponses,        // OpenAI: POST /responses
-  kEmbeddings,       // OpenAI: POST /embeddings
-  kGenerateContent,  // Google: POST /models/{model}:generateContent and :streamGenerateContent
-  kConverse,         // Bedrock: POST /model/{model}/converse and /converse-stream
-};
 
 // What an answer says that its source does not.
 struct AnswerContext {

@@ -4,7 +4,7 @@
 #include <random>
 
 #include "common/limits.h"
-#include "dataplane/provider/openai_wire.h"
+#include "dataplane/provider/answer_stream.h"
 
 namespace signalbox {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "dataplane/provider/openai_wire.h"
+#include "dataplane/provider/answer_stream.h"
 
 namespace signalbox {
 namespace {

@@ -4,7 +4,8 @@
 
 #include <random>
 
-#include "dataplane/provider/openai_wire.h"
+#include "dataplane/provider/answer_stream.h"
+#include "dataplane/provider/request_body.h"
 
 namespace signalbox {
 namespace {
@@ -95,7 +96,7 @@ TEST(WireMutation, AnAcceptedBodySplicesIntoABodyThatSaysWhatWasAsked) {
     Mutator mutator(seed);
     const std::string text = mutator.Mutate(kBodies[seed % std::size(kBodies)]);
     BodyFault fault;
-    const auto body = ChatBody::Parse(text, fault);
+    const auto body = RequestBody::Parse(text, fault);
     if (body == nullptr) {
       ASSERT_EQ(fault.status, 400);
       ASSERT_FALSE(fault.message.empty());
@@ -104,13 +105,13 @@ TEST(WireMutation, AnAcceptedBodySplicesIntoABodyThatSaysWhatWasAsked) {
     ++accepted;
     body->metadata();
     body->Get({"messages", "1", "content", "0", "type"});
-    ChatBody::Rewrite rewrite;
+    RequestBody::Rewrite rewrite;
     rewrite.model = "gpt-4o";
     rewrite.output_cap = 64;
     rewrite.parameters_json = mutator.Below(2) == 0 ? R"({"temperature":0,"top_p":1,"max_tokens":50})"
                                                     : mutator.Mutate(R"({"seed":1,"n":1})");
     const std::string spliced = body->Splice(rewrite);
-    const auto again = ChatBody::Parse(spliced, fault);
+    const auto again = RequestBody::Parse(spliced, fault);
     ASSERT_NE(again, nullptr) << fault.message << "\n" << text << "\n" << spliced;
     ASSERT_EQ(again->model(), "gpt-4o");
     ASSERT_EQ(again->stream(), body->stream());

@@ -12,9 +12,9 @@ struct Parts {
   v1::SnapshotKey key;
   boost::beast::http::fields headers;
 
-  std::unique_ptr<ChatBody> Body() const {
+  std::unique_ptr<RequestBody> Body() const {
     BodyFault fault;
-    std::unique_ptr<ChatBody> body = ChatBody::Parse(json, fault);
+    std::unique_ptr<RequestBody> body = RequestBody::Parse(json, fault);
     EXPECT_NE(body, nullptr) << fault.message;
     return body;
   }
@@ -91,7 +91,7 @@ TEST(RequestFields, ReachesAllThreeRoots) {
   Parts parts;
   parts.headers.set("X-Region", "eu");
   parts.headers.set("cf-aig-metadata", R"({"plan":"free","user.id":7,"none":null})");
-  const std::unique_ptr<ChatBody> body = parts.Body();
+  const std::unique_ptr<RequestBody> body = parts.Body();
   const Metadata metadata = std::get<Metadata>(MergeMetadata(parts.key, parts.headers, *body));
   const RequestFields fields(metadata, *body, parts.headers);
   EXPECT_EQ(fields.Get(Field(v1::FieldRef::METADATA, {"plan"})).text, "free");
@@ -109,7 +109,7 @@ TEST(RequestFields, TheGatewayKeyIsNoField) {
   Parts parts;
   parts.headers.set("Authorization", "Bearer sbx_secret");
   parts.headers.set("cf-aig-authorization", "Bearer sbx_secret");
-  const std::unique_ptr<ChatBody> body = parts.Body();
+  const std::unique_ptr<RequestBody> body = parts.Body();
   const Metadata metadata;
   const RequestFields fields(metadata, *body, parts.headers);
   EXPECT_EQ(fields.Get(Field(v1::FieldRef::HEADERS, {"authorization"})).kind, Kind::kMissing);

@@ -1,13 +1,16 @@
+#include "dataplane/provider/request_body.h"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "dataplane/provider/body_parts.h"
 #include "dataplane/provider/json_dom.h"
-#include "dataplane/provider/json_scan.h"
-#include "dataplane/provider/openai_wire.h"
+#include "dataplane/provider/json_edit.h"
 
 namespace signalbox {
 namespace {
@@ -20,12 +23,34 @@ constexpr size_t kFieldItemsMax = 4096;
 // Finding the offset of a fault is a second, slower pass: not for a body that was made to be slow.
 constexpr size_t kLocatedFaultBytesMax = 1 << 20;
 
-enum Owned : size_t { kModel, kStream, kStreamOptions, kChoices, kMetadata, kMaxTokens, kMaxCompletionTokens, kOwned };
-constexpr std::array<std::string_view, kOwned> kOwnedKeys = {"model",    "stream",     "stream_options",       "n",
-                                                             "metadata", "max_tokens", "max_completion_tokens"};
+enum Owned : size_t { kModel, kStream, kStreamOptions, kChoices, kMetadata, kCap, kSecondCap, kConfig, kOwned };
 
-size_t OwnedIndex(std::string_view key) {
-  return std::find(kOwnedKeys.begin(), kOwnedKeys.end(), key) - kOwnedKeys.begin();
+// What the keys that the gateway owns are called in a format; empty: the format has none.
+struct FormatKeys {
+  std::array<std::string_view, kOwned> names;
+  // The cap and the number of choices inside the object `kConfig`; and what else it would be read as there.
+  std::string_view config_cap, config_choices;
+  std::array<std::string_view, 3> other_spellings;
+};
+
+const FormatKeys& KeysOf(Format format) {
+  static constexpr FormatKeys kKeys[] = {
+      {{"model", "stream", "stream_options", "n", "metadata", "max_tokens", "max_completion_tokens", ""}},
+      {{"model", "stream", "", "", "metadata", "max_tokens", "", ""}},
+      {{"model", "stream", "", "", "metadata", "max_output_tokens", "", ""}},
+      {{"model", "", "", "", "", "", "", ""}},
+      {{"", "", "", "", "", "", "", "generationConfig"},
+       "maxOutputTokens",
+       "candidateCount",
+       {"generation_config", "max_output_tokens", "candidate_count"}},
+      {{"", "", "", "", "", "", "", "inferenceConfig"}, "maxTokens", ""},
+  };
+  return kKeys[static_cast<size_t>(format)];
+}
+
+size_t OwnedIndex(const FormatKeys& keys, std::string_view key) {
+  if (key.empty()) return kOwned;
+  return std::find(keys.names.begin(), keys.names.end(), key) - keys.names.begin();
 }
 
 // An owned key's value: where it stands and what it is.
@@ -34,21 +59,6 @@ struct OwnedValue {
   dom::element element;
   bool null() const { return element.is_null(); }
 };
-
-// Calls `visit(key, value, range)` for each member of `object`, whose text begins at `begin` of `json`. False when
-// text and DOM disagree, which validated text never does.
-template <typename Visit>
-bool ForEachMember(std::string_view json, size_t begin, dom::object object, size_t& insert_at, const Visit& visit) {
-  MemberScanner scanner(json, begin);
-  for (const dom::key_value_pair field : object) {
-    JsonRange range;
-    if (!scanner.Next(range) || !visit(field.key, field.value, range)) return false;
-  }
-  JsonRange rest;
-  if (scanner.Next(rest)) return false;
-  insert_at = scanner.insert_at();
-  return true;
-}
 
 FieldValue ToField(dom::element element, bool with_items) {
   FieldValue field;
@@ -110,48 +120,6 @@ std::optional<dom::element> Step(dom::element at, const std::string& name) {
   return item;
 }
 
-// A content part other than text may cost more tokens than it has bytes: a link, or compressed data. Kinds we do not
-// know count as files. A part naming several types (a duplicate key) counts as each.
-void CountPart(dom::element part, ChatBody::Parts& parts) {
-  dom::object object;
-  if (part.get_object().get(object) != simdjson::SUCCESS) return;
-  bool typed = false;
-  for (const dom::key_value_pair field : object) {
-    if (field.key != "type") continue;
-    typed = true;
-    std::string_view type;
-    if (field.value.get_string().get(type) != simdjson::SUCCESS) type = "";
-    if (type == "text" || type == "input_text" || type == "refusal") continue;
-    if (type == "image_url" || type == "input_image") {
-      ++parts.images;
-    } else if (type == "input_audio") {
-      ++parts.audio;
-    } else {
-      ++parts.files;
-    }
-  }
-  if (!typed) ++parts.files;
-}
-
-void CountParts(dom::element messages, ChatBody::Parts& parts) {
-  dom::array list;
-  if (messages.get_array().get(list) != simdjson::SUCCESS) return;
-  for (const dom::element message : list) {
-    dom::object fields;
-    if (message.get_object().get(fields) != simdjson::SUCCESS) continue;
-    for (const dom::key_value_pair field : fields) {
-      if (field.key == "audio" && !field.value.is_null()) ++parts.audio;  // an earlier answer, by its id
-      if (field.key != "content") continue;
-      dom::array content;
-      if (field.value.get_array().get(content) == simdjson::SUCCESS) {
-        for (const dom::element part : content) CountPart(part, parts);
-      } else {
-        CountPart(field.value, parts);
-      }
-    }
-  }
-}
-
 bool IsScalar(dom::element element) {
   return element.type() != dom::element_type::OBJECT && element.type() != dom::element_type::ARRAY;
 }
@@ -172,47 +140,6 @@ std::string DescribeFault(std::string_view json, simdjson::error_code error) {
   return text;
 }
 
-// One change of the text: `range` becomes `text`. An insertion has an empty range.
-struct Edit {
-  JsonRange range;
-  std::string text;
-};
-
-// `edits` do not overlap; an insertion at the end of a replaced range comes behind it.
-std::string ApplyEdits(std::string_view json, std::vector<Edit> edits) {
-  std::stable_sort(edits.begin(), edits.end(),
-                   [](const Edit& a, const Edit& b) { return a.range.begin < b.range.begin; });
-  size_t bytes = json.size();
-  for (const Edit& edit : edits) bytes += edit.text.size();
-  std::string out;
-  out.reserve(bytes);
-  size_t at = 0;
-  for (const Edit& edit : edits) {
-    out.append(json.substr(at, edit.range.begin - at)).append(edit.text);
-    at = edit.range.end;
-  }
-  return out.append(json.substr(at));
-}
-
-// `text`, a JSON object, with include_usage true and all else kept.
-std::string WithIncludeUsage(std::string_view text, dom::object object) {
-  std::vector<Edit> edits;
-  bool present = false;
-  size_t insert_at = 0;
-  ForEachMember(text, 0, object, insert_at, [&](std::string_view key, dom::element value, JsonRange range) {
-    if (key != "include_usage") return true;
-    present = true;
-    bool on = false;
-    if (value.get_bool().get(on) != simdjson::SUCCESS || !on) edits.push_back({range, "true"});
-    return true;
-  });
-  if (!present) {
-    edits.push_back(
-        {{insert_at, insert_at}, object.size() == 0 ? "\"include_usage\":true" : ",\"include_usage\":true"});
-  }
-  return ApplyEdits(text, std::move(edits));
-}
-
 // The route's `parameters`, read once per splice. Owned keys are kept apart.
 class Parameters {
  public:
@@ -220,7 +147,7 @@ class Parameters {
     std::string_view key;
     std::string_view text;
   };
-  explicit Parameters(std::string_view json) {
+  Parameters(const FormatKeys& keys, std::string_view json) : keys_(keys) {
     const size_t begin = SkipJsonSpace(json, 0);
     dom::object object;
     if (begin == json.size() || ParseDom(json, json.size(), document_) != simdjson::SUCCESS ||
@@ -243,14 +170,16 @@ class Parameters {
   void Take(std::string_view key, dom::element value, std::string_view text) {
     int64_t number = 0;
     const bool positive = value.get_int64().get(number) == simdjson::SUCCESS && number > 0;
-    switch (OwnedIndex(key)) {
+    // Parameters are a chat completion's, whatever the client speaks: the cap is the one that has no namesake
+    // elsewhere.
+    if (key == "max_tokens" || key == "max_completion_tokens") {
+      if (positive) output_cap_ = std::min(output_cap_.value_or(number), number);
+      return;
+    }
+    switch (OwnedIndex(keys_, key)) {
       case kModel:
       case kStream:
         return;  // the element's model and the client's wish to stream decide
-      case kMaxTokens:
-      case kMaxCompletionTokens:
-        if (positive) output_cap_ = std::min(output_cap_.value_or(number), number);
-        return;
       case kChoices:
         if (positive) choices_ = number;
         return;
@@ -269,6 +198,7 @@ class Parameters {
     }
   }
 
+  const FormatKeys& keys_;
   dom::document document_;
   std::vector<Entry> entries_;
   std::optional<int64_t> output_cap_;
@@ -277,17 +207,19 @@ class Parameters {
   dom::element stream_options_value_;
 };
 
-class ParsedChatBody : public ChatBody {
+class ParsedBody : public RequestBody {
  public:
-  explicit ParsedChatBody(std::string_view json) : json_(json) {}
+  ParsedBody(Format format, std::string_view json) : format_(format), keys_(KeysOf(format)), json_(json) {}
 
-  bool Read(size_t readable_bytes, BodyFault& fault);
+  bool Read(size_t readable_bytes, const PathSays& path, BodyFault& fault);
 
+  Format format() const override { return format_; }
   std::string_view model() const override { return model_; }
   bool stream() const override { return stream_; }
   bool client_wants_usage() const override { return client_wants_usage_; }
   int64_t choices() const override { return choices_; }
   std::optional<int64_t> output_cap() const override {
+    if (format_ == Format::kEmbeddings) return 1;  // they put nothing out; a cap has to be positive
     if (!caps_[0] || !caps_[1]) return caps_[0] ? caps_[0] : caps_[1];
     return std::min(*caps_[0], *caps_[1]);
   }
@@ -298,25 +230,32 @@ class ParsedChatBody : public ChatBody {
   std::string Splice(const Rewrite& rewrite) const override;
 
  private:
-  bool ReadOwned(BodyFault& fault);
+  bool ReadOwned(const PathSays& path, BodyFault& fault);
+  bool ReadModel(const PathSays& path, BodyFault& fault);
+  bool ReadPositive(std::optional<dom::element> element, std::string_view key, int64_t max, std::string_view expected,
+                    std::optional<int64_t>& value, BodyFault& fault) const;
+  bool ReadConfig(BodyFault& fault);
   bool ReadMetadata(BodyFault& fault) const;
-  void SpliceCap(const Rewrite& rewrite, const Parameters& parameters, std::vector<Edit>& edits,
+  void SpliceCap(const Rewrite& rewrite, const Parameters& parameters, std::vector<JsonEdit>& edits,
                  std::string& added) const;
-  void SpliceStreamOptions(const Rewrite& rewrite, const Parameters& parameters, std::vector<Edit>& edits,
+  void SpliceConfigCap(int64_t cap, std::vector<JsonEdit>& edits, std::string& added) const;
+  void SpliceStreamOptions(const Rewrite& rewrite, const Parameters& parameters, std::vector<JsonEdit>& edits,
                            std::string& added) const;
-  void SpliceParameters(const Parameters& parameters, std::vector<Edit>& edits, std::string& added) const;
+  void SpliceParameters(const Parameters& parameters, std::vector<JsonEdit>& edits, std::string& added) const;
 
+  const Format format_;
+  const FormatKeys& keys_;
   std::string_view json_;
   dom::document document_;
   dom::object root_;
   size_t root_begin_ = 0;
   size_t insert_at_ = 0;
   std::array<std::optional<OwnedValue>, kOwned> owned_;
-  std::string_view model_;
+  std::string model_;
   bool stream_ = false;
   bool client_wants_usage_ = false;
   int64_t choices_ = 1;
-  std::array<std::optional<int64_t>, 2> caps_;  // max_tokens, max_completion_tokens
+  std::array<std::optional<int64_t>, 2> caps_;
   Parts parts_;
 };
 
@@ -330,7 +269,7 @@ bool RefuseType(BodyFault& fault, std::string_view key, std::string_view expecte
                 std::string(key));
 }
 
-bool ParsedChatBody::Read(size_t readable_bytes, BodyFault& fault) {
+bool ParsedBody::Read(size_t readable_bytes, const PathSays& path, BodyFault& fault) {
   const simdjson::error_code error = ParseDom(json_, readable_bytes, document_);
   if (error != simdjson::SUCCESS) return Refuse(fault, "invalid_json", DescribeFault(json_, error));
   if (document_.root().get_object().get(root_) != simdjson::SUCCESS) {
@@ -340,11 +279,11 @@ bool ParsedChatBody::Read(size_t readable_bytes, BodyFault& fault) {
   std::string_view duplicate;
   const bool whole = ForEachMember(json_, root_begin_, root_, insert_at_,
                                    [&](std::string_view key, dom::element value, JsonRange range) {
-                                     if (key == "messages") CountParts(value, parts_);
-                                     const size_t index = OwnedIndex(key);
+                                     CountParts(format_, key, value, parts_);
+                                     const size_t index = OwnedIndex(keys_, key);
                                      if (index == kOwned) return true;
                                      if (owned_[index]) {
-                                       duplicate = kOwnedKeys[index];
+                                       duplicate = keys_.names[index];
                                        return false;
                                      }
                                      owned_[index] = OwnedValue{range, value};
@@ -355,20 +294,98 @@ bool ParsedChatBody::Read(size_t readable_bytes, BodyFault& fault) {
     return Refuse(fault, "duplicate_key", absl::StrCat("the body has \"", key, "\" twice: send it once"), key);
   }
   if (!whole) return Refuse(fault, "invalid_json", "the body is not valid JSON");
-  return ReadOwned(fault);
+  return ReadOwned(path, fault);
 }
 
-bool ParsedChatBody::ReadOwned(BodyFault& fault) {
-  const auto given = [&](Owned key) { return owned_[key] && !owned_[key]->null(); };
+bool ParsedBody::ReadModel(const PathSays& path, BodyFault& fault) {
+  if (keys_.names[kModel].empty()) {
+    model_ = path.model;
+    stream_ = path.stream;
+    return true;
+  }
   if (!owned_[kModel]) {
     return Refuse(fault, "invalid_request", "\"model\" is missing: name a route, as in \"dynamic/my-route\"", "model");
   }
-  if (owned_[kModel]->element.get_string().get(model_) != simdjson::SUCCESS) {
+  std::string_view model;
+  if (owned_[kModel]->element.get_string().get(model) != simdjson::SUCCESS) {
     return RefuseType(fault, "model", "a string");
   }
+  model_ = model;
+  return true;
+}
+
+bool ParsedBody::ReadPositive(std::optional<dom::element> element, std::string_view key, int64_t max,
+                              std::string_view expected, std::optional<int64_t>& value, BodyFault& fault) const {
+  if (!element || element->is_null()) return true;
+  int64_t number = 0;
+  if (element->get_int64().get(number) != simdjson::SUCCESS || number < 1 || number > max) {
+    return RefuseType(fault, key, expected);
+  }
+  value = number;
+  return true;
+}
+
+// Google's and Bedrock's caps stand in an object of settings. Google reads its members in another spelling too: which
+// of two would count is not ours to guess.
+bool ParsedBody::ReadConfig(BodyFault& fault) {
+  if (keys_.names[kConfig].empty()) return true;
+  for (const dom::key_value_pair field : root_) {
+    if (!keys_.other_spellings[0].empty() && field.key == keys_.other_spellings[0]) {
+      return Refuse(
+          fault, "invalid_request",
+          absl::StrCat("write \"", std::string(keys_.names[kConfig]), "\" for \"", std::string(field.key), "\""),
+          std::string(field.key));
+    }
+  }
+  if (!owned_[kConfig] || owned_[kConfig]->null()) return true;
+  dom::object config;
+  if (owned_[kConfig]->element.get_object().get(config) != simdjson::SUCCESS) {
+    return RefuseType(fault, keys_.names[kConfig], "an object");
+  }
+  std::vector<std::string_view> seen;
+  for (const dom::key_value_pair field : config) {
+    const std::string param = absl::StrCat(std::string(keys_.names[kConfig]), ".", std::string(field.key));
+    for (const std::string_view spelling : keys_.other_spellings) {
+      if (spelling.empty() || field.key != spelling) continue;
+      return Refuse(fault, "invalid_request",
+                    absl::StrCat("write \"",
+                                 spelling == keys_.other_spellings[1] ? std::string(keys_.config_cap)
+                                                                      : std::string(keys_.config_choices),
+                                 "\" for \"", param, "\""),
+                    param);
+    }
+    if (field.key != keys_.config_cap && field.key != keys_.config_choices) continue;
+    if (std::find(seen.begin(), seen.end(), field.key) != seen.end()) {
+      return Refuse(fault, "duplicate_key", absl::StrCat("the body has \"", param, "\" twice: send it once"), param);
+    }
+    seen.push_back(field.key);
+  }
+  const std::string cap = absl::StrCat(std::string(keys_.names[kConfig]), ".", std::string(keys_.config_cap));
+  std::optional<int64_t> choices;
+  if (!ReadPositive(FindLast(config, keys_.config_cap), cap, std::numeric_limits<int64_t>::max(), "a positive integer",
+                    caps_[0], fault)) {
+    return false;
+  }
+  if (keys_.config_choices.empty()) return true;
+  const std::string name = absl::StrCat(std::string(keys_.names[kConfig]), ".", std::string(keys_.config_choices));
+  if (!ReadPositive(FindLast(config, keys_.config_choices), name, kChoicesMax,
+                    absl::StrCat("an integer from 1 to ", kChoicesMax), choices, fault)) {
+    return false;
+  }
+  choices_ = choices.value_or(1);
+  return true;
+}
+
+bool ParsedBody::ReadOwned(const PathSays& path, BodyFault& fault) {
+  const auto given = [&](Owned key) { return owned_[key] && !owned_[key]->null(); };
+  const auto element = [&](Owned key) {
+    return owned_[key] ? std::optional<dom::element>(owned_[key]->element) : std::nullopt;
+  };
+  if (!ReadModel(path, fault)) return false;
   if (given(kStream) && owned_[kStream]->element.get_bool().get(stream_) != simdjson::SUCCESS) {
     return RefuseType(fault, "stream", "true or false");
   }
+  client_wants_usage_ = format_ != Format::kChat;
   if (given(kStreamOptions)) {
     dom::object options;
     if (owned_[kStreamOptions]->element.get_object().get(options) != simdjson::SUCCESS) {
@@ -379,22 +396,22 @@ bool ParsedChatBody::ReadOwned(BodyFault& fault) {
       return RefuseType(fault, "stream_options.include_usage", "true or false");
     }
   }
-  if (given(kChoices) && (owned_[kChoices]->element.get_int64().get(choices_) != simdjson::SUCCESS || choices_ < 1 ||
-                          choices_ > kChoicesMax)) {
-    return RefuseType(fault, "n", absl::StrCat("an integer from 1 to ", kChoicesMax));
+  std::optional<int64_t> choices;
+  if (!ReadPositive(element(kChoices), "n", kChoicesMax, absl::StrCat("an integer from 1 to ", kChoicesMax), choices,
+                    fault)) {
+    return false;
   }
-  for (const Owned key : {kMaxTokens, kMaxCompletionTokens}) {
-    if (!given(key)) continue;
-    int64_t cap = 0;
-    if (owned_[key]->element.get_int64().get(cap) != simdjson::SUCCESS || cap < 1) {
-      return RefuseType(fault, kOwnedKeys[key], "a positive integer");
+  choices_ = choices.value_or(1);
+  for (const Owned key : {kCap, kSecondCap}) {
+    if (!ReadPositive(element(key), keys_.names[key], std::numeric_limits<int64_t>::max(), "a positive integer",
+                      caps_[key - kCap], fault)) {
+      return false;
     }
-    caps_[key - kMaxTokens] = cap;
   }
-  return !given(kMetadata) || ReadMetadata(fault);
+  return ReadConfig(fault) && (!given(kMetadata) || ReadMetadata(fault));
 }
 
-bool ParsedChatBody::ReadMetadata(BodyFault& fault) const {
+bool ParsedBody::ReadMetadata(BodyFault& fault) const {
   dom::object entries;
   if (owned_[kMetadata]->element.get_object().get(entries) != simdjson::SUCCESS) {
     return RefuseType(fault, "metadata", "an object");
@@ -414,7 +431,7 @@ bool ParsedChatBody::ReadMetadata(BodyFault& fault) const {
   return true;
 }
 
-FieldValue ParsedChatBody::Get(const std::vector<std::string>& path) const {
+FieldValue ParsedBody::Get(const std::vector<std::string>& path) const {
   std::optional<dom::element> at = document_.root();
   for (const std::string& name : path) {
     at = Step(*at, name);
@@ -423,7 +440,7 @@ FieldValue ParsedChatBody::Get(const std::vector<std::string>& path) const {
   return ToField(*at, true);
 }
 
-std::vector<std::pair<std::string, v1::Scalar>> ParsedChatBody::metadata() const {
+std::vector<std::pair<std::string, v1::Scalar>> ParsedBody::metadata() const {
   std::vector<std::pair<std::string, v1::Scalar>> result;
   dom::object entries;
   if (!owned_[kMetadata] || owned_[kMetadata]->element.get_object().get(entries) != simdjson::SUCCESS) return result;
@@ -449,26 +466,39 @@ std::vector<std::pair<std::string, v1::Scalar>> ParsedChatBody::metadata() const
   return result;
 }
 
-void AddMember(std::string& added, std::string_view key, std::string_view value) {
-  if (!added.empty()) added += ',';
-  added.append(QuoteJson(key)).append(":").append(value);
+void ParsedBody::SpliceConfigCap(int64_t cap, std::vector<JsonEdit>& edits, std::string& added) const {
+  if (caps_[0] && *caps_[0] <= cap) return;
+  dom::object config;
+  if (!owned_[kConfig] || owned_[kConfig]->element.get_object().get(config) != simdjson::SUCCESS) {
+    const std::string text = absl::StrCat("{", QuoteJson(keys_.config_cap), ":", cap, "}");
+    if (owned_[kConfig]) {
+      edits.push_back({owned_[kConfig]->range, text});  // the client wrote null there
+    } else {
+      AddMember(added, keys_.names[kConfig], text);
+    }
+    return;
+  }
+  const JsonRange range = owned_[kConfig]->range;
+  edits.push_back({range, WithMember(range.Of(json_), config, keys_.config_cap, absl::StrCat(cap))});
 }
 
-void ParsedChatBody::SpliceCap(const Rewrite& rewrite, const Parameters& parameters, std::vector<Edit>& edits,
-                               std::string& added) const {
+void ParsedBody::SpliceCap(const Rewrite& rewrite, const Parameters& parameters, std::vector<JsonEdit>& edits,
+                           std::string& added) const {
   std::optional<int64_t> cap = rewrite.output_cap;
   if (parameters.output_cap()) cap = std::min(cap.value_or(*parameters.output_cap()), *parameters.output_cap());
-  if (!cap) return;
+  if (!cap || format_ == Format::kEmbeddings) return;
+  if (!keys_.config_cap.empty()) return SpliceConfigCap(*cap, edits, added);
   bool written = false;
-  for (const Owned key : {kMaxTokens, kMaxCompletionTokens}) {
-    const std::optional<int64_t>& clients = caps_[key - kMaxTokens];
+  for (const Owned key : {kCap, kSecondCap}) {
+    const std::optional<int64_t>& clients = caps_[key - kCap];
     if (!clients) continue;
     written = true;
     if (*cap < *clients) edits.push_back({owned_[key]->range, absl::StrCat(*cap)});
   }
   if (written) return;
-  const std::string& field = rewrite.cap_field.empty() ? Rewrite().cap_field : rewrite.cap_field;
-  const size_t index = OwnedIndex(field);
+  std::string field(keys_.names[kCap]);
+  if (format_ == Format::kChat) field = rewrite.cap_field.empty() ? Rewrite().cap_field : rewrite.cap_field;
+  const size_t index = OwnedIndex(keys_, field);
   if (index != kOwned && owned_[index]) {
     edits.push_back({owned_[index]->range, absl::StrCat(*cap)});  // the client wrote null there
   } else {
@@ -476,9 +506,9 @@ void ParsedChatBody::SpliceCap(const Rewrite& rewrite, const Parameters& paramet
   }
 }
 
-void ParsedChatBody::SpliceStreamOptions(const Rewrite& rewrite, const Parameters& parameters, std::vector<Edit>& edits,
-                                         std::string& added) const {
-  if (!stream_) return;  // providers refuse stream_options without a stream
+void ParsedBody::SpliceStreamOptions(const Rewrite& rewrite, const Parameters& parameters, std::vector<JsonEdit>& edits,
+                                     std::string& added) const {
+  if (!stream_ || format_ != Format::kChat) return;  // providers refuse stream_options without a stream
   const std::optional<OwnedValue>& clients = owned_[kStreamOptions];
   std::string_view before = clients ? clients->range.Of(json_) : std::string_view();
   dom::element value = clients ? clients->element : dom::element();
@@ -491,19 +521,20 @@ void ParsedChatBody::SpliceStreamOptions(const Rewrite& rewrite, const Parameter
   std::string after(before);
   dom::object options;
   if (rewrite.request_usage) {
-    after = present && value.get_object().get(options) == simdjson::SUCCESS ? WithIncludeUsage(before, options)
-                                                                            : "{\"include_usage\":true}";
+    after = present && value.get_object().get(options) == simdjson::SUCCESS
+                ? WithMember(before, options, "include_usage", "true")
+                : "{\"include_usage\":true}";
   }
   if (clients) {
     if (after != clients->range.Of(json_)) edits.push_back({clients->range, std::move(after)});
   } else if (!after.empty()) {
-    AddMember(added, kOwnedKeys[kStreamOptions], after);
+    AddMember(added, keys_.names[kStreamOptions], after);
   }
 }
 
-void ParsedChatBody::SpliceParameters(const Parameters& parameters, std::vector<Edit>& edits,
-                                      std::string& added) const {
-  if (parameters.choices() && *parameters.choices() < choices_) {
+void ParsedBody::SpliceParameters(const Parameters& parameters, std::vector<JsonEdit>& edits,
+                                  std::string& added) const {
+  if (owned_[kChoices] && parameters.choices() && *parameters.choices() < choices_) {
     edits.push_back({owned_[kChoices]->range, absl::StrCat(*parameters.choices())});
   }
   if (parameters.entries().empty()) return;
@@ -523,29 +554,29 @@ void ParsedChatBody::SpliceParameters(const Parameters& parameters, std::vector<
   }
 }
 
-std::string ParsedChatBody::Splice(const Rewrite& rewrite) const {
-  const Parameters parameters(rewrite.parameters_json);
-  std::vector<Edit> edits;
+std::string ParsedBody::Splice(const Rewrite& rewrite) const {
+  const Parameters parameters(keys_, rewrite.parameters_json);
+  std::vector<JsonEdit> edits;
   std::string added;
-  if (rewrite.model != model_) edits.push_back({owned_[kModel]->range, QuoteJson(rewrite.model)});
+  if (owned_[kModel] && rewrite.model != model_) edits.push_back({owned_[kModel]->range, QuoteJson(rewrite.model)});
   SpliceCap(rewrite, parameters, edits, added);
   SpliceStreamOptions(rewrite, parameters, edits, added);
   SpliceParameters(parameters, edits, added);
-  // The body has a model, so it has a member to follow.
-  if (!added.empty()) edits.push_back({{insert_at_, insert_at_}, absl::StrCat(",", added)});
+  if (!added.empty()) edits.push_back({{insert_at_, insert_at_}, absl::StrCat(root_.size() == 0 ? "" : ",", added)});
   return ApplyEdits(json_, std::move(edits));
 }
 
 }  // namespace
 
-std::unique_ptr<ChatBody> ChatBody::Parse(std::string_view json, BodyFault& fault) {
-  return Parse(json, json.size(), fault);
+std::unique_ptr<RequestBody> RequestBody::Parse(Format format, std::string_view json, size_t readable_bytes,
+                                                const PathSays& path, BodyFault& fault) {
+  auto body = std::make_unique<ParsedBody>(format, json);
+  if (!body->Read(readable_bytes, path, fault)) return nullptr;
+  return body;
 }
 
-std::unique_ptr<ChatBody> ChatBody::Parse(std::string_view json, size_t readable_bytes, BodyFault& fault) {
-  auto body = std::make_unique<ParsedChatBody>(json);
-  if (!body->Read(readable_bytes, fault)) return nullptr;
-  return body;
+std::unique_ptr<RequestBody> RequestBody::Parse(std::string_view json, BodyFault& fault) {
+  return Parse(Format::kChat, json, json.size(), PathSays(), fault);
 }
 
 }  // namespace signalbox

@@ -1,22 +1,26 @@
-// What the stages of one chat completion share. Lives in HandleChat's frame; worker's thread only.
+// What the stages of one request share. Lives in HandleRequest's frame; worker's thread only.
 #pragma once
 
 #include "common/route/walker.h"
 #include "dataplane/http/http_server.h"
-#include "dataplane/provider/openai_wire.h"
 #include "dataplane/request/limit_gate.h"
 #include "dataplane/request/request_record.h"
 #include "dataplane/request/worker.h"
+#include "dataplane/routing/request_options.h"
+#include "dataplane/translate/answer_path.h"
+#include "dataplane/translate/body_writer.h"
 
 namespace signalbox {
 
-struct ChatRequest {
+struct ActiveRequest {
   Worker& worker;
   HttpExchange& exchange;
   RequestRecord& record;
   const ActiveSnapshot& snapshot;
   const v1::CompiledRoute& route;
-  const ChatBody& body;
+  const RequestBody& body;  // as the client wrote it
+  BodyWriter& writer;       // what providers get of it
+  const RequestOptions& options;
   LimitGate& gate;
   std::string_view presented_key;  // must never leave
 };

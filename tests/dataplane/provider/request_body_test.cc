@@ -1,3 +1,5 @@
+#include "dataplane/provider/request_body.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -6,7 +8,6 @@
 #include <random>
 
 #include "common/limits.h"
-#include "dataplane/provider/openai_wire.h"
 
 namespace signalbox {
 namespace {
@@ -14,31 +15,31 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-std::unique_ptr<ChatBody> MustParse(std::string_view text) {
+std::unique_ptr<RequestBody> MustParse(std::string_view text) {
   BodyFault fault;
-  std::unique_ptr<ChatBody> body = ChatBody::Parse(text, fault);
+  std::unique_ptr<RequestBody> body = RequestBody::Parse(text, fault);
   EXPECT_NE(body, nullptr) << fault.message << "\n" << text;
   return body;
 }
 
 BodyFault MustRefuse(std::string_view text) {
   BodyFault fault;
-  EXPECT_EQ(ChatBody::Parse(text, fault), nullptr) << text;
+  EXPECT_EQ(RequestBody::Parse(text, fault), nullptr) << text;
   EXPECT_EQ(fault.status, 400);
   return fault;
 }
 
-ChatBody::Rewrite To(std::string model) {
-  ChatBody::Rewrite rewrite;
+RequestBody::Rewrite To(std::string model) {
+  RequestBody::Rewrite rewrite;
   rewrite.model = std::move(model);
   return rewrite;
 }
 
-std::string Spliced(std::string_view text, const ChatBody::Rewrite& rewrite) {
+std::string Spliced(std::string_view text, const RequestBody::Rewrite& rewrite) {
   return MustParse(text)->Splice(rewrite);
 }
 
-TEST(ChatBody, ReadsTheKeysTheGatewayOwns) {
+TEST(RequestBody, ReadsTheKeysTheGatewayOwns) {
   const auto body = MustParse(R"( {"model":"dynamic/a","stream":true,"stream_options":{"include_usage":true},"n":3,
       "max_tokens":20,"max_completion_tokens":10,"metadata":{"email":"a@b","paid":true,"age":5,"none":null}} )");
   EXPECT_EQ(body->model(), "dynamic/a");
@@ -55,7 +56,7 @@ TEST(ChatBody, ReadsTheKeysTheGatewayOwns) {
   EXPECT_TRUE(metadata[3].second.has_null_value());
 }
 
-TEST(ChatBody, ABareBodyHasTheDefaultsOfTheApi) {
+TEST(RequestBody, ABareBodyHasTheDefaultsOfTheApi) {
   const auto body = MustParse(R"({"model":"m"})");
   EXPECT_FALSE(body->stream());
   EXPECT_FALSE(body->client_wants_usage());
@@ -65,7 +66,7 @@ TEST(ChatBody, ABareBodyHasTheDefaultsOfTheApi) {
   EXPECT_EQ(body->body_bytes(), 13u);
 }
 
-TEST(ChatBody, NullMeansAbsentForOptionalKeys) {
+TEST(RequestBody, NullMeansAbsentForOptionalKeys) {
   const auto body = MustParse(R"({"model":"m","stream":null,"n":null,"max_tokens":null,"max_completion_tokens":null,
       "stream_options":null,"metadata":null})");
   EXPECT_FALSE(body->stream());
@@ -74,13 +75,13 @@ TEST(ChatBody, NullMeansAbsentForOptionalKeys) {
   EXPECT_TRUE(body->metadata().empty());
 }
 
-TEST(ChatBody, KeysAreComparedUnescaped) {
+TEST(RequestBody, KeysAreComparedUnescaped) {
   const auto body = MustParse(R"({"\u006dodel":"m","max\u005ftokens":7})");
   EXPECT_EQ(body->model(), "m");
   EXPECT_EQ(body->output_cap(), 7);
 }
 
-TEST(ChatBody, ADuplicateOfAnOwnedKeyIsRefusedByName) {
+TEST(RequestBody, ADuplicateOfAnOwnedKeyIsRefusedByName) {
   for (const char* text :
        {R"({"model":"m","max_tokens":1,"max_tokens":9})", R"({"model":"m","max_tokens":1,"max\u005ftokens":9})",
         R"({"max\u005f\u0074okens":null,"model":"m","max_tokens":9})"}) {
@@ -92,11 +93,11 @@ TEST(ChatBody, ADuplicateOfAnOwnedKeyIsRefusedByName) {
   EXPECT_EQ(MustRefuse(R"({"model":"m","metadata":{"a":1,"\u0061":2}})").param, "metadata.a");
 }
 
-TEST(ChatBody, ADuplicateOfOthersKeysIsTheClientsAffair) {
+TEST(RequestBody, ADuplicateOfOthersKeysIsTheClientsAffair) {
   EXPECT_EQ(MustParse(R"({"model":"m","user":"a","user":"b"})")->Get({"user"}).text, "b");
 }
 
-TEST(ChatBody, OwnedKeysOfAWrongTypeAreRefusedByName) {
+TEST(RequestBody, OwnedKeysOfAWrongTypeAreRefusedByName) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {R"({})", "model"},
       {R"({"model":null})", "model"},
@@ -131,7 +132,7 @@ TEST(ChatBody, OwnedKeysOfAWrongTypeAreRefusedByName) {
   EXPECT_EQ(MustParse(R"({"model":"m","n":128})")->choices(), 128);
 }
 
-TEST(ChatBody, WhatIsNotJsonIsRefusedWithItsPlace) {
+TEST(RequestBody, WhatIsNotJsonIsRefusedWithItsPlace) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"", "the body is empty"},
       {"   ", "not valid JSON"},
@@ -159,7 +160,7 @@ TEST(ChatBody, WhatIsNotJsonIsRefusedWithItsPlace) {
   }
 }
 
-TEST(ChatBody, EveryPrefixOfABodyIsRefused) {
+TEST(RequestBody, EveryPrefixOfABodyIsRefused) {
   const std::string text = R"({"model":"m\\\"","a":[{"b":"]}"},-1.5e3,true,null],"n":2})";
   MustParse(text);
   for (size_t length = 0; length < text.size(); ++length) {
@@ -167,7 +168,7 @@ TEST(ChatBody, EveryPrefixOfABodyIsRefused) {
   }
 }
 
-TEST(ChatBody, FieldsAreFoundByPath) {
+TEST(RequestBody, FieldsAreFoundByPath) {
   const auto body = MustParse(
       R"({"model":"m","a":{"b":{"c":5}},"s":"x\ny","t":[1,"two",null,{"k":1}],"no":null,"yes":true,"big":18446744073709551615})");
   EXPECT_EQ(body->Get({"a", "b", "c"}).number, 5);
@@ -187,7 +188,7 @@ TEST(ChatBody, FieldsAreFoundByPath) {
   EXPECT_EQ(body->Get({"t", "x"}).kind, FieldValue::Kind::kMissing);
 }
 
-TEST(ChatBody, PartsThatMayCostMoreThanTheirBytesAreCounted) {
+TEST(RequestBody, PartsThatMayCostMoreThanTheirBytesAreCounted) {
   const auto body = MustParse(R"({"model":"m","messages":[
     {"role":"user","content":"plain"},
     {"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"http://x"}},
@@ -201,24 +202,25 @@ TEST(ChatBody, PartsThatMayCostMoreThanTheirBytesAreCounted) {
   EXPECT_EQ(body->parts().files, 3);
 }
 
-TEST(ChatBody, PartsOfEverySecondMessagesKeyAreCountedToo) {
+TEST(RequestBody, PartsOfEverySecondMessagesKeyAreCountedToo) {
   const auto body =
       MustParse(R"({"model":"m","messages":[{"content":[{"type":"image_url"}]}],"messages":[{"content":"text"}]})");
   EXPECT_EQ(body->parts().images, 1);
 }
 
-TEST(ChatBody, ABufferWithRoomBehindItIsReadWhereItStands) {
+TEST(RequestBody, ABufferWithRoomBehindItIsReadWhereItStands) {
   std::string text = R"({"model":"m","n":2})";
   const size_t size = text.size();
   text.append(64, '\0');
   BodyFault fault;
-  const auto body = ChatBody::Parse(std::string_view(text).substr(0, size), text.size(), fault);
+  const auto body =
+      RequestBody::Parse(Format::kChat, std::string_view(text).substr(0, size), text.size(), PathSays(), fault);
   ASSERT_NE(body, nullptr);
   EXPECT_EQ(body->choices(), 2);
   EXPECT_EQ(body->body_bytes(), size);
 }
 
-TEST(ChatBody, ALargeBodyIsReadAndSpliced) {
+TEST(RequestBody, ALargeBodyIsReadAndSpliced) {
   std::string text =
       R"({"model":"dynamic/a","messages":[{"role":"user","content":")" + std::string(8 << 20, 'x') + "\"}]}";
   const std::string spliced = Spliced(text, To("gpt"));
@@ -236,7 +238,7 @@ TEST(Splice, AModelNameIsQuoted) {
 }
 
 TEST(Splice, ACapIsAddedWhereTheClientHasNone) {
-  ChatBody::Rewrite rewrite = To("m");
+  RequestBody::Rewrite rewrite = To("m");
   rewrite.output_cap = 256;
   EXPECT_EQ(Spliced(R"({"model":"m"})", rewrite), R"({"model":"m","max_completion_tokens":256})");
   rewrite.cap_field = "max_tokens";
@@ -244,7 +246,7 @@ TEST(Splice, ACapIsAddedWhereTheClientHasNone) {
 }
 
 TEST(Splice, ACapIsLoweredInTheClientsOwnFieldAndNeverRaised) {
-  ChatBody::Rewrite rewrite = To("m");
+  RequestBody::Rewrite rewrite = To("m");
   rewrite.output_cap = 100;
   EXPECT_EQ(Spliced(R"({"model":"m","max_tokens": 5000 })", rewrite), R"({"model":"m","max_tokens": 100 })");
   EXPECT_EQ(Spliced(R"({"model":"m","max_tokens": 50 })", rewrite), R"({"model":"m","max_tokens": 50 })");
@@ -253,7 +255,7 @@ TEST(Splice, ACapIsLoweredInTheClientsOwnFieldAndNeverRaised) {
 }
 
 TEST(Splice, ACapThatIsNullIsWrittenOverOnlyWhenItIsTheProvidersField) {
-  ChatBody::Rewrite rewrite = To("m");
+  RequestBody::Rewrite rewrite = To("m");
   rewrite.output_cap = 100;
   EXPECT_EQ(Spliced(R"({"model":"m","max_completion_tokens":null})", rewrite),
             R"({"model":"m","max_completion_tokens":100})");
@@ -276,20 +278,20 @@ TEST(Splice, UsageIsAskedForOnStreamsOnly) {
   EXPECT_EQ(Spliced(R"({"model":"m","stream":true,"stream_options":{"include_usage":false,"include\u005fusage":null}})",
                     To("m")),
             R"({"model":"m","stream":true,"stream_options":{"include_usage":true,"include\u005fusage":true}})");
-  ChatBody::Rewrite silent = To("m");
+  RequestBody::Rewrite silent = To("m");
   silent.request_usage = false;
   EXPECT_EQ(Spliced(R"({"model":"m","stream":true})", silent), R"({"model":"m","stream":true})");
 }
 
 TEST(Splice, ParametersReplaceTheClientsValuesAndAreAddedElse) {
-  ChatBody::Rewrite rewrite = To("m");
+  RequestBody::Rewrite rewrite = To("m");
   rewrite.parameters_json = R"({"temperature": 0.2, "stop":["a","b"]})";
   EXPECT_EQ(Spliced(R"({"temperature":1,"model":"m","temp\u0065rature":{"x":1}})", rewrite),
             R"({"temperature":0.2,"model":"m","temp\u0065rature":0.2,"stop":["a","b"]})");
 }
 
 TEST(Splice, ParametersCannotChangeWhatTheGatewayDecides) {
-  ChatBody::Rewrite rewrite = To("gpt");
+  RequestBody::Rewrite rewrite = To("gpt");
   rewrite.parameters_json = R"({"model":"other","stream":false,"n":4})";
   EXPECT_EQ(Spliced(R"({"model":"m","stream":true,"stream_options":{"include_usage":true},"n":2})", rewrite),
             R"({"model":"gpt","stream":true,"stream_options":{"include_usage":true},"n":2})");
@@ -300,7 +302,7 @@ TEST(Splice, ParametersCannotChangeWhatTheGatewayDecides) {
 }
 
 TEST(Splice, ACapInTheParametersIsAnUpperBound) {
-  ChatBody::Rewrite rewrite = To("m");
+  RequestBody::Rewrite rewrite = To("m");
   rewrite.parameters_json = R"({"max_tokens":300})";
   EXPECT_EQ(Spliced(R"({"model":"m"})", rewrite), R"({"model":"m","max_completion_tokens":300})");
   EXPECT_EQ(Spliced(R"({"model":"m","max_tokens":1000})", rewrite), R"({"model":"m","max_tokens":300})");
@@ -390,7 +392,7 @@ TEST(SpliceProperty, ParsesAlikeButForTheOwnedKeysAndKeepsEveryOtherByte) {
     text += end;
     expected += added + end;
 
-    ChatBody::Rewrite rewrite = To("gpt-5.1");
+    RequestBody::Rewrite rewrite = To("gpt-5.1");
     rewrite.output_cap = 77;
     const std::string spliced = Spliced(text, rewrite);
     ASSERT_EQ(spliced, expected) << text;
@@ -445,6 +447,118 @@ TEST(BoundInput, APartWithoutAKnownMaximumIsRefusedByKindAndModel) {
             "become: set audio_tokens_max in its price, or send no audio parts");
   const auto file = MustParse(R"({"model":"m","messages":[{"content":[{"type":"file"},{"type":"file"}]}]})");
   EXPECT_THAT(std::string(BoundInput(*file, 1, price).unbounded.message()), HasSubstr("2 file parts"));
+}
+
+// Other formats than chat completions.
+
+std::unique_ptr<RequestBody> Read(Format format, std::string_view json, const PathSays& path = PathSays()) {
+  BodyFault fault;
+  auto body = RequestBody::Parse(format, json, json.size(), path, fault);
+  EXPECT_NE(body, nullptr) << fault.message;
+  return body;
+}
+
+std::string FaultOf(Format format, std::string_view json) {
+  BodyFault fault;
+  EXPECT_EQ(RequestBody::Parse(format, json, json.size(), PathSays(), fault), nullptr);
+  return fault.code + ": " + fault.message + " [" + fault.param + "]";
+}
+
+TEST(RequestBody, AMessagesBodyIsSplicedByItsOwnNames) {
+  const auto body =
+      Read(Format::kMessages,
+           R"({ "model":"dynamic/x", "max_tokens": 500, "messages":[], "stream":true, "metadata":{"user_id":"u1"} })");
+  EXPECT_EQ(body->model(), "dynamic/x");
+  EXPECT_TRUE(body->stream());
+  EXPECT_TRUE(body->client_wants_usage());
+  EXPECT_EQ(body->output_cap(), 500);
+  EXPECT_EQ(body->metadata().at(0).first, "user_id");
+  RequestBody::Rewrite rewrite;
+  rewrite.model = "claude-sonnet-4-5";
+  rewrite.output_cap = 100;
+  EXPECT_EQ(
+      body->Splice(rewrite),
+      R"({ "model":"claude-sonnet-4-5", "max_tokens": 100, "messages":[], "stream":true, "metadata":{"user_id":"u1"} })");
+}
+
+TEST(RequestBody, AResponsesBodyHasOneCap) {
+  const auto body = Read(Format::kResponses, R"({"model":"m","input":"hi"})");
+  EXPECT_EQ(body->output_cap(), std::nullopt);
+  RequestBody::Rewrite rewrite;
+  rewrite.model = "m";
+  rewrite.output_cap = 64;
+  rewrite.cap_field = "max_tokens";  // a chat completion's
+  rewrite.parameters_json = R"({"temperature":0,"max_tokens":32})";
+  EXPECT_EQ(body->Splice(rewrite), R"({"model":"m","input":"hi","max_output_tokens":32,"temperature":0})");
+}
+
+TEST(RequestBody, EmbeddingsPutNothingOutAndAreNeverCapped) {
+  const auto body = Read(Format::kEmbeddings, R"({"model":"e","input":["a","b"]})");
+  EXPECT_EQ(body->output_cap(), 1);
+  RequestBody::Rewrite rewrite;
+  rewrite.model = "e2";
+  rewrite.output_cap = 1;
+  EXPECT_EQ(body->Splice(rewrite), R"({"model":"e2","input":["a","b"]})");
+}
+
+TEST(RequestBody, GoogleSaysModelAndStreamInThePathAndItsCapInsideTheConfig) {
+  PathSays path;
+  path.model = "gemini-2.5-pro";
+  path.stream = true;
+  const auto body =
+      Read(Format::kGenerateContent,
+           R"({"contents":[],"generationConfig":{"temperature":1,"maxOutputTokens":900,"candidateCount":3}})", path);
+  EXPECT_EQ(body->model(), "gemini-2.5-pro");
+  EXPECT_TRUE(body->stream());
+  EXPECT_EQ(body->output_cap(), 900);
+  EXPECT_EQ(body->choices(), 3);
+  RequestBody::Rewrite rewrite;
+  rewrite.model = "other";
+  rewrite.output_cap = 70;
+  EXPECT_EQ(body->Splice(rewrite),
+            R"({"contents":[],"generationConfig":{"temperature":1,"maxOutputTokens":70,"candidateCount":3}})");
+  EXPECT_EQ(Read(Format::kGenerateContent, "{}", path)->Splice(rewrite),
+            R"({"generationConfig":{"maxOutputTokens":70}})");
+  EXPECT_EQ(Read(Format::kConverse, R"({"inferenceConfig":{}})", path)->Splice(rewrite),
+            R"({"inferenceConfig":{"maxTokens":70}})");
+}
+
+TEST(RequestBody, AnotherSpellingOfTheConfigCannotHideASecondCap) {
+  EXPECT_EQ(FaultOf(Format::kGenerateContent, R"({"generation_config":{"maxOutputTokens":9}})"),
+            "invalid_request: write \"generationConfig\" for \"generation_config\" [generation_config]");
+  EXPECT_EQ(FaultOf(Format::kGenerateContent, R"({"generationConfig":{"max_output_tokens":9}})"),
+            "invalid_request: write \"maxOutputTokens\" for \"generationConfig.max_output_tokens\" "
+            "[generationConfig.max_output_tokens]");
+  EXPECT_EQ(FaultOf(Format::kGenerateContent, R"({"generationConfig":{"maxOutputTokens":9,"max\u004futputTokens":8}})"),
+            "duplicate_key: the body has \"generationConfig.maxOutputTokens\" twice: send it once "
+            "[generationConfig.maxOutputTokens]");
+}
+
+TEST(RequestBody, WhatMayCostMoreThanItsBytesIsCountedInEveryFormat) {
+  const auto parts = [](Format format, std::string_view json) {
+    const RequestBody::Parts p = Read(format, json)->parts();
+    return std::vector<int64_t>{p.images, p.audio, p.files, p.tools ? 1 : 0};
+  };
+  using Counts = std::vector<int64_t>;
+  EXPECT_EQ(parts(Format::kMessages,
+                  R"({"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image"},
+                     {"type":"tool_result","content":[{"type":"image"},{"type":"text"}]},{"type":"document"}]}],
+                     "tools":[{"name":"f"},{"type":"web_search_20250305"}]})"),
+            (Counts{2, 0, 2, 1}));
+  EXPECT_EQ(parts(Format::kResponses,
+                  R"({"model":"m","input":[{"role":"user","content":[{"type":"input_text"},{"type":"input_image"},
+                     {"type":"input_audio"},{"type":"input_file"}]},{"type":"item_reference","id":"x"}],
+                     "previous_response_id":"r"})"),
+            (Counts{1, 1, 3, 0}));
+  EXPECT_EQ(parts(Format::kGenerateContent,
+                  R"({"contents":[{"parts":[{"text":"a"},{"inlineData":{"mimeType":"image/png"}},
+                     {"file_data":{"mime_type":"audio/mp3"}},{"fileData":{"fileUri":"x"}}]}],
+                     "tools":[{"googleSearch":{}}],"cachedContent":"c"})"),
+            (Counts{1, 1, 3, 1}));
+  EXPECT_EQ(parts(Format::kConverse,
+                  R"({"messages":[{"content":[{"text":"a"},{"image":{}},{"document":{}},
+                     {"toolResult":{"content":[{"image":{}},{"text":"x"}]}}]}],"toolConfig":{}})"),
+            (Counts{2, 0, 1, 1}));
 }
 
 }  // namespace

@@ -1,0 +1,86 @@
+#include "dataplane/provider/provider_call.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace signalbox {
+namespace {
+
+using ::testing::Contains;
+using ::testing::Pair;
+
+v1::SnapshotProvider Provider(const std::string& name, const std::string& kind) {
+  v1::SnapshotProvider provider;
+  provider.set_name(name);
+  provider.set_kind(kind);
+  return provider;
+}
+
+ProviderCall Call(const v1::SnapshotProvider& provider, Format format, std::string_view model, bool stream = false) {
+  CallPlace place;
+  place.secret = "s3cret";
+  place.host = "api.example.com";
+  place.path_prefix = "/v1";
+  CallOperation operation;
+  operation.format = format;
+  operation.model = model;
+  operation.stream = stream;
+  return BuildProviderCall(provider, place, operation, "{}", 1'700'000'000'000'000);
+}
+
+TEST(ProviderFormat, AProviderIsAskedInItsOwnFormatUnlessItSpeaksTheClients) {
+  EXPECT_EQ(ProviderFormat(Provider("openai", "openai"), Format::kChat), Format::kChat);
+  EXPECT_EQ(ProviderFormat(Provider("openai", "openai"), Format::kMessages), Format::kChat);
+  EXPECT_EQ(ProviderFormat(Provider("anthropic", "anthropic"), Format::kChat), Format::kMessages);
+  EXPECT_EQ(ProviderFormat(Provider("anthropic", "anthropic"), Format::kMessages), Format::kMessages);
+  EXPECT_EQ(ProviderFormat(Provider("google", "google"), Format::kResponses), Format::kGenerateContent);
+}
+
+TEST(ProviderFormat, ResponsesAreNativeWhereAProviderHasThem) {
+  EXPECT_EQ(ProviderFormat(Provider("openai", "openai"), Format::kResponses), Format::kResponses);
+  EXPECT_EQ(ProviderFormat(Provider("azure", "azure-openai"), Format::kResponses), Format::kResponses);
+  v1::SnapshotProvider groq = Provider("groq", "openai");
+  EXPECT_EQ(ProviderFormat(groq, Format::kResponses), Format::kChat);
+  (*groq.mutable_options())["responses"] = "native";
+  EXPECT_EQ(ProviderFormat(groq, Format::kResponses), Format::kResponses);
+}
+
+TEST(ProviderFormat, EmbeddingsAndForeignNativeFormatsHaveNoCounterpartEverywhere) {
+  EXPECT_EQ(ProviderFormat(Provider("anthropic", "anthropic"), Format::kEmbeddings), std::nullopt);
+  EXPECT_EQ(ProviderFormat(Provider("bedrock", "bedrock"), Format::kEmbeddings), std::nullopt);
+  EXPECT_EQ(ProviderFormat(Provider("openai", "openai"), Format::kGenerateContent), std::nullopt);
+  EXPECT_EQ(ProviderFormat(Provider("google", "google"), Format::kConverse), std::nullopt);
+}
+
+TEST(BuildProviderCall, OpenAiAndItsLikesGetABearerToken) {
+  const ProviderCall call = Call(Provider("groq", "openai"), Format::kChat, "llama");
+  EXPECT_EQ(call.target, "/v1/chat/completions");
+  EXPECT_THAT(call.headers, Contains(Pair("authorization", "Bearer s3cret")));
+  EXPECT_EQ(Call(Provider("openai", "openai"), Format::kEmbeddings, "e").target, "/v1/embeddings");
+  EXPECT_EQ(Call(Provider("openai", "openai"), Format::kResponses, "r").target, "/v1/responses");
+}
+
+TEST(BuildProviderCall, AzureNamesTheDeploymentWhenAVersionOfTheApiIsSet) {
+  v1::SnapshotProvider azure = Provider("azure-openai", "azure-openai");
+  EXPECT_EQ(Call(azure, Format::kChat, "my gpt").target, "/v1/chat/completions");
+  EXPECT_THAT(Call(azure, Format::kChat, "m").headers, Contains(Pair("api-key", "s3cret")));
+  (*azure.mutable_options())["api_version"] = "2024-10-21";
+  EXPECT_EQ(Call(azure, Format::kChat, "my gpt").target,
+            "/v1/openai/deployments/my%20gpt/chat/completions?api-version=2024-10-21");
+}
+
+TEST(BuildProviderCall, AnthropicAndGoogleHaveHeadersOfTheirOwn) {
+  const ProviderCall claude = Call(Provider("anthropic", "anthropic"), Format::kMessages, "claude");
+  EXPECT_EQ(claude.target, "/v1/messages");
+  EXPECT_THAT(claude.headers, Contains(Pair("x-api-key", "s3cret")));
+  EXPECT_THAT(claude.headers, Contains(Pair("anthropic-version", "2023-06-01")));
+  const ProviderCall gemini = Call(Provider("google", "google"), Format::kGenerateContent, "gemini-2.5-pro", true);
+  EXPECT_EQ(gemini.target, "/v1/models/gemini-2.5-pro:streamGenerateContent?alt=sse");
+  EXPECT_THAT(gemini.headers, Contains(Pair("x-goog-api-key", "s3cret")));
+  EXPECT_EQ(Call(Provider("google", "google"), Format::kEmbeddings, "e").target, "/v1/openai/embeddings");
+}
+
+}  // namespace
+}  // namespace signalbox
