@@ -193,6 +193,8 @@ class ProxyDataplane : public Dataplane {
     config_options.data_dir = options_.data_dir;
     config_options.max_schema = options_.max_schema;
     config_options.in_flight = [this] { return InFlightRequests(); };
+    config_options.providers = [this] { return HealthReport(); };
+    config_options.provider_changes = [this] { return health_.changes(); };
     ASSIGN_OR_RETURN(config_, NewConfigClient(std::move(config_options)));
     return absl::OkStatus();
   }
@@ -208,6 +210,7 @@ class ProxyDataplane : public Dataplane {
                                       .quota = *quota_,
                                       .reporter = *reporter_,
                                       .metrics = metrics_,
+                                      .health = health_,
                                       .proxy_id = options_.proxy_id,
                                       .boot_id = boot_id_,
                                       .upstreams = NewUpstreamPool(thread->io, *upstream_tls_)});
@@ -268,6 +271,7 @@ class ProxyDataplane : public Dataplane {
       metrics_.SetSnapshotCounts(counters.applied, counters.rejected, counters.save_failures);
       metrics_.SetInFlight(static_cast<double>(InFlightRequests()));
       metrics_.SetQuotaConnected(quota_->Connected());
+      metrics_.SetHealth(HealthReport(), health_.counters());
       reply.content_type = "text/plain; version=0.0.4";
       reply.body = metrics_.Serialize();
     } else {
@@ -278,6 +282,7 @@ class ProxyDataplane : public Dataplane {
 
   // Returns when every worker serves the new snapshot, so that an ack means what it says.
   void SwapSnapshot(std::shared_ptr<const ActiveSnapshot> snapshot) {
+    health_.Configure(ProvidersOf(*snapshot));
     if (!running_) {
       for (auto& thread : workers_) thread->worker->snapshot = snapshot;
       return;
@@ -303,6 +308,18 @@ class ProxyDataplane : public Dataplane {
     if (thread.thread.joinable()) thread.thread.join();
   }
 
+  static std::vector<std::shared_ptr<const v1::SnapshotProvider>> ProvidersOf(const ActiveSnapshot& snapshot) {
+    std::vector<std::shared_ptr<const v1::SnapshotProvider>> providers;
+    for (const auto& [gateway, of_gateway] : snapshot.gateways) {
+      for (const auto& [name, provider] : of_gateway.providers) providers.push_back(provider);
+    }
+    return providers;
+  }
+
+  std::vector<v1::ProviderStatus> HealthReport() const {
+    return health_.Report(Clock::System().MonotonicMicros(), Clock::System().UnixMicros());
+  }
+
   int64_t InFlightRequests() const {
     int64_t count = 0;
     for (const auto& thread : workers_) count += thread->in_flight.load(std::memory_order_relaxed);
@@ -321,6 +338,7 @@ class ProxyDataplane : public Dataplane {
   const DataplaneOptions options_;
   const std::string boot_id_;
   ProxyMetrics metrics_;
+  ProviderHealth health_;
   std::unique_ptr<asio::ssl::context> listener_tls_;
   std::unique_ptr<asio::ssl::context> upstream_tls_;
   std::unique_ptr<SpendReporter> reporter_;

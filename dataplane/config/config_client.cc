@@ -111,12 +111,17 @@ class StreamingConfigClient final : public ConfigClient {
     stream.Open();
     stream.Send(MakeHello());
     assembler_ = OfferAssembler();
+    told_changes_ = ~uint64_t{0};  // who takes the stream may know nothing yet
     bool was_connected = false;
     bool cancelled = false;
     SteadyTime status_at = NextStatus();
     while (true) {
-      std::optional<StreamEvent> event = NextEvent(status_at, cancelled);
+      const SteadyTime look_at = options_.provider_changes
+                                     ? std::chrono::steady_clock::now() + std::chrono::microseconds(kStatusChangeUs)
+                                     : status_at;
+      std::optional<StreamEvent> event = NextEvent(std::min(status_at, look_at), cancelled);
       if (!event.has_value()) {
+        if (!Stopping() && std::chrono::steady_clock::now() < status_at && !ProvidersChanged()) continue;
         if (Stopping()) {
           cancelled = true;
           stream.Cancel();
@@ -237,12 +242,21 @@ class StreamingConfigClient final : public ConfigClient {
     return message;
   }
 
-  v1::ProxyMessage MakeStatus() const {
+  v1::ProxyMessage MakeStatus() {
     v1::ProxyMessage message;
     if (live_ != nullptr) *message.mutable_status()->mutable_active() = live_->active->id;
     message.mutable_status()->set_in_flight_requests(options_.in_flight ? options_.in_flight() : 0);
+    if (options_.provider_changes) told_changes_ = options_.provider_changes();
+    if (!options_.providers) return message;
+    for (v1::ProviderStatus& provider : options_.providers()) {
+      provider.set_proxy_id(options_.proxy_id);
+      *message.mutable_status()->add_providers() = std::move(provider);
+    }
     return message;
   }
+
+  // Since the last Status.
+  bool ProvidersChanged() const { return options_.provider_changes && options_.provider_changes() != told_changes_; }
 
   SteadyTime NextStatus() const {
     return std::chrono::steady_clock::now() + std::chrono::microseconds(options_.status_us);
@@ -279,7 +293,8 @@ class StreamingConfigClient final : public ConfigClient {
   // Of the thread, and of the constructor before it.
   LastKnownGood kept_;
   std::shared_ptr<const BuiltSnapshot> live_;
-  bool unkept_ = false;  // live_ could not be saved
+  bool unkept_ = false;        // live_ could not be saved
+  uint64_t told_changes_ = 0;  // of providers, as of the last Status
   OfferAssembler assembler_;
   std::mt19937_64 random_;
   std::thread thread_;

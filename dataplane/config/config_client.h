@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/clock.h"
@@ -33,6 +34,10 @@ struct ConfigClientOptions {
   int max_schema = kSchema;
   const Clock* clock = &Clock::System();
   std::function<int64_t()> in_flight;  // requests being served now, for Status; called on the client's thread
+  // What the proxy knows of its providers' health, for Status, and a number that changes with it: a change is reported
+  // within kStatusChangeUs. Called on the client's thread.
+  std::function<std::vector<v1::ProviderStatus>()> providers;
+  std::function<uint64_t()> provider_changes;
   int64_t status_us = kStatusUs;
 };
 

@@ -53,7 +53,10 @@ void Breaker::Abandon(const Ticket& ticket) {
   if (ticket.probe != 0 && ticket.probe == probe_) probe_ = 0;
 }
 
-void Breaker::Rest(int64_t until_us) { rest_until_us_ = std::max(rest_until_us_, until_us); }
+void Breaker::Rest(int64_t now_us, int64_t until_us) {
+  if (!resting(now_us) && until_us > now_us) ++rests_;
+  rest_until_us_ = std::max(rest_until_us_, until_us);
+}
 
 void Breaker::Close(int64_t now_us) {
   if (!open_) return;

@@ -41,11 +41,13 @@ class Breaker {
   // Nothing was learnt.
   void Abandon(const Ticket& ticket);
   // Keeps calls away until then without opening: nobody is sick, somebody asked for a pause. Never shortens one.
-  void Rest(int64_t until_us);
+  void Rest(int64_t now_us, int64_t until_us);
   bool resting(int64_t now_us) const { return rest_until_us_ > now_us; }
   // Somebody else found out that all is well.
   void Close(int64_t now_us);
 
+  // Another number after every opening, closing and beginning of a rest.
+  uint64_t changes() const { return generation_ + rests_; }
   // OPEN or HALF_OPEN for failures, not for a rest.
   bool opened() const { return open_; }
 
@@ -61,6 +63,7 @@ class Breaker {
   int64_t open_until_us_ = 0;  // with open_
   int64_t rest_until_us_ = 0;
   int64_t closed_at_us_ = 0;
+  uint64_t rests_ = 0;          // ever begun
   int openings_ = 0;            // in a row, with no calm between
   uint64_t probe_ = 0;          // the one that is out; 0: none
   uint64_t probes_ = 0;         // ever let out

@@ -121,14 +121,24 @@ CallPermit::~CallPermit() { Ended(CallResult::kUnknown, 0, 0); }
 void CallPermit::Answering(int64_t now_us) {
   if (health_ == nullptr) return;
   MutexLock lock(health_->mutex_);
+  const uint64_t changes = Changes();
   endpoint_->breaker.Answering(endpoint_ticket_, now_us);
   model_->breaker.Answering(model_ticket_, now_us);
+  if (Changes() != changes) ++health_->changes_;
 }
+
+uint64_t CallPermit::Changes() const { return endpoint_->breaker.changes() + model_->breaker.changes(); }
 
 void CallPermit::Ended(CallResult result, int64_t now_us, uint64_t random, std::string_view error, int64_t rest_us) {
   ProviderHealth* const health = std::exchange(health_, nullptr);
   if (health == nullptr) return;
   MutexLock lock(health->mutex_);
+  const uint64_t changes = Changes();
+  Resolve(result, now_us, random, error, rest_us);
+  if (Changes() != changes) ++health->changes_;
+}
+
+void CallPermit::Resolve(CallResult result, int64_t now_us, uint64_t random, std::string_view error, int64_t rest_us) {
   EndpointHealth& endpoint = *endpoint_;
   ModelHealth& model = *model_;
   if (result == CallResult::kUnknown) {
@@ -145,7 +155,7 @@ void CallPermit::Ended(CallResult result, int64_t now_us, uint64_t random, std::
   }
   model.tally.Failed(now_us, error);
   if (model.breaker.Failed(model_ticket_, now_us, random)) ++endpoint.counters->openings;
-  if (rest_us > 0) model.breaker.Rest(now_us + std::min(rest_us, kRestUsMax));
+  if (rest_us > 0) model.breaker.Rest(now_us, now_us + std::min(rest_us, kRestUsMax));
   if (result == CallResult::kRateLimited || result == CallResult::kModelMissing) {
     // The endpoint did answer: that ends its own probe well.
     endpoint.breaker.Succeeded(endpoint_ticket_, now_us);
@@ -163,6 +173,7 @@ void CallPermit::Ended(CallResult result, int64_t now_us, uint64_t random, std::
 void ProviderHealth::Configure(const std::vector<std::shared_ptr<const v1::SnapshotProvider>>& providers) {
   MutexLock lock(mutex_);
   auto old = std::exchange(providers_, {});
+  ++changes_;
   for (const auto& configured : providers) {
     Provider& provider = providers_[configured->gateway()][configured->name()];
     std::vector<std::shared_ptr<EndpointHealth>> known;
@@ -269,12 +280,16 @@ void ProviderHealth::Checked(const v1::SnapshotProvider& provider, std::string_v
   for (const auto& health : found->endpoints) {
     if (health->name != endpoint) continue;
     if (result != Check::kFailed) {
+      if (health->down() || (result == Check::kHealthy && health->breaker.opened())) ++changes_;
       health->failed_checks = 0;
       if (result == Check::kHealthy) health->breaker.Close(now_us);
       continue;
     }
     ++found->counters->failed_checks;
-    if (++health->failed_checks == kHealthCheckFailures) ++found->counters->ejections;
+    if (++health->failed_checks == kHealthCheckFailures) {
+      ++found->counters->ejections;
+      ++changes_;
+    }
     health->tally.last_error = std::string(error);
     health->tally.last_failure_us = now_us;
   }

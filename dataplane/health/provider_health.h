@@ -52,6 +52,10 @@ class CallPermit {
 
  private:
   friend class ProviderHealth;
+  // Both under the mutex of `health_`.
+  void Resolve(CallResult result, int64_t now_us, uint64_t random, std::string_view error, int64_t rest_us);
+  uint64_t Changes() const;
+
   ProviderHealth* health_ = nullptr;  // null: nothing, or resolved
   std::shared_ptr<EndpointHealth> endpoint_;
   std::shared_ptr<ModelHealth> model_;
@@ -105,6 +109,10 @@ class ProviderHealth {
   // kHealthStatusesMax, the endpoints before the models. `unix_us` is the wall clock at `now_us`.
   std::vector<v1::ProviderStatus> Report(int64_t now_us, int64_t unix_us) const;
 
+  // Goes up whenever a breaker opens or closes or an endpoint goes down or comes back: then a report says something
+  // new.
+  uint64_t changes() const;
+
   // Since start, by provider; for metrics.
   struct Counters {
     std::string gateway;
@@ -129,6 +137,7 @@ class ProviderHealth {
   bool BudgetAllowsRetry(const Provider& provider, int64_t now_us) const SB_REQUIRES(mutex_);
 
   mutable Mutex mutex_;
+  uint64_t changes_ SB_GUARDED_BY(mutex_) = 0;
   // By gateway, by name.
   absl::flat_hash_map<std::string, absl::flat_hash_map<std::string, Provider>> providers_ SB_GUARDED_BY(mutex_);
 };

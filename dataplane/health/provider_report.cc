@@ -72,6 +72,11 @@ std::vector<v1::ProviderStatus> ProviderHealth::Report(int64_t now_us, int64_t u
   return endpoints;
 }
 
+uint64_t ProviderHealth::changes() const {
+  MutexLock lock(mutex_);
+  return changes_;
+}
+
 std::vector<ProviderHealth::Counters> ProviderHealth::counters() const {
   std::vector<Counters> all;
   MutexLock lock(mutex_);

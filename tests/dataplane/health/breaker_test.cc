@@ -178,8 +178,8 @@ TEST(Breaker, AProbeThatIsNeverHeardOfMakesRoomForAnother) {
 
 TEST(Breaker, ARestKeepsCallsAwayAndNeedsNoProbeAfterIt) {
   Breaker breaker(kInARow);
-  breaker.Rest(5 * kSecondUs);
-  breaker.Rest(kSecondUs);
+  breaker.Rest(0, 5 * kSecondUs);
+  breaker.Rest(0, kSecondUs);
   EXPECT_EQ(breaker.state(0), State::kOpen);
   EXPECT_FALSE(breaker.opened());
   EXPECT_EQ(breaker.retry_us(0), 5 * kSecondUs);
@@ -191,7 +191,7 @@ TEST(Breaker, ARestKeepsCallsAwayAndNeedsNoProbeAfterIt) {
 TEST(Breaker, ARestOutlastsAShorterOpening) {
   Breaker breaker(kInARow);
   Fail(breaker, kInARow, 0);
-  breaker.Rest(kBreakerOpenUsMin * 10);
+  breaker.Rest(0, kBreakerOpenUsMin * 10);
   EXPECT_EQ(breaker.retry_us(0), kBreakerOpenUsMin * 10);
   EXPECT_EQ(breaker.state(kBreakerOpenUsMin * 10 - 1), State::kOpen);
   EXPECT_EQ(breaker.state(kBreakerOpenUsMin * 10), State::kHalfOpen);

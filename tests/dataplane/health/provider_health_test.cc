@@ -368,6 +368,27 @@ TEST_F(ProviderHealthTest, ReportsEndpointsAndTheirModelsInOrder) {
   EXPECT_EQ(StatusOf("a", "m2").retry_us(), 0);
 }
 
+TEST_F(ProviderHealthTest, ChangesAreWhatAReportWouldSayAnew) {
+  using Check = ProviderHealth::Check;
+  Configure(Provider({}, "sk-1", /*checked=*/true));
+  Call(CallResult::kSuccess);
+  Call(CallResult::kFailure);
+  EXPECT_EQ(health_.changes(), 1u) << "configured";
+  CallUntilRefused(CallResult::kFailure);
+  EXPECT_EQ(health_.changes(), 2u) << "opened";
+  now_us_ = std::get<ProviderHealth::CircuitOpen>(Ask()).retry_us;
+  EXPECT_EQ(Call(CallResult::kSuccess), "default");
+  EXPECT_EQ(health_.changes(), 3u) << "closed";
+  Call(CallResult::kRateLimited, "m", kSecondUs);
+  EXPECT_EQ(health_.changes(), 4u) << "rests";
+  for (int i = 0; i < 2 * kHealthCheckFailures; ++i) {
+    health_.Checked(*provider_, "default", Check::kFailed, "connect", now_us_);
+  }
+  EXPECT_EQ(health_.changes(), 5u) << "down";
+  for (int i = 0; i < 2; ++i) health_.Checked(*provider_, "default", Check::kReached, "", now_us_);
+  EXPECT_EQ(health_.changes(), 6u) << "up";
+}
+
 TEST_F(ProviderHealthTest, ModelsThatClientsMakeUpDoNotPileUp) {
   Configure(Provider());
   CallUntilRefused(CallResult::kFailure, "sick");

@@ -243,6 +243,7 @@ class RequestFlowTest : public ::testing::Test {
                              .quota = quota_,
                              .reporter = reporter_,
                              .metrics = metrics_,
+                             .health = health_,
                              .proxy_id = "proxy-1",
                              .boot_id = "boot-1",
                              .upstreams = NewUpstreamPool(io_, upstream_tls_)});
@@ -364,6 +365,7 @@ class RequestFlowTest : public ::testing::Test {
   FakeQuota quota_;
   FakeReporter reporter_;
   ProxyMetrics metrics_;
+  ProviderHealth health_;
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<HttpServer> provider_;
   std::unique_ptr<HttpServer> front_;
