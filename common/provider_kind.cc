@@ -44,6 +44,42 @@ const KnownProvider* FindKnownProvider(std::string_view name) {
   return found != known.end() && found->name == name ? &*found : nullptr;
 }
 
+std::string WellKnownBaseUrl(std::string_view name, ProviderKind kind, std::string_view region) {
+  if (const KnownProvider* known = FindKnownProvider(name); known != nullptr && known->kind == kind) {
+    if (!known->base_url.empty()) return std::string(known->base_url);
+  }
+  switch (kind) {
+    case ProviderKind::kAnthropic:
+    case ProviderKind::kGoogle:
+      return std::string(FindKnownProvider(ProviderKindText(kind))->base_url);
+    case ProviderKind::kBedrock:
+      if (region.empty()) return "";
+      return std::string("https://bedrock-runtime.")
+          .append(region)
+          .append(region.starts_with("cn-") ? ".amazonaws.com.cn" : ".amazonaws.com");
+    case ProviderKind::kOpenAi:  // whoever speaks it may be anybody: no key goes to openai.com by mistake
+    case ProviderKind::kAzureOpenAi:
+      break;
+  }
+  return "";
+}
+
+bool SecretFits(ProviderKind kind, std::string_view secret) {
+  if (kind != ProviderKind::kBedrock) return true;
+  const size_t first = secret.find(':');
+  if (first == std::string_view::npos || first == 0) return false;
+  const std::string_view id = secret.substr(0, first);
+  if (!std::all_of(id.begin(), id.end(), [](char c) {
+        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+      })) {
+    return false;
+  }
+  const std::string_view rest = secret.substr(first + 1);
+  const size_t second = rest.find(':');
+  if (second == std::string_view::npos) return !rest.empty();
+  return second > 0 && second + 1 < rest.size() && rest.find(':', second + 1) == std::string_view::npos;
+}
+
 bool ParseProviderKind(std::string_view text, ProviderKind& kind) {
   const auto* found = std::find(std::begin(kKindTexts), std::end(kKindTexts), text);
   if (found == std::end(kKindTexts)) return false;

@@ -29,6 +29,14 @@ const std::vector<KnownProvider>& KnownProviders();
 // Null when the name is not known.
 const KnownProvider* FindKnownProvider(std::string_view name);
 
+// Where a provider is reached when nobody says: the address of `name` if `kind` is what that one speaks, else of the
+// kind if it has one (anthropic, google; bedrock in `region`). Empty: it must be given.
+std::string WellKnownBaseUrl(std::string_view name, ProviderKind kind, std::string_view region);
+
+// Whether `secret` (not empty) is of the shape the kind needs: bedrock's is
+// ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN], of others any will do.
+bool SecretFits(ProviderKind kind, std::string_view secret);
+
 // "openai", "azure-openai", "anthropic", "google", "bedrock"; false when `text` is none of them.
 bool ParseProviderKind(std::string_view text, ProviderKind& kind);
 std::string_view ProviderKindText(ProviderKind kind);

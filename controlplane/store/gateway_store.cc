@@ -5,31 +5,24 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/manifest.h"
+#include "common/provider_kind.h"
 #include "controlplane/store/publication.h"
 
 namespace signalbox {
 namespace {
 
-// The providers every gateway starts with; both speak the OpenAI wire format at these addresses.
-constexpr struct {
-  const char* name;
-  const char* base_url;
-} kFirstProviders[] = {{"openai", "https://api.openai.com/v1"}, {"anthropic", "https://api.anthropic.com/v1"}};
+// The providers every gateway starts with, at their well-known addresses.
+constexpr const char* kFirstProviders[] = {"anthropic", "openai"};
 
-constexpr char kProviderColumns[] = "name, kind, base_url, headers, sealed_secret IS NOT NULL, update_us";
-
-absl::StatusOr<v1::Provider> ReadProvider(const SqliteStatement& query, const std::string& gateway) {
-  v1::Provider provider;
-  if (!provider.ParseFromString(query.Text(3))) {
-    return absl::DataLossError(absl::StrCat("provider \"", query.Text(0), "\": its stored headers are unreadable"));
-  }
-  provider.set_gateway(gateway);
-  provider.set_name(query.Text(0));
-  provider.set_kind(query.Text(1));
-  provider.set_base_url(query.Text(2));
-  provider.set_has_secret(query.Int(4) != 0);
-  *provider.mutable_update_time() = ToTimestamp(query.Int(5));
-  return provider;
+absl::StatusOr<v1::Gateway> FindGateway(const StoreCore& core, const std::string& name) SB_REQUIRES(core.mutex) {
+  RETURN_IF_ERROR(RequireGateway(core, name));
+  ASSIGN_OR_RETURN(SqliteStatement query, core.db->Query("SELECT create_us FROM gateways WHERE name=?", name));
+  RETURN_IF_ERROR(query.Step().status());
+  v1::Gateway gateway;
+  gateway.set_name(name);
+  *gateway.mutable_create_time() = ToTimestamp(query.Int(0));
+  ASSIGN_OR_RETURN(*gateway.mutable_settings(), FindSettings(core, name));
+  return gateway;
 }
 
 }  // namespace
@@ -43,27 +36,58 @@ absl::StatusOr<v1::Gateway> GatewayStore::Create(const std::string& name) {
     return absl::AlreadyExistsError(absl::StrCat("there already is a gateway \"", name, "\""));
   }
   RETURN_IF_ERROR(inserted);
-  for (const auto& first : kFirstProviders) {
+  for (const char* first : kFirstProviders) {
     v1::Provider provider;
     provider.set_gateway(name);
-    provider.set_name(first.name);
-    provider.set_kind("openai");
-    provider.set_base_url(first.base_url);
-    RETURN_IF_ERROR(PutProvider(provider, std::nullopt));
+    provider.set_name(first);
+    provider.set_kind(std::string(ProviderKindText(FindKnownProvider(first)->kind)));
+    RETURN_IF_ERROR(PutProvider(core_, provider, {}));
+    RETURN_IF_ERROR(PublishProvider(core_, name, first));
   }
+  RETURN_IF_ERROR(PublishGateway(core_, name));
   RETURN_IF_ERROR(PublishNext(core_, absl::StrCat("gateway ", name), First::kNo, false).status());
   RETURN_IF_ERROR(transaction.Commit());
-  v1::Gateway gateway;
-  gateway.set_name(name);
-  *gateway.mutable_create_time() = ToTimestamp(now_us);
-  return gateway;
+  return FindGateway(core_, name);
+}
+
+absl::StatusOr<v1::Gateway> GatewayStore::Get(const std::string& name) const {
+  MutexLock lock(core_.mutex);
+  return FindGateway(core_, name);
+}
+
+absl::StatusOr<v1::Gateway> GatewayStore::Update(const std::string& name, const v1::GatewaySettings& settings) {
+  MutexLock lock(core_.mutex);
+  RETURN_IF_ERROR(RequireGateway(core_, name));
+  std::string route_id;
+  if (!settings.default_route().empty()) {
+    const absl::StatusOr<RouteRow> row = FindRoute(core_, name, settings.default_route());
+    if (absl::IsNotFound(row.status())) {
+      return absl::InvalidArgumentError(absl::StrCat("settings.default_route: ", std::string(row.status().message())));
+    }
+    RETURN_IF_ERROR(row.status());
+    if (row->route.deployed_version() == 0) {
+      return absl::InvalidArgumentError(absl::StrCat("settings.default_route: ", Describe(row->route),
+                                                     " is not deployed, so plain calls could not pass through it; "
+                                                     "deploy it first"));
+    }
+    route_id = row->route.id();
+  }
+  v1::GatewaySettings stored = settings;
+  stored.clear_default_route();
+  ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*core_.db));
+  RETURN_IF_ERROR(core_.db->Run("UPDATE gateways SET settings=?, default_route_id=nullif(?,'') WHERE name=?",
+                                SqlBlob{SerializeDeterministic(stored)}, route_id, name));
+  RETURN_IF_ERROR(PublishGateway(core_, name));
+  RETURN_IF_ERROR(PublishNext(core_, absl::StrCat("settings of gateway ", name), First::kNo, false).status());
+  RETURN_IF_ERROR(transaction.Commit());
+  return FindGateway(core_, name);
 }
 
 absl::StatusOr<Page<v1::Gateway>> GatewayStore::List(const std::string& after_name, int limit) const {
   MutexLock lock(core_.mutex);
-  ASSIGN_OR_RETURN(SqliteStatement query,
-                   core_.db->Query("SELECT name, create_us FROM gateways WHERE name>? ORDER BY name LIMIT ?",
-                                   after_name, limit + 1));
+  ASSIGN_OR_RETURN(
+      SqliteStatement query,
+      core_.db->Query("SELECT name FROM gateways WHERE name>? ORDER BY name LIMIT ?", after_name, limit + 1));
   Page<v1::Gateway> page;
   while (true) {
     ASSIGN_OR_RETURN(const bool row, query.Step());
@@ -72,68 +96,20 @@ absl::StatusOr<Page<v1::Gateway>> GatewayStore::List(const std::string& after_na
       page.more = true;
       return page;
     }
-    v1::Gateway& gateway = page.items.emplace_back();
-    gateway.set_name(query.Text(0));
-    *gateway.mutable_create_time() = ToTimestamp(query.Int(1));
+    ASSIGN_OR_RETURN(v1::Gateway gateway, FindGateway(core_, query.Text(0)));
+    page.items.push_back(std::move(gateway));
   }
 }
 
-absl::Status GatewayStore::PutProvider(const v1::Provider& provider, const std::optional<std::string>& secret) {
-  std::string sealed;
-  std::string clear = secret.value_or("");
-  if (secret.has_value()) {
-    if (!clear.empty()) sealed = core_.sealer->Seal(clear);
-  } else {
-    ASSIGN_OR_RETURN(SqliteStatement query,
-                     core_.db->Query("SELECT sealed_secret FROM providers WHERE gateway=? AND name=?",
-                                     provider.gateway(), provider.name()));
-    ASSIGN_OR_RETURN(const bool found, query.Step());
-    if (found && !query.IsNull(0)) {
-      sealed = query.Text(0);
-      absl::StatusOr<std::string> opened = core_.sealer->Open(sealed);
-      if (!opened.ok()) {
-        return absl::Status(opened.status().code(),
-                            absl::StrCat("provider \"", provider.name(), "\": its stored secret cannot be opened (",
-                                         std::string(opened.status().message()), "); give it again"));
-      }
-      clear = *std::move(opened);
-    }
-  }
-  v1::Provider headers;
-  *headers.mutable_headers() = provider.headers();
-  ASSIGN_OR_RETURN(SqliteStatement insert,
-                   core_.db->Prepare("INSERT OR REPLACE INTO providers(gateway, name, kind, base_url, headers, "
-                                     "sealed_secret, update_us) VALUES(?,?,?,?,?,?,?)"));
-  insert.BindAll(provider.gateway(), provider.name(), provider.kind(), provider.base_url(),
-                 SqlBlob{SerializeDeterministic(headers)}, nullptr, core_.clock->UnixMicros());
-  if (!sealed.empty()) insert.Bind(6, SqlBlob{sealed});
-  RETURN_IF_ERROR(insert.Run());
-
-  v1::Resource resource;
-  v1::SnapshotProvider& published = *resource.mutable_provider();
-  published.set_gateway(provider.gateway());
-  published.set_name(provider.name());
-  published.set_kind(provider.kind());
-  published.set_base_url(provider.base_url());
-  published.set_secret(clear);
-  *published.mutable_headers() = provider.headers();
-  ASSIGN_OR_RETURN(const std::string sha256, PutBlob(core_, resource, /*sealed=*/true));
-  return SetResource(core_, ProviderResource(provider.gateway(), provider.name()), sha256);
-}
-
-absl::StatusOr<v1::Provider> GatewayStore::ApplyProvider(const v1::Provider& provider,
-                                                         const std::optional<std::string>& secret) {
+absl::StatusOr<v1::Provider> GatewayStore::ApplyProvider(const v1::Provider& provider, const SecretChanges& secrets) {
   MutexLock lock(core_.mutex);
   RETURN_IF_ERROR(RequireGateway(core_, provider.gateway()));
   ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*core_.db));
-  RETURN_IF_ERROR(PutProvider(provider, secret));
+  RETURN_IF_ERROR(PutProvider(core_, provider, secrets));
+  RETURN_IF_ERROR(PublishProvider(core_, provider.gateway(), provider.name()));
   RETURN_IF_ERROR(PublishNext(core_, absl::StrCat("provider ", provider.name()), First::kNo, false).status());
   RETURN_IF_ERROR(transaction.Commit());
-  ASSIGN_OR_RETURN(SqliteStatement query, core_.db->Query(absl::StrCat("SELECT ", kProviderColumns,
-                                                                       " FROM providers WHERE gateway=? AND name=?"),
-                                                          provider.gateway(), provider.name()));
-  RETURN_IF_ERROR(query.Step().status());
-  return ReadProvider(query, provider.gateway());
+  return FindProvider(core_, provider.gateway(), provider.name());
 }
 
 absl::StatusOr<Page<v1::Provider>> GatewayStore::ListProviders(const std::string& gateway,
@@ -141,8 +117,7 @@ absl::StatusOr<Page<v1::Provider>> GatewayStore::ListProviders(const std::string
   MutexLock lock(core_.mutex);
   RETURN_IF_ERROR(RequireGateway(core_, gateway));
   ASSIGN_OR_RETURN(SqliteStatement query,
-                   core_.db->Query(absl::StrCat("SELECT ", kProviderColumns,
-                                                " FROM providers WHERE gateway=? AND name>? ORDER BY name LIMIT ?"),
+                   core_.db->Query("SELECT name FROM providers WHERE gateway=? AND name>? ORDER BY name LIMIT ?",
                                    gateway, after_name, limit + 1));
   Page<v1::Provider> page;
   while (true) {
@@ -152,7 +127,7 @@ absl::StatusOr<Page<v1::Provider>> GatewayStore::ListProviders(const std::string
       page.more = true;
       return page;
     }
-    ASSIGN_OR_RETURN(v1::Provider provider, ReadProvider(query, gateway));
+    ASSIGN_OR_RETURN(v1::Provider provider, FindProvider(core_, gateway, query.Text(0)));
     page.items.push_back(std::move(provider));
   }
 }
@@ -160,6 +135,7 @@ absl::StatusOr<Page<v1::Provider>> GatewayStore::ListProviders(const std::string
 absl::Status GatewayStore::DeleteProvider(const std::string& gateway, const std::string& name) {
   MutexLock lock(core_.mutex);
   RETURN_IF_ERROR(RequireGateway(core_, gateway));
+  RETURN_IF_ERROR(FindProvider(core_, gateway, name).status());
   std::vector<std::string> users;
   {
     ASSIGN_OR_RETURN(SqliteStatement query,
@@ -180,10 +156,8 @@ absl::Status GatewayStore::DeleteProvider(const std::string& gateway, const std:
   }
   ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*core_.db));
   RETURN_IF_ERROR(core_.db->Run("DELETE FROM providers WHERE gateway=? AND name=?", gateway, name));
-  if (core_.db->Changes() == 0) {
-    return absl::NotFoundError(absl::StrCat("gateway \"", gateway, "\": unknown provider \"", name, "\""));
-  }
   RETURN_IF_ERROR(RemoveResource(core_, ProviderResource(gateway, name)));
+  RETURN_IF_ERROR(RemoveResource(core_, PricesResource(gateway, name)));
   RETURN_IF_ERROR(PublishNext(core_, absl::StrCat("delete provider ", name), First::kNo, false).status());
   return transaction.Commit();
 }

@@ -11,7 +11,7 @@ namespace signalbox {
 absl::StatusOr<KeyRow> FindKey(const StoreCore& core, const std::string& id) {
   ASSIGN_OR_RETURN(SqliteStatement query,
                    core.db->Query("SELECT gateway, display_name, sha256, pinned_metadata_json, expire_us, create_us, "
-                                  "revoke_us FROM keys WHERE id=?",
+                                  "revoke_us, cache_group FROM keys WHERE id=?",
                                   id));
   ASSIGN_OR_RETURN(const bool found, query.Step());
   if (!found)
@@ -25,6 +25,7 @@ absl::StatusOr<KeyRow> FindKey(const StoreCore& core, const std::string& id) {
   if (query.Int(4) != 0) *row.key.mutable_expire_time() = ToTimestamp(query.Int(4));
   *row.key.mutable_create_time() = ToTimestamp(query.Int(5));
   if (query.Int(6) != 0) *row.key.mutable_revoke_time() = ToTimestamp(query.Int(6));
+  row.key.set_cache_group(query.Text(7));
   ASSIGN_OR_RETURN(SqliteStatement routes,
                    core.db->Query("SELECT r.name, r.tombstone_us IS NULL FROM key_routes k JOIN routes r"
                                   " ON r.id=k.route_id WHERE k.key_id=? ORDER BY k.position",
@@ -63,10 +64,11 @@ absl::StatusOr<v1::GatewayKey> KeyStore::Create(const v1::GatewayKey& key, const
   const std::string id = NewUuid();
   ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*core_.db));
   RETURN_IF_ERROR(core_.db->Run(
-      "INSERT INTO keys(id, gateway, display_name, sha256, pinned_metadata_json, expire_us, create_us, revoke_us)"
-      " VALUES(?,?,?,?,?,?,?,0)",
+      "INSERT INTO keys(id, gateway, display_name, sha256, pinned_metadata_json, expire_us, create_us, revoke_us, "
+      "cache_group) VALUES(?,?,?,?,?,?,?,0,?)",
       id, key.gateway(), key.display_name(), sha256, key.pinned_metadata_json(),
-      key.has_expire_time() ? FromTimestamp(key.expire_time()) : int64_t{0}, core_.clock->UnixMicros()));
+      key.has_expire_time() ? FromTimestamp(key.expire_time()) : int64_t{0}, core_.clock->UnixMicros(),
+      key.cache_group()));
   for (size_t i = 0; i < route_ids.size(); ++i) {
     RETURN_IF_ERROR(core_.db->Run("INSERT INTO key_routes(key_id, position, route_id) VALUES(?,?,?)", id,
                                   static_cast<int64_t>(i), route_ids[i]));

@@ -1,10 +1,12 @@
 #include "controlplane/store/price_store.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/manifest.h"
+#include "controlplane/store/provider_rows.h"
 #include "controlplane/store/publication.h"
 
 namespace signalbox {
@@ -69,6 +71,10 @@ absl::StatusOr<v1::ModelPrice> PriceStore::Set(const std::string& gateway, const
     ASSIGN_OR_RETURN(const RouteRow row, FindRoute(core_, gateway, id));
     ASSIGN_OR_RETURN(const std::string sha256, RecompileVersion(core_, row.route, row.route.deployed_version()));
     RETURN_IF_ERROR(SetResource(core_, RouteResource(gateway, id), sha256));
+  }
+  ASSIGN_OR_RETURN(const std::vector<std::string> providers, ProviderNames(core_, gateway));
+  if (std::find(providers.begin(), providers.end(), price.provider()) != providers.end()) {
+    RETURN_IF_ERROR(PublishPrices(core_, gateway, price.provider()));
   }
   RETURN_IF_ERROR(
       PublishNext(core_, absl::StrCat("price ", price.provider(), "/", price.model()), First::kNo, false).status());

@@ -8,6 +8,7 @@
 #include "common/manifest.h"
 #include "common/sha256.h"
 #include "controlplane/store/key_store.h"
+#include "controlplane/store/provider_rows.h"
 
 namespace signalbox {
 
@@ -175,6 +176,72 @@ absl::StatusOr<v1::Deployment> DeployVersion(StoreCore& core, v1::Route& route, 
   return deployment;
 }
 
+absl::StatusOr<v1::GatewaySettings> FindSettings(const StoreCore& core, const std::string& gateway) {
+  ASSIGN_OR_RETURN(SqliteStatement query, core.db->Query("SELECT g.settings, r.name FROM gateways g LEFT JOIN routes r"
+                                                         " ON r.id=g.default_route_id WHERE g.name=?",
+                                                         gateway));
+  RETURN_IF_ERROR(query.Step().status());
+  v1::GatewaySettings settings;
+  if (!settings.ParseFromString(query.Text(0))) {
+    return absl::DataLossError(absl::StrCat("gateway \"", gateway, "\": its stored settings are unreadable"));
+  }
+  settings.set_default_route(query.Text(1));
+  return settings;
+}
+
+absl::Status PublishGateway(StoreCore& core, const std::string& gateway) {
+  v1::Resource resource;
+  resource.mutable_gateway()->set_gateway(gateway);
+  ASSIGN_OR_RETURN(*resource.mutable_gateway()->mutable_settings(), FindSettings(core, gateway));
+  ASSIGN_OR_RETURN(const std::string sha256, PutBlob(core, resource, /*sealed=*/false));
+  return SetResource(core, GatewayResource(gateway), sha256);
+}
+
+absl::Status PublishProvider(StoreCore& core, const std::string& gateway, const std::string& name) {
+  v1::Resource resource;
+  ASSIGN_OR_RETURN(*resource.mutable_provider(), ProviderForSnapshot(core, gateway, name));
+  ASSIGN_OR_RETURN(const std::string sha256, PutBlob(core, resource, /*sealed=*/true));
+  RETURN_IF_ERROR(SetResource(core, ProviderResource(gateway, name), sha256));
+  return PublishPrices(core, gateway, name);
+}
+
+absl::Status PublishPrices(StoreCore& core, const std::string& gateway, const std::string& provider) {
+  v1::Resource resource;
+  v1::SnapshotPrices& published = *resource.mutable_prices();
+  published.set_gateway(gateway);
+  published.set_provider(provider);
+  ASSIGN_OR_RETURN(const std::vector<v1::ModelPrice> prices, PricesInForce(core, gateway, provider));
+  if (prices.empty()) return RemoveResource(core, PricesResource(gateway, provider));
+  published.mutable_prices()->Assign(prices.begin(), prices.end());
+  ASSIGN_OR_RETURN(const std::string sha256, PutBlob(core, resource, /*sealed=*/false));
+  return SetResource(core, PricesResource(gateway, provider), sha256);
+}
+
+absl::Status PublishEverything(StoreCore& core) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> gateways,
+                   TextColumn(core.db->Query("SELECT name FROM gateways ORDER BY name")));
+  for (const std::string& gateway : gateways) {
+    RETURN_IF_ERROR(PublishGateway(core, gateway));
+    ASSIGN_OR_RETURN(const std::vector<std::string> providers, ProviderNames(core, gateway));
+    for (const std::string& provider : providers) {
+      if (const absl::Status status = ProviderForSnapshot(core, gateway, provider).status(); !status.ok()) continue;
+      RETURN_IF_ERROR(PublishProvider(core, gateway, provider));
+    }
+    ASSIGN_OR_RETURN(const std::vector<std::string> routes,
+                     TextColumn(core.db->Query("SELECT id FROM routes WHERE gateway=? AND tombstone_us IS NULL AND"
+                                               " deployed_version<>0 ORDER BY id",
+                                               gateway)));
+    for (const std::string& id : routes) {
+      ASSIGN_OR_RETURN(const RouteRow row, FindRoute(core, gateway, id));
+      const absl::StatusOr<std::string> sha256 = RecompileVersion(core, row.route, row.route.deployed_version());
+      if (absl::IsFailedPrecondition(sha256.status())) continue;
+      RETURN_IF_ERROR(sha256.status());
+      RETURN_IF_ERROR(SetResource(core, RouteResource(gateway, id), *sha256));
+    }
+  }
+  return PublishNext(core, "start", First::kNo, false).status();
+}
+
 absl::Status PublishKey(StoreCore& core, const std::string& key_id) {
   ASSIGN_OR_RETURN(const KeyRow row, FindKey(core, key_id));
   const std::string name = KeyResource(row.key.gateway(), key_id);
@@ -185,6 +252,7 @@ absl::Status PublishKey(StoreCore& core, const std::string& key_id) {
   key.set_id(key_id);
   key.set_sha256(row.sha256);
   key.set_pinned_metadata_json(row.key.pinned_metadata_json());
+  key.set_cache_group(row.key.cache_group());
   *key.mutable_allowed_routes() = row.key.allowed_routes();
   if (row.key.has_expire_time()) key.set_expire_time_us(FromTimestamp(row.key.expire_time()));
   ASSIGN_OR_RETURN(const std::string sha256, PutBlob(core, resource, /*sealed=*/false));

@@ -51,6 +51,21 @@ struct DeployOrder {
 absl::StatusOr<v1::Deployment> DeployVersion(StoreCore& core, v1::Route& route, const DeployOrder& order,
                                              v1::SnapshotId& snapshot) SB_REQUIRES(core.mutex);
 
+// A gateway's settings, its default route by its present name.
+absl::StatusOr<v1::GatewaySettings> FindSettings(const StoreCore& core, const std::string& gateway)
+    SB_REQUIRES(core.mutex);
+// What the settings' blob of a gateway says now.
+absl::Status PublishGateway(StoreCore& core, const std::string& gateway) SB_REQUIRES(core.mutex);
+// What a provider's blob says now, secrets opened, and that of its prices.
+absl::Status PublishProvider(StoreCore& core, const std::string& gateway, const std::string& name)
+    SB_REQUIRES(core.mutex);
+// The prices in force for a provider of the gateway; nothing is published where there are none.
+absl::Status PublishPrices(StoreCore& core, const std::string& gateway, const std::string& provider)
+    SB_REQUIRES(core.mutex);
+// Everything that is made of rows alone, in every gateway: after a migration or with other bundled prices. What cannot
+// be made now (a secret that does not open, a route that no longer compiles) stays as it was published.
+absl::Status PublishEverything(StoreCore& core) SB_REQUIRES(core.mutex);
+
 // What a gateway key's blob says now.
 absl::Status PublishKey(StoreCore& core, const std::string& key_id) SB_REQUIRES(core.mutex);
 // Of every key that names the route among its allowed ones: after a rename or a deletion.

@@ -129,6 +129,7 @@ absl::StatusOr<v1::Route> RouteStore::Rename(const std::string& gateway, const s
     RETURN_IF_ERROR(SetResource(core_, RouteResource(gateway, row.route.id()), sha256));
   }
   RETURN_IF_ERROR(PublishKeysOfRoute(core_, row.route.id()));
+  RETURN_IF_ERROR(PublishGateway(core_, gateway));  // it may be the default route
   RETURN_IF_ERROR(PublishNext(core_, absl::StrCat("rename to ", new_name), First::kNo, false).status());
   RETURN_IF_ERROR(transaction.Commit());
   return row.route;
@@ -139,6 +140,12 @@ absl::Status RouteStore::Delete(const std::string& gateway, const std::string& r
   MutexLock lock(core_.mutex);
   ASSIGN_OR_RETURN(const RouteRow row, FindRoute(core_, gateway, route));
   RETURN_IF_ERROR(CheckEtag(row.route, etag));
+  ASSIGN_OR_RETURN(const v1::GatewaySettings settings, FindSettings(core_, gateway));
+  if (settings.default_route() == row.route.name()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(Describe(row.route), " is the default route of gateway \"", gateway,
+                     "\": calls of plain models pass through it; give the gateway another one, or none, first"));
+  }
   ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*core_.db));
   const int64_t now_us = core_.clock->UnixMicros();
   RETURN_IF_ERROR(core_.db->Run("UPDATE routes SET tombstone_us=?, update_us=?, revision=revision+1 WHERE id=?", now_us,

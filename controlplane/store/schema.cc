@@ -124,10 +124,28 @@ CREATE TABLE snapshots(
   create_us INTEGER NOT NULL);
 )sql";
 
+// From here on `providers.headers` holds all of a signalbox.v1.Provider that has no column of its own, and an empty
+// base_url is the well-known one. Anthropic was called through its OpenAI-compatible layer, which drops what it does
+// not know; providers as every gateway got them now speak its own format.
+constexpr char kProvidersAndSettings[] = R"sql(
+ALTER TABLE gateways ADD COLUMN settings BLOB NOT NULL DEFAULT x'';    -- signalbox.v1.GatewaySettings
+ALTER TABLE gateways ADD COLUMN default_route_id TEXT REFERENCES routes(id);  -- by id: a rename keeps it
+ALTER TABLE keys ADD COLUMN cache_group TEXT NOT NULL DEFAULT '';
+CREATE TABLE endpoint_secrets(
+  gateway TEXT NOT NULL,
+  provider TEXT NOT NULL,
+  endpoint TEXT NOT NULL,
+  sealed_secret BLOB NOT NULL,
+  PRIMARY KEY(gateway, provider, endpoint),
+  FOREIGN KEY(gateway, provider) REFERENCES providers(gateway, name) ON DELETE CASCADE) WITHOUT ROWID;
+UPDATE providers SET kind='anthropic', base_url=''
+  WHERE name='anthropic' AND kind='openai' AND base_url='https://api.anthropic.com/v1';
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& StoreMigrations() {
-  static const std::vector<std::string> steps = {kFirst};
+  static const std::vector<std::string> steps = {kFirst, kProvidersAndSettings};
   return steps;
 }
 

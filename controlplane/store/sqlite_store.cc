@@ -46,6 +46,16 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const StoreOption
   return store;
 }
 
+// What blobs are made of besides rows: with another one they are made anew.
+std::string MadeOf(const std::vector<v1::ModelPrice>& bundled_prices) {
+  std::string prices;
+  for (const v1::ModelPrice& price : bundled_prices) {
+    const std::string bytes = SerializeDeterministic(price);
+    absl::StrAppend(&prices, bytes.size(), ":", bytes);
+  }
+  return absl::StrCat("schema ", kSchema, ", prices ", Sha256Hex(prices));
+}
+
 // Lineage first, gateway second: a crash in between is made good by the next start.
 absl::Status SqliteStore::Prepare() {
   {
@@ -55,11 +65,32 @@ absl::Status SqliteStore::Prepare() {
     ASSIGN_OR_RETURN(SqliteStatement query, core_->db->Query("SELECT value FROM meta WHERE key='lineage'"));
     RETURN_IF_ERROR(query.Step().status());
     core_->lineage = query.Text(0);
-    ASSIGN_OR_RETURN(SqliteStatement gateway, core_->db->Query("SELECT 1 FROM gateways WHERE name='default'"));
-    ASSIGN_OR_RETURN(const bool found, gateway.Step());
-    if (found) return absl::OkStatus();
+    bool found = false;
+    {
+      ASSIGN_OR_RETURN(SqliteStatement gateway, core_->db->Query("SELECT 1 FROM gateways WHERE name='default'"));
+      ASSIGN_OR_RETURN(found, gateway.Step());
+    }
+    if (found) return PublishAfterUpgrade();
   }
-  return gateways_.Create("default").status();
+  RETURN_IF_ERROR(gateways_.Create("default").status());
+  MutexLock lock(core_->mutex);
+  return core_->db->Run("INSERT INTO meta(key, value) VALUES('made_of',?) ON CONFLICT DO NOTHING",
+                        MadeOf(core_->bundled_prices));
+}
+
+absl::Status SqliteStore::PublishAfterUpgrade() {
+  const std::string made_of = MadeOf(core_->bundled_prices);
+  {
+    ASSIGN_OR_RETURN(SqliteStatement query,
+                     core_->db->Query("SELECT 1 FROM meta WHERE key='made_of' AND value=?", made_of));
+    ASSIGN_OR_RETURN(const bool same, query.Step());
+    if (same) return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*core_->db));
+  RETURN_IF_ERROR(PublishEverything(*core_));
+  RETURN_IF_ERROR(core_->db->Run(
+      "INSERT INTO meta(key, value) VALUES('made_of',?) ON CONFLICT(key) DO UPDATE SET value=excluded.value", made_of));
+  return transaction.Commit();
 }
 
 absl::StatusOr<PublishedSnapshot> SqliteStore::ReadSnapshot() const {

@@ -52,6 +52,7 @@ class SqliteStore : public SnapshotSource {
  private:
   explicit SqliteStore(std::unique_ptr<StoreCore> core);
   absl::Status Prepare();
+  absl::Status PublishAfterUpgrade() SB_REQUIRES(core_->mutex);
 
   std::unique_ptr<StoreCore> core_;
   RouteStore routes_;

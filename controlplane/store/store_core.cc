@@ -1,6 +1,7 @@
 #include "controlplane/store/store_core.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -24,6 +25,11 @@ size_t EditDistance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+constexpr char kRouteColumns[] =
+    "id, gateway, name, revision, latest_version, deployed_version, create_us, update_us, tombstone_us";
+
+}  // namespace
+
 absl::StatusOr<std::vector<std::string>> TextColumn(absl::StatusOr<SqliteStatement> query) {
   RETURN_IF_ERROR(query.status());
   std::vector<std::string> values;
@@ -33,11 +39,6 @@ absl::StatusOr<std::vector<std::string>> TextColumn(absl::StatusOr<SqliteStateme
     values.push_back(query->Text(0));
   }
 }
-
-constexpr char kRouteColumns[] =
-    "id, gateway, name, revision, latest_version, deployed_version, create_us, update_us, tombstone_us";
-
-}  // namespace
 
 google::protobuf::Timestamp ToTimestamp(int64_t unix_us) {
   google::protobuf::Timestamp time;
@@ -184,6 +185,27 @@ absl::StatusOr<std::optional<v1::ModelPrice>> PriceInForce(const StoreCore& core
     if (price.provider() == provider && price.model() == model) return std::optional<v1::ModelPrice>(price);
   }
   return std::optional<v1::ModelPrice>();
+}
+
+absl::StatusOr<std::vector<v1::ModelPrice>> PricesInForce(const StoreCore& core, const std::string& gateway,
+                                                          const std::string& provider) {
+  std::map<std::string, v1::ModelPrice> prices;
+  for (const v1::ModelPrice& price : core.bundled_prices) {
+    if (price.provider() == provider) prices[price.model()] = price;
+  }
+  ASSIGN_OR_RETURN(SqliteStatement query,
+                   core.db->Query("SELECT model, price FROM prices WHERE gateway=? AND provider=?", gateway, provider));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, query.Step());
+    if (!row) break;
+    if (!prices[query.Text(0)].ParseFromString(query.Text(1))) {
+      return absl::DataLossError(absl::StrCat("the stored price of ", provider, "/", query.Text(0), " is unreadable"));
+    }
+  }
+  std::vector<v1::ModelPrice> list;
+  list.reserve(prices.size());
+  for (auto& [model, price] : prices) list.push_back(std::move(price));
+  return list;
 }
 
 absl::StatusOr<v1::CompiledRoute> CompileInGateway(const StoreCore& core, const RouteIdentity& identity,

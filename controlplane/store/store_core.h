@@ -43,6 +43,9 @@ struct RouteRow {
   bool deleted = false;
 };
 
+// The first column of every row.
+absl::StatusOr<std::vector<std::string>> TextColumn(absl::StatusOr<SqliteStatement> query);
+
 // NOT_FOUND naming the gateways there are.
 absl::Status RequireGateway(const StoreCore& core, const std::string& gateway) SB_REQUIRES(core.mutex);
 
@@ -62,6 +65,10 @@ absl::StatusOr<ValidationContext> ContextOf(const StoreCore& core, const std::st
 absl::StatusOr<std::optional<v1::ModelPrice>> PriceInForce(const StoreCore& core, const std::string& gateway,
                                                            const std::string& provider, const std::string& model)
     SB_REQUIRES(core.mutex);
+
+// Every price in force for one provider of the gateway, ordered by model.
+absl::StatusOr<std::vector<v1::ModelPrice>> PricesInForce(const StoreCore& core, const std::string& gateway,
+                                                          const std::string& provider) SB_REQUIRES(core.mutex);
 
 // Compiles with the gateway's prices. Errors start with `route "<name>" v<version>: `.
 absl::StatusOr<v1::CompiledRoute> CompileInGateway(const StoreCore& core, const RouteIdentity& identity,

@@ -44,8 +44,9 @@ TEST_F(StoreTest, FirstDeploymentPublishesRoutesProvidersAndKeysTogether) {
   const auto published = Published();
   std::vector<std::string> names;
   for (const auto& [name, resource] : published) names.push_back(name);
-  EXPECT_THAT(names, ElementsAre(KeyResource("default", key_id), ProviderResource("default", "anthropic"),
-                                 ProviderResource("default", "openai"), RouteResource("default", route.id())));
+  EXPECT_THAT(names, ElementsAre(KeyResource("default", key_id), PricesResource("default", "openai"),
+                                 ProviderResource("default", "anthropic"), ProviderResource("default", "openai"),
+                                 RouteResource("default", route.id()), GatewayResource("default")));
   EXPECT_EQ(published.at(RouteResource("default", route.id())).route().name(), "a");
   EXPECT_EQ(published.at(KeyResource("default", key_id)).key().sha256(), "aa");
   EXPECT_EQ(Snapshot().sha256(), ManifestSha256(store_->ReadSnapshot()->manifest));
@@ -56,7 +57,7 @@ TEST_F(StoreTest, ManifestAndBlobsAreTheSameAfterAReopen) {
   const v1::SnapshotId before = Snapshot();
   Reopen();
   EXPECT_EQ(Snapshot().SerializeAsString(), before.SerializeAsString());
-  EXPECT_EQ(Published().size(), 3u);
+  EXPECT_EQ(Published().size(), 5u);
 }
 
 TEST_F(StoreTest, VersionNumbersCountUpAndKeepTheJsonAsWritten) {
@@ -115,7 +116,7 @@ TEST_F(StoreTest, DraftIsSavedOnDemandAndDeploysOnceItCompiles) {
   acme.set_name("acme");
   acme.set_kind("openai");
   acme.set_base_url("http://127.0.0.1:1/v1");
-  ASSERT_TRUE(store_->gateways().ApplyProvider(acme, std::nullopt).ok());
+  ASSERT_TRUE(store_->gateways().ApplyProvider(acme, {}).ok());
   const auto deployed = store_->routes().Deploy("default", "a", 2, "ada", "", false);
   ASSERT_TRUE(deployed.ok()) << deployed.status();
   EXPECT_TRUE(store_->routes().GetVersion("default", "a", 2)->second.compiles());
@@ -242,7 +243,7 @@ TEST_F(StoreTest, PriceChangeRecompilesOnlyRoutesThatUseTheModel) {
   for (size_t i = 0; i < after->manifest.size(); ++i) {
     if (after->manifest[i].sha256() != before->manifest[i].sha256()) changed.push_back(after->manifest[i].name());
   }
-  EXPECT_THAT(changed, ElementsAre(RouteResource("default", mini.id())));
+  EXPECT_THAT(changed, ElementsAre(PricesResource("default", "openai"), RouteResource("default", mini.id())));
   EXPECT_EQ(store_->prices().Get("default", "openai", "gpt-4o-mini")->input_nanos_per_mtok(), 42);
   EXPECT_EQ(store_->prices().List("default")->size(), 2u);
 }
@@ -261,18 +262,18 @@ TEST_F(StoreTest, ProviderSecretIsPublishedInTheClearAndNeverStoredSo) {
   Deployed("a");
   v1::Provider provider = store_->gateways().ListProviders("default", "", 10)->items.back();
   ASSERT_EQ(provider.name(), "openai");
-  ASSERT_TRUE(store_->gateways().ApplyProvider(provider, "sk-very-secret-text").ok());
+  ASSERT_TRUE(store_->gateways().ApplyProvider(provider, {.own = "sk-very-secret-text"}).ok());
   EXPECT_EQ(Published().at(ProviderResource("default", "openai")).provider().secret(), "sk-very-secret-text");
   EXPECT_THAT(DatabaseBytes(), Not(HasSubstr("sk-very-secret-text")));
   const std::string sha256 = Snapshot().sha256();
-  ASSERT_TRUE(store_->gateways().ApplyProvider(provider, std::nullopt).ok());  // keeps it
+  ASSERT_TRUE(store_->gateways().ApplyProvider(provider, {}).ok());  // keeps it
   EXPECT_EQ(Snapshot().sha256(), sha256) << "the same content keeps its hash";
-  ASSERT_TRUE(store_->gateways().ApplyProvider(provider, "sk-very-secret-text").ok());
+  ASSERT_TRUE(store_->gateways().ApplyProvider(provider, {.own = "sk-very-secret-text"}).ok());
   EXPECT_EQ(Snapshot().sha256(), sha256);
   Reopen();
   EXPECT_EQ(Published().at(ProviderResource("default", "openai")).provider().secret(), "sk-very-secret-text");
   EXPECT_THAT(DatabaseBytes(), Not(HasSubstr("sk-very-secret-text")));
-  ASSERT_TRUE(store_->gateways().ApplyProvider(provider, "").ok());
+  ASSERT_TRUE(store_->gateways().ApplyProvider(provider, {.own = ""}).ok());
   EXPECT_EQ(Published().at(ProviderResource("default", "openai")).provider().secret(), "");
 }
 
@@ -287,7 +288,11 @@ TEST_F(StoreTest, AnotherMasterKeyIsAClearError) {
   ASSERT_TRUE(Sealer::FromKeyFile(key_file).ok());  // makes another one
   Reopen();
   const auto snapshot = store_->ReadSnapshot();
-  const absl::Status status = store_->ReadBlob(snapshot->manifest[0].sha256()).status();
+  const auto sealed = std::find_if(snapshot->manifest.begin(), snapshot->manifest.end(), [](const auto& entry) {
+    return entry.name() == ProviderResource("default", "openai");
+  });
+  ASSERT_NE(sealed, snapshot->manifest.end());
+  const absl::Status status = store_->ReadBlob(sealed->sha256()).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(Text(status), HasSubstr("restore the master key file"));
 }
@@ -317,7 +322,7 @@ TEST_F(StoreTest, BlobsThatNothingNamesAreCollected) {
   ASSERT_TRUE(store_->prices().Set("default", price).ok());
   const PublishedSnapshot second = *store_->ReadSnapshot();
   for (const auto& entry : second.manifest) before.erase(entry.sha256());
-  ASSERT_EQ(before.size(), 1u);
+  ASSERT_EQ(before.size(), 2u) << "the route and the provider's prices";
   const absl::Status status = store_->ReadBlob(*before.begin()).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(Text(status), HasSubstr("no longer published"));
