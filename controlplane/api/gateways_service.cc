@@ -32,4 +32,13 @@ grpc::Status GatewaysService::ListGateways(grpc::ServerContext* context, const v
   });
 }
 
+grpc::Status GatewaysService::UpdateGateway(grpc::ServerContext* context, const v1::UpdateGatewayRequest* request,
+                                            v1::Gateway* response) {
+  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::Gateway> {
+    ASSIGN_OR_RETURN(v1::Gateway gateway, deps_.store->gateways().Update(request->name(), request->settings()));
+    deps_.publisher->OnCommitted();
+    return gateway;
+  });
+}
+
 }  // namespace signalbox

@@ -14,6 +14,9 @@ class GatewaysService : public v1::Gateways::Service {
   grpc::Status ListGateways(grpc::ServerContext* context, const v1::ListGatewaysRequest* request,
                             v1::ListGatewaysResponse* response) override;
 
+  grpc::Status UpdateGateway(grpc::ServerContext* context, const v1::UpdateGatewayRequest* request,
+                             v1::Gateway* response) override;
+
  private:
   const OperatorDeps& deps_;
 };

@@ -5,10 +5,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "common/limits.h"
 #include "common/status_macros.h"
 
@@ -17,13 +14,11 @@ namespace {
 
 constexpr size_t kResourceNameBytesMax = 63;
 constexpr size_t kCommentBytesMax = 4096;
-constexpr size_t kSecretBytesMax = 4096;
-constexpr size_t kUrlBytesMax = 2048;
-constexpr int kHeadersMax = 32;
-constexpr size_t kHeaderValueBytesMax = 4096;
 constexpr int kWaitMsMax = 600'000;
 constexpr int64_t kPriceNanosMax = 1'000'000LL * kNanosPerDollar;
 constexpr int64_t kTokensMax = 1'000'000'000;
+
+}  // namespace
 
 absl::Status Bad(const std::string& field, const std::string& what) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": ", what));
@@ -35,49 +30,6 @@ bool IsPrintable(const std::string& text) {
   }
   return true;
 }
-
-bool IsToken(const std::string& text) {
-  for (const char c : text) {
-    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) &&
-        !absl::StrContains("!#$%&'*+-.^_`|~", absl::string_view(&c, 1))) {
-      return false;
-    }
-  }
-  return !text.empty();
-}
-
-// http://host[:port]/path or https: no user, query or fragment, so that a path can be appended.
-absl::Status CheckUrl(const std::string& url) {
-  const std::string field = "provider.base_url";
-  const std::string example = ", e.g. https://api.openai.com/v1";
-  if (url.empty()) return Bad(field, absl::StrCat("is missing", example));
-  if (url.size() > kUrlBytesMax) return Bad(field, absl::StrCat("is over ", kUrlBytesMax, " bytes"));
-  absl::string_view rest = url;
-  if (!absl::ConsumePrefix(&rest, "https://") && !absl::ConsumePrefix(&rest, "http://")) {
-    return Bad(field, absl::StrCat("\"", url, "\" must start with https:// or http://", example));
-  }
-  for (const char c : url) {
-    if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f || c == '?' || c == '#' ||
-        c == '@' || c == '\\' || c == '"') {
-      return Bad(field, absl::StrCat("must be a plain address without user, query or fragment", example));
-    }
-  }
-  absl::string_view host = rest.substr(0, rest.find('/'));
-  absl::string_view port;
-  const size_t colon = host.rfind(':');
-  if (colon != absl::string_view::npos && !absl::EndsWith(host, "]")) {
-    port = host.substr(colon + 1);
-    host = host.substr(0, colon);
-    int number = 0;
-    if (!absl::SimpleAtoi(port, &number) || number < 1 || number > 65535) {
-      return Bad(field, absl::StrCat("\"", port, "\" is no port (1 to 65535)"));
-    }
-  }
-  if (host.empty()) return Bad(field, absl::StrCat("\"", url, "\" names no host", example));
-  return absl::OkStatus();
-}
-
-}  // namespace
 
 absl::Status CheckName(const std::string& field, const std::string& name) {
   bool good = !name.empty() && name.size() <= kResourceNameBytesMax;
@@ -168,45 +120,6 @@ absl::Status CheckExpiry(const google::protobuf::Timestamp& expire_time, int64_t
   }
   if (expire_time.seconds() * 1'000'000 + expire_time.nanos() / 1'000 <= now_us) {
     return Bad("expire_time", "is in the past; leave it out for a key that does not expire");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckProvider(const v1::Provider& provider) {
-  RETURN_IF_ERROR(CheckName("provider.name", provider.name()));
-  if (provider.kind() != "openai") {
-    return Bad("provider.kind", absl::StrCat("\"", provider.kind(),
-                                             "\" is unknown; use openai, which fits every OpenAI-compatible base URL"));
-  }
-  RETURN_IF_ERROR(CheckUrl(provider.base_url()));
-  if (provider.headers_size() > kHeadersMax) {
-    return Bad("provider.headers", absl::StrCat("has ", provider.headers_size(), " entries; at most ", kHeadersMax));
-  }
-  // What the proxy writes itself, or what would change a message's framing.
-  static const std::set<std::string> kReserved = {
-      "authorization", "connection",        "content-length",  "content-type", "host",       "te",
-      "trailer",       "transfer-encoding", "accept-encoding", "upgrade",      "keep-alive", "expect"};
-  for (const auto& [name, value] : provider.headers()) {
-    if (!IsToken(name)) return Bad("provider.headers", absl::StrCat("\"", name, "\" is no header name"));
-    if (kReserved.count(absl::AsciiStrToLower(name)) != 0) {
-      return Bad(
-          "provider.headers",
-          absl::StrCat("\"", name, "\" is set by the gateway",
-                       absl::EqualsIgnoreCase(name, "authorization") ? "; give the provider's key as its secret" : ""));
-    }
-    if (value.size() > kHeaderValueBytesMax || !IsPrintable(value)) {
-      return Bad("provider.headers", absl::StrCat("the value of \"", name, "\" is too long or has control characters"));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckSecret(const std::string& secret) {
-  if (secret.size() > kSecretBytesMax) return Bad("secret", absl::StrCat("is over ", kSecretBytesMax, " bytes"));
-  for (const char c : secret) {
-    if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f) {
-      return Bad("secret", "has spaces, line breaks or characters that no header can carry");
-    }
   }
   return absl::OkStatus();
 }

@@ -9,6 +9,10 @@
 
 namespace signalbox {
 
+// INVALID_ARGUMENT `<field>: <what>`.
+absl::Status Bad(const std::string& field, const std::string& what);
+// Without control characters.
+bool IsPrintable(const std::string& text);
 // Routes, gateways and providers: [a-z0-9][a-z0-9._-]{0,62}.
 absl::Status CheckName(const std::string& field, const std::string& name);
 // Free text of at most kNameBytesMax, without control characters.
@@ -21,8 +25,6 @@ absl::Status CheckWait(int32_t wait_ms);
 // A flat object of at most kMetadataEntriesMax strings, numbers and booleans; or nothing.
 absl::Status CheckPinnedMetadata(const std::string& json);
 absl::Status CheckExpiry(const google::protobuf::Timestamp& expire_time, int64_t now_us);
-absl::Status CheckProvider(const v1::Provider& provider);
-absl::Status CheckSecret(const std::string& secret);
 absl::Status CheckPrice(const v1::ModelPrice& price);
 
 }  // namespace signalbox

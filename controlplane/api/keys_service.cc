@@ -16,10 +16,12 @@ grpc::Status KeysService::CreateKey(grpc::ServerContext* context, const v1::Crea
   return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::CreateKeyResponse> {
     RETURN_IF_ERROR(CheckDisplayName("display_name", request->display_name()));
     RETURN_IF_ERROR(CheckPinnedMetadata(request->pinned_metadata_json()));
+    RETURN_IF_ERROR(CheckDisplayName("cache_group", request->cache_group()));
     v1::GatewayKey key;
     key.set_gateway(request->gateway());
     key.set_display_name(request->display_name());
     key.set_pinned_metadata_json(request->pinned_metadata_json());
+    key.set_cache_group(request->cache_group());
     *key.mutable_allowed_routes() = request->allowed_routes();
     if (request->has_expire_time()) {
       RETURN_IF_ERROR(CheckExpiry(request->expire_time(), deps_.clock->UnixMicros()));

@@ -1,12 +1,10 @@
 #include "controlplane/api/providers_service.h"
 
-#include <optional>
-
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "controlplane/api/answer.h"
-#include "controlplane/api/input.h"
 #include "controlplane/api/pages.h"
+#include "controlplane/api/provider_input.h"
 #include "controlplane/api/token_authority.h"
 
 namespace signalbox {
@@ -14,14 +12,12 @@ namespace signalbox {
 grpc::Status ProvidersService::ApplyProvider(grpc::ServerContext* context, const v1::ApplyProviderRequest* request,
                                              v1::Provider* response) {
   return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::Provider> {
-    v1::Provider provider = request->provider();
-    // A path is appended to it.
-    while (!provider.base_url().empty() && provider.base_url().back() == '/') provider.mutable_base_url()->pop_back();
-    RETURN_IF_ERROR(CheckProvider(provider));
-    std::optional<std::string> secret;
-    if (request->has_secret()) secret = request->secret();
-    RETURN_IF_ERROR(CheckSecret(request->secret()));
-    ASSIGN_OR_RETURN(v1::Provider applied, deps_.store->gateways().ApplyProvider(provider, secret));
+    v1::ApplyProviderRequest complete = *request;
+    RETURN_IF_ERROR(CompleteProviderRequest(complete));
+    SecretChanges secrets;
+    if (complete.has_secret()) secrets.own = complete.secret();
+    secrets.of_endpoints.insert(complete.endpoint_secrets().begin(), complete.endpoint_secrets().end());
+    ASSIGN_OR_RETURN(v1::Provider applied, deps_.store->gateways().ApplyProvider(complete.provider(), secrets));
     deps_.publisher->OnCommitted();
     return applied;
   });
@@ -49,6 +45,19 @@ grpc::Status ProvidersService::DeleteProvider(grpc::ServerContext* context, cons
     deps_.publisher->OnCommitted();
     return v1::DeleteProviderResponse();
   });
+}
+
+grpc::Status ProvidersService::ListProviderStatus(grpc::ServerContext* context,
+                                                  const v1::ListProviderStatusRequest* request,
+                                                  v1::ListProviderStatusResponse* response) {
+  return Answer(
+      *context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::ListProviderStatusResponse> {
+        RETURN_IF_ERROR(deps_.store->gateways().Get(request->gateway()).status());
+        v1::ListProviderStatusResponse answer;
+        const std::vector<v1::ProviderStatus> statuses = deps_.publisher->ProviderStatuses(request->gateway());
+        answer.mutable_statuses()->Assign(statuses.begin(), statuses.end());
+        return answer;
+      });
 }
 
 }  // namespace signalbox

@@ -17,6 +17,9 @@ class ProvidersService : public v1::Providers::Service {
   grpc::Status DeleteProvider(grpc::ServerContext* context, const v1::DeleteProviderRequest* request,
                               v1::DeleteProviderResponse* response) override;
 
+  grpc::Status ListProviderStatus(grpc::ServerContext* context, const v1::ListProviderStatusRequest* request,
+                                  v1::ListProviderStatusResponse* response) override;
+
  private:
   const OperatorDeps& deps_;
 };

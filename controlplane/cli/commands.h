@@ -29,10 +29,17 @@ struct Session {
   bool json() const { return output == "json"; }
 };
 
-void AddRouteCommands(CLI::App& app, Session& session);    // route, version, deploy, rollback, deployments
-void AddGatewayCommands(CLI::App& app, Session& session);  // gateway, provider, key, price
-void AddOperateCommands(CLI::App& app, Session& session);  // token, fleet, backup, usage, requests, info
-void AddQuotaCommands(CLI::App& app, Session& session);    // quota
+void AddRouteCommands(CLI::App& app, Session& session);     // route, version, deploy, rollback, deployments
+void AddGatewayCommands(CLI::App& app, Session& session);   // gateway, key, price
+void AddProviderCommands(CLI::App& app, Session& session);  // provider
+void AddOperateCommands(CLI::App& app, Session& session);   // token, fleet, backup, usage, requests, info
+void AddQuotaCommands(CLI::App& app, Session& session);     // quota
+
+// A subcommand of `parent` with one required argument, or with none.
+CLI::App* AddNamed(CLI::App* parent, Session& session, const std::string& verb, const std::string& help,
+                   const std::string& argument, absl::Status (*run)(Session&, const std::string&));
+void AddPlain(CLI::App* parent, Session& session, const std::string& verb, const std::string& help,
+              absl::Status (*run)(Session&));
 
 void Print(std::string_view text);  // to stdout
 // As proto3 JSON, scalars at their default included.

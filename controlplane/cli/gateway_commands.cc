@@ -1,12 +1,12 @@
-// gateway, provider, key, price.
+// gateway, key, price.
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <cstdlib>
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "common/clock.h"
 #include "controlplane/cli/commands.h"
 #include "controlplane/cli/values.h"
@@ -15,23 +15,6 @@
 
 namespace signalbox {
 namespace {
-
-// One argument called `name`.
-CLI::App* AddNamed(CLI::App* parent, Session& session, const std::string& verb, const std::string& help,
-                   const std::string& argument, absl::Status (*run)(Session&, const std::string&)) {
-  auto value = std::make_shared<std::string>();
-  CLI::App* command = parent->add_subcommand(verb, help);
-  command->add_option(argument, *value)->required();
-  command->callback(
-      [&session, value, run] { session.command = [&session, value, run] { return run(session, *value); }; });
-  return command;
-}
-
-void AddPlain(CLI::App* parent, Session& session, const std::string& verb, const std::string& help,
-              absl::Status (*run)(Session&)) {
-  CLI::App* command = parent->add_subcommand(verb, help);
-  command->callback([&session, run] { session.command = [&session, run] { return run(session); }; });
-}
 
 absl::Status CreateGateway(Session& session, const std::string& name) {
   v1::CreateGatewayRequest request;
@@ -43,89 +26,55 @@ absl::Status CreateGateway(Session& session, const std::string& name) {
   return absl::OkStatus();
 }
 
+std::string GatewayTable(const std::vector<v1::Gateway>& gateways) {
+  Table table({"GATEWAY", "DEFAULT ROUTE", "PLAIN MODELS", "LOG", "CREATED"});
+  for (const v1::Gateway& gateway : gateways) {
+    const v1::GatewaySettings& settings = gateway.settings();
+    table.Add({gateway.name(), settings.default_route().empty() ? "-" : settings.default_route(),
+               settings.refuse_plain_models() ? "refused" : "allowed",
+               settings.skip_log()              ? "sums only"
+               : settings.collect_log_payload() ? "with payload"
+                                                : "yes",
+               FormatTimestamp(gateway.create_time())});
+  }
+  return table.ToString();
+}
+
 absl::Status ListGateways(Session& session) {
   ASSIGN_OR_RETURN(v1::ListGatewaysResponse response,
                    session.client.CallPages<v1::Gateways>(&v1::Gateways::Stub::ListGateways, v1::ListGatewaysRequest(),
                                                           &v1::ListGatewaysResponse::mutable_gateways));
   if (session.json()) return PrintJson(response);
-  Table table({"GATEWAY", "CREATED"});
-  for (const v1::Gateway& gateway : response.gateways()) {
-    table.Add({gateway.name(), FormatTimestamp(gateway.create_time())});
-  }
-  Print(table.ToString());
+  Print(GatewayTable({response.gateways().begin(), response.gateways().end()}));
   return absl::OkStatus();
 }
 
-struct ProviderArgs {
+struct SettingsArgs {
   std::string name;
-  std::string base_url;
-  std::string kind = "openai";
-  std::string secret_env;
-  std::string secret_file;
-  std::string secret;  // only "-": a secret on the command line would show in the process list
-  std::vector<std::string> headers;
+  std::optional<std::string> default_route;
+  std::optional<bool> refuse_plain_models;
+  std::optional<bool> collect_log_payload;
+  std::optional<bool> skip_log;
 };
 
-// nullopt: none was given, the stored one stays.
-absl::StatusOr<std::optional<std::string>> ReadSecret(const ProviderArgs& args) {
-  if (args.secret_env.empty() && args.secret_file.empty() && args.secret.empty()) return std::nullopt;
-  std::string text;
-  if (!args.secret_env.empty()) {
-    const char* value = std::getenv(args.secret_env.c_str());
-    if (value == nullptr || *value == '\0') {
-      return absl::InvalidArgumentError(absl::StrCat("the environment variable ", args.secret_env, " is not set"));
-    }
-    text = value;
-  } else {
-    ASSIGN_OR_RETURN(text, ReadInput(args.secret_file.empty() ? "-" : args.secret_file));
+absl::Status SetGateway(Session& session, const SettingsArgs& args) {
+  ASSIGN_OR_RETURN(const v1::ListGatewaysResponse known,
+                   session.client.CallPages<v1::Gateways>(&v1::Gateways::Stub::ListGateways, v1::ListGatewaysRequest(),
+                                                          &v1::ListGatewaysResponse::mutable_gateways));
+  v1::UpdateGatewayRequest request;
+  request.set_name(args.name);
+  v1::GatewaySettings& settings = *request.mutable_settings();
+  for (const v1::Gateway& gateway : known.gateways()) {
+    if (gateway.name() == args.name) settings = gateway.settings();
   }
-  const std::string secret(absl::StripAsciiWhitespace(text));
-  if (secret.empty()) return absl::InvalidArgumentError("the secret is empty");
-  return secret;
-}
-
-absl::Status ApplyProvider(Session& session, const ProviderArgs& args) {
-  v1::ApplyProviderRequest request;
-  request.mutable_provider()->set_gateway(session.gateway);
-  request.mutable_provider()->set_name(args.name);
-  request.mutable_provider()->set_kind(args.kind);
-  request.mutable_provider()->set_base_url(args.base_url);
-  for (const std::string& header : args.headers) {
-    ASSIGN_OR_RETURN(const auto sides, SplitPair(header));
-    (*request.mutable_provider()->mutable_headers())[sides.first] = sides.second;
-  }
-  ASSIGN_OR_RETURN(const std::optional<std::string> secret, ReadSecret(args));
-  if (secret.has_value()) request.set_secret(*secret);
-  ASSIGN_OR_RETURN(const v1::Provider provider,
-                   session.client.Call<v1::Providers>(&v1::Providers::Stub::ApplyProvider, request));
-  if (session.json()) return PrintJson(provider);
-  Print(absl::StrCat("provider ", provider.name(), " -> ", provider.base_url(),
-                     provider.has_secret() ? "" : " (no secret)", "\n"));
-  return absl::OkStatus();
-}
-
-absl::Status ListProviders(Session& session) {
-  v1::ListProvidersRequest request;
-  request.set_gateway(session.gateway);
-  ASSIGN_OR_RETURN(v1::ListProvidersResponse response,
-                   session.client.CallPages<v1::Providers>(&v1::Providers::Stub::ListProviders, request,
-                                                           &v1::ListProvidersResponse::mutable_providers));
-  if (session.json()) return PrintJson(response);
-  Table table({"PROVIDER", "KIND", "BASE URL", "SECRET", "UPDATED"});
-  for (const v1::Provider& provider : response.providers()) {
-    table.Add({provider.name(), provider.kind(), provider.base_url(), provider.has_secret() ? "yes" : "no",
-               FormatTimestamp(provider.update_time())});
-  }
-  Print(table.ToString());
-  return absl::OkStatus();
-}
-
-absl::Status DeleteProvider(Session& session, const std::string& name) {
-  v1::DeleteProviderRequest request;
-  request.set_gateway(session.gateway);
-  request.set_name(name);
-  RETURN_IF_ERROR(session.client.Call<v1::Providers>(&v1::Providers::Stub::DeleteProvider, request).status());
-  if (!session.json()) Print(absl::StrCat("provider ", name, " deleted\n"));
+  if (args.default_route) settings.set_default_route(*args.default_route);
+  if (args.refuse_plain_models) settings.set_refuse_plain_models(*args.refuse_plain_models);
+  if (args.collect_log_payload) settings.set_collect_log_payload(*args.collect_log_payload);
+  if (args.skip_log) settings.set_skip_log(*args.skip_log);
+  ASSIGN_OR_RETURN(const v1::Gateway gateway,
+                   session.client.Call<v1::Gateways>(&v1::Gateways::Stub::UpdateGateway, request));
+  if (session.json()) return PrintJson(gateway);
+  Print(GatewayTable({gateway}));
   return absl::OkStatus();
 }
 
@@ -135,12 +84,14 @@ struct KeyArgs {
   std::vector<std::string> routes;
   std::string expires_in;
   std::string write;
+  std::string cache_group;
 };
 
 absl::Status CreateKey(Session& session, const KeyArgs& args) {
   v1::CreateKeyRequest request;
   request.set_gateway(session.gateway);
   request.set_display_name(args.name);
+  request.set_cache_group(args.cache_group);
   ASSIGN_OR_RETURN(*request.mutable_pinned_metadata_json(), PairsToJson(args.pins));
   request.mutable_allowed_routes()->Assign(args.routes.begin(), args.routes.end());
   if (!args.expires_in.empty()) {
@@ -166,12 +117,13 @@ absl::Status ListKeys(Session& session) {
       v1::ListKeysResponse response,
       session.client.CallPages<v1::Keys>(&v1::Keys::Stub::ListKeys, request, &v1::ListKeysResponse::mutable_keys));
   if (session.json()) return PrintJson(response);
-  Table table({"KEY", "NAME", "ROUTES", "PINNED", "EXPIRES", "CREATED", "REVOKED"});
+  Table table({"KEY", "NAME", "ROUTES", "PINNED", "CACHE GROUP", "EXPIRES", "CREATED", "REVOKED"});
   for (const v1::GatewayKey& key : response.keys()) {
-    table.Add(
-        {key.id(), key.display_name(), key.allowed_routes().empty() ? "all" : absl::StrJoin(key.allowed_routes(), ","),
-         key.pinned_metadata_json().empty() ? "-" : key.pinned_metadata_json(), FormatTimestamp(key.expire_time()),
-         FormatTimestamp(key.create_time()), FormatTimestamp(key.revoke_time())});
+    table.Add({key.id(), key.display_name(),
+               key.allowed_routes().empty() ? "all" : absl::StrJoin(key.allowed_routes(), ","),
+               key.pinned_metadata_json().empty() ? "-" : key.pinned_metadata_json(),
+               key.cache_group().empty() ? "-" : key.cache_group(), FormatTimestamp(key.expire_time()),
+               FormatTimestamp(key.create_time()), FormatTimestamp(key.revoke_time())});
   }
   Print(table.ToString());
   return absl::OkStatus();
@@ -291,24 +243,6 @@ absl::Status SetPrice(Session& session, const PriceArgs& args) {
   return ShowPrice(session, stored);
 }
 
-void AddProviderCommands(CLI::App& app, Session& session) {
-  CLI::App* provider = app.add_subcommand("provider", "where models are called")->require_subcommand(1);
-  auto args = std::make_shared<ProviderArgs>();
-  CLI::App* apply = provider->add_subcommand("apply", "create or replace a provider");
-  apply->add_option("name", args->name, "what routes call it")->required();
-  apply->add_option("--base-url,--base_url", args->base_url, "up to and including /v1")->required();
-  apply->add_option("--kind", args->kind, "wire format")->capture_default_str();
-  auto* group = apply->add_option_group("secret", "at most one; without any the stored secret stays");
-  group->add_option("--secret-env,--secret_env", args->secret_env, "environment variable that holds the secret");
-  group->add_option("--secret-file,--secret_file", args->secret_file, "file that holds the secret");
-  group->add_option("--secret", args->secret, "- reads it from stdin")->check(CLI::IsMember({"-"}));
-  group->require_option(0, 1);
-  apply->add_option("--header", args->headers, "name=value, sent with every call")->allow_extra_args(false);
-  apply->callback([&session, args] { session.command = [&session, args] { return ApplyProvider(session, *args); }; });
-  AddPlain(provider, session, "list", "every provider of the gateway", &ListProviders);
-  AddNamed(provider, session, "delete", "forget a provider that no deployed route uses", "name", &DeleteProvider);
-}
-
 void AddKeyCommands(CLI::App& app, Session& session) {
   CLI::App* key = app.add_subcommand("key", "gateway keys, which applications call with")->require_subcommand(1);
   auto args = std::make_shared<KeyArgs>();
@@ -318,6 +252,8 @@ void AddKeyCommands(CLI::App& app, Session& session) {
       ->allow_extra_args(false);
   create->add_option("--route", args->routes, "only this route; several times for several")->allow_extra_args(false);
   create->add_option("--expires-in,--expires_in", args->expires_in, "such as 30d");
+  create->add_option("--cache-group,--cache_group", args->cache_group,
+                     "keys of one group share cached answers; without one a key has its own");
   create->add_option("--write", args->write, "write the key's text to this file (0600)");
   create->callback([&session, args] { session.command = [&session, args] { return CreateKey(session, *args); }; });
   AddPlain(key, session, "list", "every key of the gateway", &ListKeys);
@@ -361,8 +297,17 @@ void AddGatewayCommands(CLI::App& app, Session& session) {
   CLI::App* gateway =
       app.add_subcommand("gateway", "namespaces of routes, keys, providers, prices")->require_subcommand(1);
   AddNamed(gateway, session, "create", "a new gateway", "name", &CreateGateway);
-  AddPlain(gateway, session, "list", "every gateway", &ListGateways);
-  AddProviderCommands(app, session);
+  AddPlain(gateway, session, "list", "every gateway and its settings", &ListGateways);
+  auto args = std::make_shared<SettingsArgs>();
+  CLI::App* set = gateway->add_subcommand("set", "change settings; what is not given stays as it is");
+  set->add_option("name", args->name)->required();
+  set->add_option("--default-route,--default_route", args->default_route,
+                  "calls of plain {provider}/{model} pass through this deployed route; \"\" for none");
+  set->add_flag("--refuse-plain-models,!--allow-plain-models", args->refuse_plain_models, "only dynamic/<route>");
+  set->add_flag("--collect-log-payload,!--no-log-payload", args->collect_log_payload,
+                "keep bodies with the spend records");
+  set->add_flag("--skip-log,!--keep-log", args->skip_log, "keep of requests what bills need, and list none");
+  set->callback([&session, args] { session.command = [&session, args] { return SetGateway(session, *args); }; });
   AddKeyCommands(app, session);
   AddPriceCommands(app, session);
 }

@@ -58,6 +58,22 @@ absl::Status WriteOutput(const std::string& path, const std::string& data, bool 
   return absl::OkStatus();
 }
 
+CLI::App* AddNamed(CLI::App* parent, Session& session, const std::string& verb, const std::string& help,
+                   const std::string& argument, absl::Status (*run)(Session&, const std::string&)) {
+  auto value = std::make_shared<std::string>();
+  CLI::App* command = parent->add_subcommand(verb, help);
+  command->add_option(argument, *value)->required();
+  command->callback(
+      [&session, value, run] { session.command = [&session, value, run] { return run(session, *value); }; });
+  return command;
+}
+
+void AddPlain(CLI::App* parent, Session& session, const std::string& verb, const std::string& help,
+              absl::Status (*run)(Session&)) {
+  CLI::App* command = parent->add_subcommand(verb, help);
+  command->callback([&session, run] { session.command = [&session, run] { return run(session); }; });
+}
+
 namespace {
 
 constexpr int kExitError = 1;
@@ -78,6 +94,7 @@ int Main(int argc, char** argv) {
   app.add_option("--tls_key,--tls-key", session.connection.tls.key, "its key");
   AddRouteCommands(app, session);
   AddGatewayCommands(app, session);
+  AddProviderCommands(app, session);
   AddOperateCommands(app, session);
   AddQuotaCommands(app, session);
   try {

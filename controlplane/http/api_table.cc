@@ -51,6 +51,7 @@ const std::vector<ApiMethod>& ApiTable() {
   static const auto* const table = new std::vector<ApiMethod>{
       {"POST", "/v1/gateways", "signalbox.v1.Gateways.CreateGateway"},
       {"GET", "/v1/gateways", "signalbox.v1.Gateways.ListGateways"},
+      {"PUT", "/v1/gateways/{name}", "signalbox.v1.Gateways.UpdateGateway"},
 
       {"POST", "/v1/gateways/{gateway}/routes:validate", "signalbox.v1.Routes.ValidateRoute"},
       {"POST", "/v1/gateways/{gateway}/routes:simulate", "signalbox.v1.Routes.Simulate"},
@@ -70,6 +71,7 @@ const std::vector<ApiMethod>& ApiTable() {
 
       {"PUT", "/v1/gateways/{provider.gateway}/providers/{provider.name}", "signalbox.v1.Providers.ApplyProvider"},
       {"GET", "/v1/gateways/{gateway}/providers", "signalbox.v1.Providers.ListProviders"},
+      {"GET", "/v1/gateways/{gateway}/providers:status", "signalbox.v1.Providers.ListProviderStatus"},
       {"DELETE", "/v1/gateways/{gateway}/providers/{name}", "signalbox.v1.Providers.DeleteProvider"},
 
       {"POST", "/v1/gateways/{gateway}/keys", "signalbox.v1.Keys.CreateKey"},

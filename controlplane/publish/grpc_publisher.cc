@@ -67,6 +67,9 @@ class ThreadedGrpcPublisher final : public GrpcPublisher {
     return snapshots_.WaitForFleet(sequence, wait_ms);
   }
   std::vector<v1::ProxyStatus> Fleet() const override { return snapshots_.Fleet(); }
+  std::vector<v1::ProviderStatus> ProviderStatuses(const std::string& gateway) const override {
+    return snapshots_.ProviderStatuses(gateway);
+  }
 
  private:
   void PublishUntilStopped() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -177,6 +178,9 @@ absl::Status PublishCore::OnNack(Stream& stream, Proxy& proxy, const v1::Nack& n
 
 void PublishCore::OnStatus(Stream& stream, Proxy& proxy, const v1::Status& status) {
   proxy.status.set_in_flight_requests(status.in_flight_requests());
+  proxy.providers.assign(status.providers().begin(), status.providers().end());
+  if (proxy.providers.size() > kHealthStatusesMax) proxy.providers.resize(kHealthStatusesMax);
+  for (v1::ProviderStatus& provider : proxy.providers) provider.set_proxy_id(stream.proxy_id);
   // With an offer unanswered the proxy may be anywhere between the two: its answer will tell.
   if (stream.unanswered.has_value() || Same(status.active(), proxy.status.applied())) return;
   const v1::SnapshotId acked = proxy.status.applied();
@@ -238,6 +242,7 @@ void PublishCore::OnClosed(StreamId id, int64_t now_us) {
   proxy->second.stream = 0;
   proxy->second.disconnected_us = now_us;
   proxy->second.status.set_connected(false);
+  proxy->second.providers.clear();
 }
 
 PublishCore::Actions PublishCore::OnTick(int64_t now_us) {
@@ -269,6 +274,20 @@ std::vector<v1::ProxyStatus> PublishCore::Fleet() const {
     fleet.push_back(std::move(status));
   }
   return fleet;
+}
+
+std::vector<v1::ProviderStatus> PublishCore::ProviderStatuses(const std::string& gateway) const {
+  std::vector<v1::ProviderStatus> statuses;
+  for (const auto& [id, proxy] : proxies_) {
+    for (const v1::ProviderStatus& status : proxy.providers) {
+      if (status.gateway() == gateway) statuses.push_back(status);
+    }
+  }
+  const auto place = [](const v1::ProviderStatus& status) {
+    return std::tie(status.provider(), status.endpoint(), status.model(), status.proxy_id());
+  };
+  std::sort(statuses.begin(), statuses.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
+  return statuses;
 }
 
 PublishCore::Progress PublishCore::ProgressOf(int64_t sequence, int64_t now_us) const {

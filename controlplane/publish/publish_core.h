@@ -55,6 +55,8 @@ class PublishCore {
   Actions OnTick(int64_t now_us);
 
   std::vector<v1::ProxyStatus> Fleet() const;  // ordered by id
+  // Of proxies that are connected, as they last said; ordered by provider, endpoint, model and proxy.
+  std::vector<v1::ProviderStatus> ProviderStatuses(const std::string& gateway) const;
   const std::shared_ptr<const PublishedContent>& published() const { return content_; }
 
   // Where the fleet stands with content at least as new as `sequence`.
@@ -91,9 +93,10 @@ class PublishCore {
     StreamId stream = 0;     // 0: disconnected
     int64_t disconnected_us = 0;
     int schema = 0;
-    std::deque<Refusal> parked;      // by this build and schema, newest last
-    std::optional<Refusal> refused;  // the newest content, if it did
-    std::deque<Latency> latencies;   // of the newest acks
+    std::deque<Refusal> parked;                 // by this build and schema, newest last
+    std::optional<Refusal> refused;             // the newest content, if it did
+    std::deque<Latency> latencies;              // of the newest acks
+    std::vector<v1::ProviderStatus> providers;  // empty while it is away
   };
 
   Actions OnHello(StreamId id, Stream& stream, const v1::Hello& hello, int64_t now_us, int64_t unix_us);

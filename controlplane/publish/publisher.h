@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -22,6 +23,8 @@ class Publisher {
   // `sequence` or refused it; at most `wait_ms`. One result a proxy, ordered by id.
   virtual std::vector<v1::ProxyResult> WaitForFleet(int64_t sequence, int wait_ms) = 0;
   virtual std::vector<v1::ProxyStatus> Fleet() const = 0;
+  // What connected proxies last said of the gateway's providers; ordered by provider, endpoint, model and proxy.
+  virtual std::vector<v1::ProviderStatus> ProviderStatuses(const std::string& gateway) const = 0;
 };
 
 }  // namespace signalbox

@@ -190,6 +190,11 @@ std::vector<v1::ProxyStatus> SnapshotsService::Fleet() const {
   return core_.Fleet();
 }
 
+std::vector<v1::ProviderStatus> SnapshotsService::ProviderStatuses(const std::string& gateway) const {
+  MutexLock lock(mutex_);
+  return core_.ProviderStatuses(gateway);
+}
+
 v1::SnapshotId SnapshotsService::Published() const {
   MutexLock lock(mutex_);
   return core_.published() == nullptr ? v1::SnapshotId() : core_.published()->snapshot.id;

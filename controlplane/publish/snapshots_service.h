@@ -27,6 +27,7 @@ class SnapshotsService final : public v1::Snapshots::CallbackService {
   void Tick();
   void Shutdown();
   std::vector<v1::ProxyStatus> Fleet() const;
+  std::vector<v1::ProviderStatus> ProviderStatuses(const std::string& gateway) const;
   v1::SnapshotId Published() const;
   // Blocks until the progress is complete, `wait_ms` passed or Shutdown.
   std::vector<v1::ProxyResult> WaitForFleet(int64_t sequence, int wait_ms);

@@ -130,14 +130,9 @@ std::optional<std::string> FaultOfKey(const v1::SnapshotKey& key) {
 }
 
 std::optional<std::string> FaultOfPrices(const v1::SnapshotPrices& prices) {
-  for (int i = 0; i < prices.prices_size(); ++i) {
-    const v1::ModelPrice& price = prices.prices(i);
-    if (price.provider() != prices.provider()) {
-      return absl::StrCat("the price of ", price.model(), " is of provider \"", price.provider(), "\"");
-    }
-    if (i > 0 && prices.prices(i - 1).model() >= price.model()) {
-      return absl::StrCat("its prices are not ordered by model, or ", price.model(), " is there twice");
-    }
+  for (const v1::ModelPrice& price : prices.prices()) {
+    if (price.provider() == prices.provider()) continue;
+    return absl::StrCat("the price of ", price.model(), " is of provider \"", price.provider(), "\"");
   }
   return std::nullopt;
 }

@@ -32,6 +32,13 @@ class RecordingPublisher : public Publisher {
     return {result};
   }
   std::vector<v1::ProxyStatus> Fleet() const override { return {}; }
+  std::vector<v1::ProviderStatus> ProviderStatuses(const std::string& gateway) const override {
+    v1::ProviderStatus status;
+    status.set_gateway(gateway);
+    status.set_provider("openai");
+    status.set_breaker(v1::ProviderStatus::OPEN);
+    return {status};
+  }
 
   int commits = 0;
   std::vector<std::pair<int64_t, int>> waits;

@@ -1,3 +1,5 @@
+#include <functional>
+
 #include "common/manifest.h"
 #include "common/sha256.h"
 #include "tests/controlplane/api/api_fixture.h"
@@ -67,9 +69,17 @@ TEST_F(ApiTest, ProviderFieldsAreChecked) {
     return Call(*providers_, &v1::Providers::Stub::ApplyProvider, request).status();
   };
   v1::ApplyProviderRequest bad = good;
-  bad.mutable_provider()->set_kind("bedrock");
-  ExpectRefused(refusal(bad), kInvalid, StartsWith(R"(provider.kind: "bedrock" is unknown; use openai)"));
-  for (const char* url : {"", "api.openai.com/v1", "ftp://x/v1", "https://", "https://u@h/v1", "https://h:0/v1",
+  bad.mutable_provider()->set_kind("telepathy");
+  ExpectRefused(
+      refusal(bad), kInvalid,
+      R"(provider.kind: "telepathy" is unknown (known: openai, azure-openai, anthropic, google, bedrock); openai )"
+      "fits every OpenAI-compatible base URL");
+  bad = good;
+  bad.mutable_provider()->clear_base_url();
+  ExpectRefused(refusal(bad), kInvalid,
+                AllOf(StartsWith("provider.base_url: is missing, e.g. https://api.openai.com/v1; only these have"),
+                      HasSubstr("groq"), Not(HasSubstr("anthropic"))));
+  for (const char* url : {"api.openai.com/v1", "ftp://x/v1", "https://", "https://u@h/v1", "https://h:0/v1",
                           "https://h:99999/v1", "https://h/v1?x=1", "https://h/ v1"}) {
     SCOPED_TRACE(url);
     bad = good;
@@ -93,6 +103,149 @@ TEST_F(ApiTest, ProviderFieldsAreChecked) {
   EXPECT_EQ(publisher_.commits, 1);
 }
 
+v1::ApplyProviderRequest ApplyOf(const std::string& name, const std::string& kind = "") {
+  v1::ApplyProviderRequest request;
+  request.mutable_provider()->set_gateway("default");
+  request.mutable_provider()->set_name(name);
+  request.mutable_provider()->set_kind(kind);
+  return request;
+}
+
+TEST_F(ApiTest, AWellKnownProviderNeedsItsNameAndItsKeyOnly) {
+  const auto apply = [&](v1::ApplyProviderRequest request, const std::string& secret) {
+    request.set_secret(secret);
+    return Call(*providers_, &v1::Providers::Stub::ApplyProvider, request);
+  };
+  const auto groq = apply(ApplyOf("groq"), "gsk-1");
+  ASSERT_TRUE(groq.ok()) << groq.status();
+  EXPECT_EQ(groq->kind(), "openai");
+  EXPECT_EQ(groq->base_url(), "https://api.groq.com/openai/v1");
+  const auto gemini = apply(ApplyOf("google-ai-studio"), "AIza");
+  ASSERT_TRUE(gemini.ok()) << gemini.status();
+  EXPECT_EQ(gemini->kind(), "google");
+  EXPECT_EQ(gemini->base_url(), "https://generativelanguage.googleapis.com/v1beta");
+  v1::ApplyProviderRequest bedrock = ApplyOf("aws-bedrock");
+  (*bedrock.mutable_provider()->mutable_options())["region"] = "us-east-1";
+  const auto applied = apply(bedrock, "AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_EQ(applied->kind(), "bedrock");
+  EXPECT_EQ(applied->base_url(), "https://bedrock-runtime.us-east-1.amazonaws.com");
+  ASSERT_TRUE(CreateRoute(RouteJson("fast", "llama-3.3-70b-versatile", "groq"), true).ok());
+}
+
+TEST_F(ApiTest, OptionsAreCheckedByKind) {
+  const auto refusal = [&](const v1::ApplyProviderRequest& request) {
+    return Call(*providers_, &v1::Providers::Stub::ApplyProvider, request).status();
+  };
+  v1::ApplyProviderRequest request = ApplyOf("bedrock");
+  ExpectRefused(refusal(request), kInvalid, "provider.options: region is missing: an AWS region such as us-east-1");
+  (*request.mutable_provider()->mutable_options())["region"] = "US East";
+  ExpectRefused(refusal(request), kInvalid,
+                R"(provider.options: region is an AWS region such as us-east-1; not "US East")");
+  (*request.mutable_provider()->mutable_options())["region"] = "us-east-1";
+  for (const char* secret : {"AKIA", "AKIA:", ":x", "AKIA:x:", "AKIA:x:y:z", "AK-IA:x"}) {
+    request.set_secret(secret);
+    ExpectRefused(refusal(request), kInvalid,
+                  StartsWith("secret: is not of the shape ACCESS_KEY_ID:SECRET_ACCESS_KEY"));
+  }
+  request = ApplyOf("my-azure", "azure-openai");
+  ExpectRefused(refusal(request), kInvalid,
+                "provider.base_url: is missing: the resource's own, e.g. "
+                "https://my-resource.openai.azure.com/openai/v1");
+  request.mutable_provider()->set_base_url("https://my-resource.openai.azure.com");
+  for (const char* version : {"v1", "2024", "2024-10-21-beta", "2024/10/21"}) {
+    (*request.mutable_provider()->mutable_options())["api_version"] = version;
+    ExpectRefused(refusal(request), kInvalid, StartsWith("provider.options: api_version is a date such as 2024-10-21"));
+  }
+  for (const char* version : {"2024-10-21", "2025-04-01-preview"}) {
+    (*request.mutable_provider()->mutable_options())["api_version"] = version;
+    EXPECT_TRUE(refusal(request).ok());
+  }
+  request = ApplyOf("anthropic");
+  (*request.mutable_provider()->mutable_options())["region"] = "us-east-1";
+  ExpectRefused(refusal(request), kInvalid,
+                R"(provider.options: "region" is no option of kind anthropic (known: none))");
+  request = ApplyOf("anthropic");
+  (*request.mutable_provider()->mutable_headers())["X-Api-Key"] = "sk";
+  ExpectRefused(refusal(request), kInvalid,
+                R"(provider.headers: "X-Api-Key" is set by the gateway; give the provider's key as its secret)");
+}
+
+TEST_F(ApiTest, EndpointsAndHealthChecksAreChecked) {
+  v1::ApplyProviderRequest good = ApplyOf("groq");
+  good.mutable_provider()->add_endpoints()->set_name("east");
+  good.mutable_provider()->mutable_endpoints(0)->set_weight(3);
+  good.mutable_provider()->mutable_endpoints(0)->set_base_url("https://east.example/v1/");
+  good.mutable_provider()->add_endpoints()->set_name("west");
+  (*good.mutable_endpoint_secrets())["west"] = "sk-west";
+  good.mutable_provider()->mutable_health_check()->set_path("/models");
+  good.mutable_provider()->mutable_health_check()->set_interval_s(10);
+  const auto applied = Call(*providers_, &v1::Providers::Stub::ApplyProvider, good);
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_EQ(applied->endpoints(0).base_url(), "https://east.example/v1");
+  EXPECT_EQ(applied->endpoints(1).weight(), 1);
+  EXPECT_TRUE(applied->endpoints(1).has_secret());
+  EXPECT_FALSE(applied->endpoints(0).has_secret());
+
+  const auto refused = [&](const std::function<void(v1::ApplyProviderRequest&)>& change, const std::string& text) {
+    v1::ApplyProviderRequest bad = good;
+    change(bad);
+    ExpectRefused(Call(*providers_, &v1::Providers::Stub::ApplyProvider, bad).status(), kInvalid, StartsWith(text));
+  };
+  refused([](auto& r) { r.mutable_provider()->mutable_endpoints(1)->set_name("east"); },
+          R"(provider.endpoints[1].name: "east" is there twice)");
+  refused([](auto& r) { r.mutable_provider()->mutable_endpoints(1)->set_name("West!"); },
+          "provider.endpoints[1].name: ");
+  refused([](auto& r) { r.mutable_provider()->mutable_endpoints(0)->set_weight(1001); },
+          "provider.endpoints[0].weight: 1001 is not between 1 and 1000");
+  refused([](auto& r) { r.mutable_provider()->mutable_endpoints(0)->set_base_url("east"); },
+          "provider.endpoints[0].base_url: ");
+  refused([](auto& r) { (*r.mutable_endpoint_secrets())["north"] = "sk"; },
+          R"(endpoint_secrets: there is no endpoint "north" (endpoints: east, west))");
+  refused([](auto& r) { (*r.mutable_endpoint_secrets())["west"] = "sk west"; },
+          R"(endpoint_secrets["west"]: has spaces)");
+  refused([](auto& r) { r.mutable_provider()->mutable_health_check()->set_path("models"); },
+          "provider.health_check.path: ");
+  refused([](auto& r) { r.mutable_provider()->mutable_health_check()->set_interval_s(0); },
+          "provider.health_check.interval_s: 0 is not between 1 and 3600 seconds");
+  EXPECT_EQ(publisher_.commits, 1);
+}
+
+TEST_F(ApiTest, StatusOfProvidersIsWhatTheFleetSays) {
+  v1::ListProviderStatusRequest request;
+  request.set_gateway("default");
+  const auto response = Call(*providers_, &v1::Providers::Stub::ListProviderStatus, request);
+  ASSERT_TRUE(response.ok()) << response.status();
+  ASSERT_EQ(response->statuses_size(), 1);
+  EXPECT_EQ(response->statuses(0).provider(), "openai");
+  EXPECT_EQ(response->statuses(0).breaker(), v1::ProviderStatus::OPEN);
+  request.set_gateway("nowhere");
+  ExpectRefused(Call(*providers_, &v1::Providers::Stub::ListProviderStatus, request).status(),
+                absl::StatusCode::kNotFound, R"(unknown gateway "nowhere" (known: default))");
+}
+
+TEST_F(ApiTest, GatewaySettingsAreReplacedAndPublished) {
+  ASSERT_TRUE(CreateRoute(RouteJson("a"), true).ok());
+  const int commits = publisher_.commits;
+  v1::UpdateGatewayRequest request;
+  request.set_name("default");
+  request.mutable_settings()->set_default_route("a");
+  request.mutable_settings()->set_refuse_plain_models(true);
+  const auto updated = Call(*gateways_, &v1::Gateways::Stub::UpdateGateway, request);
+  ASSERT_TRUE(updated.ok()) << updated.status();
+  EXPECT_EQ(updated->settings().default_route(), "a");
+  EXPECT_EQ(publisher_.commits, commits + 1);
+  EXPECT_TRUE(Published().at(GatewayResource("default")).gateway().settings().refuse_plain_models());
+  v1::DeleteRouteRequest remove;
+  remove.set_gateway("default");
+  remove.set_route("a");
+  ExpectRefused(Call(*routes_, &v1::Routes::Stub::DeleteRoute, remove).status(), absl::StatusCode::kFailedPrecondition,
+                StartsWith(R"(route "a" is the default route of gateway "default")"));
+  request.mutable_settings()->set_default_route("b");
+  ExpectRefused(Call(*gateways_, &v1::Gateways::Stub::UpdateGateway, request).status(), kInvalid,
+                R"(settings.default_route: gateway "default": unknown route "b" (known: a))");
+}
+
 TEST_F(ApiTest, ProviderOfADeployedRouteCannotBeDeleted) {
   ASSERT_TRUE(CreateRoute(RouteJson("a"), true).ok());
   v1::DeleteProviderRequest remove;
@@ -109,6 +262,7 @@ TEST_F(ApiTest, KeyIsShownOnceAndStoredAsItsHash) {
   request.set_display_name("web");
   request.set_pinned_metadata_json(R"({"plan": "free", "seats": 3, "trial": true})");
   request.add_allowed_routes("a");
+  request.set_cache_group("web");
   *request.mutable_expire_time() = ToTimestamp(clock_.UnixMicros() + 1'000'000);
   const auto created = CreateKey(request);
   ASSERT_TRUE(created.ok()) << created.status();
@@ -122,6 +276,7 @@ TEST_F(ApiTest, KeyIsShownOnceAndStoredAsItsHash) {
   const v1::SnapshotKey published = Published().at(KeyResource("default", created->key().id())).key();
   EXPECT_EQ(published.sha256(), Sha256Hex(created->secret()));
   EXPECT_EQ(published.pinned_metadata_json(), request.pinned_metadata_json());
+  EXPECT_EQ(published.cache_group(), "web");
   EXPECT_THAT(published.allowed_routes(), ElementsAre("a"));
 
   v1::RevokeKeyRequest revoke;

@@ -78,6 +78,54 @@ TEST_F(PublishCoreTest, NothingIsOfferedBeforeTheFirstDeployment) {
   EXPECT_FALSE(core_.Fleet().at(0).in_sync());
 }
 
+v1::ProviderStatus Health(const std::string& gateway, const std::string& provider, const std::string& endpoint,
+                          const std::string& model) {
+  v1::ProviderStatus status;
+  status.set_gateway(gateway);
+  status.set_provider(provider);
+  status.set_endpoint(endpoint);
+  status.set_model(model);
+  return status;
+}
+
+TEST_F(PublishCoreTest, WhatProxiesSayOfProvidersIsKeptWhileTheyAreConnected) {
+  const auto rows = [&](const std::string& gateway) {
+    std::vector<std::string> rows;
+    for (const v1::ProviderStatus& status : core_.ProviderStatuses(gateway)) {
+      rows.push_back(
+          absl::StrCat(status.provider(), "/", status.endpoint(), "/", status.model(), " ", status.proxy_id()));
+    }
+    return rows;
+  };
+  Open(1, Hello("p2"));
+  Open(2, Hello("p1"));
+  v1::ProxyMessage said = Status({});
+  *said.mutable_status()->add_providers() = Health("default", "openai", "west", "gpt-4o");
+  *said.mutable_status()->add_providers() = Health("default", "openai", "east", "gpt-4o");
+  *said.mutable_status()->add_providers() = Health("prod", "groq", "default", "");
+  said.mutable_status()->mutable_providers(0)->set_proxy_id("somebody else");
+  Say(1, said);
+  said.mutable_status()->mutable_providers()->DeleteSubrange(1, 2);
+  Say(2, said);
+  EXPECT_THAT(rows("default"),
+              ::testing::ElementsAre("openai/east/gpt-4o p2", "openai/west/gpt-4o p1", "openai/west/gpt-4o p2"));
+  EXPECT_THAT(rows("prod"), ::testing::ElementsAre("groq/default/ p2"));
+  Say(1, Status({}));
+  EXPECT_THAT(rows("default"), ::testing::ElementsAre("openai/west/gpt-4o p1")) << "the newest word counts";
+  core_.OnClosed(2, now_us_);
+  EXPECT_THAT(rows("default"), ::testing::IsEmpty());
+}
+
+TEST_F(PublishCoreTest, AProxyThatSaysTooMuchOfProvidersIsCutShort) {
+  Open(1, Hello("p1"));
+  v1::ProxyMessage said = Status({});
+  for (size_t i = 0; i <= kHealthStatusesMax; ++i) {
+    *said.mutable_status()->add_providers() = Health("default", "openai", "default", absl::StrCat("m", i));
+  }
+  Say(1, said);
+  EXPECT_EQ(core_.ProviderStatuses("default").size(), kHealthStatusesMax);
+}
+
 TEST_F(PublishCoreTest, AProxyThatHasNothingGetsEveryBlobAndOneThatHasSomeOnlyTheOthers) {
   core_.OnPublished(one_, now_us_);
   const auto to_empty = Open(1, Hello("p1"));
