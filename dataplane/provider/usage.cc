@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
-#include "common/money.h"
+#include "common/model_price.h"
 #include "dataplane/provider/answer_stream.h"
 #include "dataplane/provider/json_dom.h"
 #include "dataplane/provider/request_body.h"
@@ -75,14 +75,27 @@ struct Reported {
   std::optional<int64_t> total;
   int64_t cached = 0;
   int64_t written = 0;
+  int64_t written_1h = 0;
   int64_t reasoning = 0;
-  int64_t audio_input = 0;
-  int64_t audio_output = 0;
+  int64_t citation = 0;
+  // What is spoken, drawn and filmed, of it cached; what the provider searched besides.
+  v1::TokenUsage apart;
   // Anthropic's names for cache reads and writes, which its own API counts beside the input.
   int64_t anthropic_cache = 0;
   bool anthropic_names = false;  // input_tokens: then they surely stand beside
   bool reasoning_apart = false;  // reasoning_tokens beside the totals, not in their details
+  bool perplexity = false;       // whose reasoning and citations always stand beside the completion
 };
+
+// Citations and searches, which only some providers have.
+void ReadBesides(dom::object usage, Reported& figures) {
+  figures.citation = FirstPositive(usage, {"citation_tokens"});
+  figures.perplexity = FindLast(usage, "citation_tokens") || FindLast(usage, "num_search_queries");
+  figures.apart.set_web_searches(FirstPositive(usage, {"num_search_queries"}));
+  if (const auto tools = Member(usage, "server_tool_use")) {
+    figures.apart.set_web_searches(FirstPositive(*tools, {"web_search_requests"}));
+  }
+}
 
 std::optional<Reported> ReadFigures(dom::object usage) {
   Reported figures;
@@ -101,21 +114,34 @@ std::optional<Reported> ReadFigures(dom::object usage) {
     figures.cached = FirstPositive(*details, {"cached_tokens", "cache_read_input_tokens"});
     figures.written =
         FirstPositive(*details, {"cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens"});
-    figures.audio_input = FirstPositive(*details, {"audio_tokens"});
+    figures.written_1h = FirstPositive(*details, {"cache_write_1h_tokens"});
+    figures.apart.set_audio_input(FirstPositive(*details, {"audio_tokens"}));
+    figures.apart.set_image_input(FirstPositive(*details, {"image_tokens"}));
+    figures.apart.set_video_input(FirstPositive(*details, {"video_tokens"}));
+    if (const auto cached = Member(*details, "cached_tokens_details")) {
+      figures.apart.set_cached_audio_input(FirstPositive(*cached, {"audio_tokens"}));
+      figures.apart.set_cached_image_input(FirstPositive(*cached, {"image_tokens"}));
+    }
   }
   // DeepSeek; Moonshot; Anthropic's compatible endpoint.
   if (figures.cached == 0) figures.cached = FirstPositive(usage, {"prompt_cache_hit_tokens", "cached_tokens"});
   if (figures.cached == 0) figures.cached = anthropic_read;
   if (figures.written == 0) figures.written = FirstPositive(usage, {"cache_write_tokens"});
   if (figures.written == 0) figures.written = anthropic_written;
+  if (const auto creation = Member(usage, "cache_creation"); creation && figures.written_1h == 0) {
+    figures.written_1h = FirstPositive(*creation, {"ephemeral_1h_input_tokens"});
+  }
   if (const auto details = Member(usage, plain ? "completion_tokens_details" : "output_tokens_details")) {
     figures.reasoning = FirstPositive(*details, {"reasoning_tokens"});
-    figures.audio_output = FirstPositive(*details, {"audio_tokens"});
+    figures.apart.set_audio_output(FirstPositive(*details, {"audio_tokens"}));
+    figures.apart.set_image_output(FirstPositive(*details, {"image_tokens"}));
+    figures.apart.set_video_output(FirstPositive(*details, {"video_tokens"}));
   }
   if (figures.reasoning == 0) {
     figures.reasoning = FirstPositive(usage, {"reasoning_tokens"});  // Perplexity
     figures.reasoning_apart = figures.reasoning > 0;
   }
+  ReadBesides(usage, figures);
   return figures;
 }
 
@@ -132,6 +158,10 @@ void Reconcile(Reported& figures) {
   const bool cache_beside = (figures.anthropic_names && !listed_is_all) || cache > figures.input ||
                             (Excess(figures) == cache && !explained_by_reasoning);
   if (cache > 0 && cache_beside) figures.input += cache;
+  if (figures.perplexity) {
+    figures.output += figures.citation + (figures.reasoning_apart ? figures.reasoning : 0);
+    return;
+  }
   // xAI counts reasoning beside the completion; Gemini's compatible endpoint names it nowhere but in the total.
   // A total that is more than what is listed was paid for: at the output's price, which is what reasoning costs.
   int64_t beside = Excess(figures);
@@ -154,10 +184,26 @@ std::optional<v1::TokenUsage> ReadUsage(dom::element element) {
   result.set_input(figures->input);
   result.set_cached_input(std::min(figures->cached, figures->input));
   result.set_cache_write(std::min(figures->written, figures->input - result.cached_input()));
-  result.set_audio_input(std::min(figures->audio_input, figures->input - result.cached_input() - result.cache_write()));
+  result.set_cache_write_1h(std::min(figures->written_1h, result.cache_write()));
+  int64_t left = figures->input - result.cached_input() - result.cache_write();
+  const auto part = [&left](int64_t count, int64_t cached) {
+    const int64_t taken = std::min(std::max<int64_t>(count - cached, 0), left);
+    left -= taken;
+    return cached + taken;
+  };
+  result.set_cached_audio_input(std::min(figures->apart.cached_audio_input(), result.cached_input()));
+  result.set_cached_image_input(
+      std::min(figures->apart.cached_image_input(), result.cached_input() - result.cached_audio_input()));
+  result.set_audio_input(part(figures->apart.audio_input(), result.cached_audio_input()));
+  result.set_image_input(part(figures->apart.image_input(), result.cached_image_input()));
+  result.set_video_input(part(figures->apart.video_input(), 0));
   result.set_output(figures->output);
   result.set_reasoning(std::min(figures->reasoning, figures->output));
-  result.set_audio_output(std::min(figures->audio_output, figures->output));
+  result.set_citation(std::min(figures->citation, figures->output));
+  result.set_audio_output(std::min(figures->apart.audio_output(), figures->output));
+  result.set_image_output(std::min(figures->apart.image_output(), figures->output));
+  result.set_video_output(std::min(figures->apart.video_output(), figures->output));
+  result.set_web_searches(figures->apart.web_searches());
   return result;
 }
 
@@ -268,9 +314,12 @@ InputBound BoundInput(const RequestBody& body, size_t sent_bytes, const v1::Mode
     tokens += Int128{kind.count} * std::max<int64_t>(kind.tokens_max, 0);
   }
   bound.tokens = static_cast<int64_t>(std::min<Int128>(tokens, kMax));
+  // A longer prompt may cost more a token: no tier that this one cannot reach counts.
+  const DearestRates dearest = DearestRatesOf(price, bound.tokens);
   const Int128 nanos =
-      (Int128{bound.tokens} * std::max<int64_t>(DearestInputPrice(price), 0) + kTokensPerPriceUnit - 1) /
-      kTokensPerPriceUnit;
+      (Int128{bound.tokens} * std::max<int64_t>(dearest.input_nanos_per_mtok, 0) + kTokensPerPriceUnit - 1) /
+          kTokensPerPriceUnit +
+      dearest.request_nanos;
   bound.nanos = static_cast<int64_t>(std::min<Int128>(nanos, kMax));
   return bound;
 }
