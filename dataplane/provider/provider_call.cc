@@ -1,7 +1,8 @@
 #include "dataplane/provider/provider_call.h"
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "dataplane/provider/sigv4.h"
 
 namespace signalbox {
 namespace {
@@ -12,21 +13,6 @@ constexpr char kAnthropicVersion[] = "2023-06-01";
 std::string Option(const v1::SnapshotProvider& provider, const char* name) {
   const auto found = provider.options().find(name);
   return found == provider.options().end() ? "" : found->second;
-}
-
-// One segment of a path: unreserved characters of RFC 3986 stay.
-std::string PathSegment(std::string_view text) {
-  std::string encoded;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                       c == '.' || c == '_' || c == '~';
-    if (plain) {
-      encoded.push_back(c);
-    } else {
-      absl::StrAppendFormat(&encoded, "%%%02X", static_cast<unsigned char>(c));
-    }
-  }
-  return encoded;
 }
 
 // Providers that copy OpenAI's API mostly have chat completions only.
@@ -60,9 +46,33 @@ std::string AzurePath(const v1::SnapshotProvider& provider, const CallOperation&
   const std::string version = Option(provider, "api_version");
   const std::string path(OpenAiPath(operation.format));
   if (version.empty()) return path;
-  const std::string query = absl::StrCat("?api-version=", PathSegment(version));
+  const std::string query = absl::StrCat("?api-version=", EncodePathSegment(version));
   if (operation.format == Format::kResponses) return absl::StrCat("/openai", path, query);
-  return absl::StrCat("/openai/deployments/", PathSegment(operation.model), path, query);
+  return absl::StrCat("/openai/deployments/", EncodePathSegment(operation.model), path, query);
+}
+
+// "ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN]", as the control plane takes it.
+AwsKeys ReadAwsKeys(std::string_view secret) {
+  const std::vector<std::string> parts = absl::StrSplit(absl::string_view(secret.data(), secret.size()), ':');
+  AwsKeys keys;
+  keys.access_key_id = parts[0];
+  if (parts.size() > 1) keys.secret_access_key = parts[1];
+  if (parts.size() > 2) keys.session_token = parts[2];
+  return keys;
+}
+
+void Sign(const v1::SnapshotProvider& provider, const CallPlace& place, std::string_view body, int64_t unix_us,
+          ProviderCall& call) {
+  if (place.secret.empty()) return;
+  AwsRequest request;
+  request.method = "POST";
+  request.host = place.host;
+  request.path = call.target;
+  request.body = body;
+  for (auto& header :
+       SignAwsRequest(ReadAwsKeys(place.secret), Option(provider, "region"), "bedrock", request, unix_us / 1'000'000)) {
+    call.headers.push_back(std::move(header));
+  }
 }
 
 }  // namespace
@@ -94,7 +104,7 @@ std::optional<Format> ProviderFormat(const v1::SnapshotProvider& provider, Forma
       if (client == Format::kEmbeddings) return client;  // in its OpenAI-compatible corner
       return chat_as(Format::kGenerateContent);
     case ProviderKind::kBedrock:
-      return std::nullopt;  // not spoken to yet
+      return chat_as(Format::kConverse);
   }
   return std::nullopt;
 }
@@ -123,15 +133,17 @@ ProviderCall BuildProviderCall(const v1::SnapshotProvider& provider, const CallP
         Bearer(place.secret, call);
         break;
       }
-      path = absl::StrCat("/models/", PathSegment(operation.model),
+      path = absl::StrCat("/models/", EncodePathSegment(operation.model),
                           operation.stream ? ":streamGenerateContent?alt=sse" : ":generateContent");
       KeyHeader("x-goog-api-key", place.secret, call);
       break;
     case ProviderKind::kBedrock:
-      path = absl::StrCat("/model/", PathSegment(operation.model), operation.stream ? "/converse-stream" : "/converse");
+      path = absl::StrCat("/model/", EncodePathSegment(operation.model),
+                          operation.stream ? "/converse-stream" : "/converse");
       break;
   }
   call.target = absl::StrCat(std::string(place.path_prefix), path);
+  if (KindOf(provider) == ProviderKind::kBedrock) Sign(provider, place, body, unix_us, call);
   return call;
 }
 

@@ -139,6 +139,6 @@ AwsHeaders SignAwsRequest(const AwsKeys& keys, std::string_view region, std::str
   return added;
 }
 
-std::string EncodeAwsPathSegment(std::string_view segment) { return Encode(segment, /*keep_slash=*/false); }
+std::string EncodePathSegment(std::string_view segment) { return Encode(segment, /*keep_slash=*/false); }
 
 }  // namespace signalbox

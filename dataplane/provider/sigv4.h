@@ -35,6 +35,6 @@ AwsHeaders SignAwsRequest(const AwsKeys& keys, std::string_view region, std::str
                           const AwsRequest& request, int64_t now_s, bool send_body_hash = true);
 
 // All but unreserved characters as %XX: a model id or ARN as one segment of a path.
-std::string EncodeAwsPathSegment(std::string_view segment);
+std::string EncodePathSegment(std::string_view segment);
 
 }  // namespace signalbox

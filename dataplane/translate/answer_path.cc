@@ -127,6 +127,8 @@ const ProviderTranslator* ProviderTranslatorOf(Format provider) {
       return &MessagesProvider();
     case Format::kGenerateContent:
       return &GenerateContentProvider();
+    case Format::kConverse:
+      return &ConverseProvider();
     default:
       return nullptr;
   }

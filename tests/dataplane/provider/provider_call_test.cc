@@ -10,6 +10,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::Pair;
+using ::testing::StartsWith;
 
 v1::SnapshotProvider Provider(const std::string& name, const std::string& kind) {
   v1::SnapshotProvider provider;
@@ -36,6 +37,7 @@ TEST(ProviderFormat, AProviderIsAskedInItsOwnFormatUnlessItSpeaksTheClients) {
   EXPECT_EQ(ProviderFormat(Provider("anthropic", "anthropic"), Format::kChat), Format::kMessages);
   EXPECT_EQ(ProviderFormat(Provider("anthropic", "anthropic"), Format::kMessages), Format::kMessages);
   EXPECT_EQ(ProviderFormat(Provider("google", "google"), Format::kResponses), Format::kGenerateContent);
+  EXPECT_EQ(ProviderFormat(Provider("bedrock", "bedrock"), Format::kChat), Format::kConverse);
 }
 
 TEST(ProviderFormat, ResponsesAreNativeWhereAProviderHasThem) {
@@ -80,6 +82,24 @@ TEST(BuildProviderCall, AnthropicAndGoogleHaveHeadersOfTheirOwn) {
   EXPECT_EQ(gemini.target, "/v1/models/gemini-2.5-pro:streamGenerateContent?alt=sse");
   EXPECT_THAT(gemini.headers, Contains(Pair("x-goog-api-key", "s3cret")));
   EXPECT_EQ(Call(Provider("google", "google"), Format::kEmbeddings, "e").target, "/v1/openai/embeddings");
+}
+
+TEST(BuildProviderCall, BedrockIsSignedForItsRegion) {
+  v1::SnapshotProvider bedrock = Provider("bedrock", "bedrock");
+  (*bedrock.mutable_options())["region"] = "eu-west-1";
+  CallPlace place;
+  place.secret = "AKID:SECRET:TOKEN";
+  place.host = "bedrock-runtime.eu-west-1.amazonaws.com";
+  CallOperation operation;
+  operation.format = Format::kConverse;
+  operation.model = "anthropic.claude-v2:1";
+  operation.stream = true;
+  const ProviderCall call = BuildProviderCall(bedrock, place, operation, "{}", 1'700'000'000'000'000);
+  EXPECT_EQ(call.target, "/model/anthropic.claude-v2%3A1/converse-stream");
+  EXPECT_THAT(call.headers, Contains(Pair("x-amz-date", "20231114T221320Z")));
+  EXPECT_THAT(call.headers, Contains(Pair("x-amz-security-token", "TOKEN")));
+  EXPECT_THAT(call.headers, Contains(Pair("authorization", StartsWith("AWS4-HMAC-SHA256 Credential=AKID/20231114/"
+                                                                      "eu-west-1/bedrock/aws4_request, "))));
 }
 
 }  // namespace

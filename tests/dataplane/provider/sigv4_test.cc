@@ -98,9 +98,9 @@ TEST(SigV4, PostStsHeaderBefore) {
 }
 
 TEST(SigV4, AnEncodedModelIdIsEncodedOnceMore) {
-  EXPECT_EQ(EncodeAwsPathSegment("anthropic.claude-3-5-sonnet-20241022-v2:0"),
+  EXPECT_EQ(EncodePathSegment("anthropic.claude-3-5-sonnet-20241022-v2:0"),
             "anthropic.claude-3-5-sonnet-20241022-v2%3A0");
-  EXPECT_EQ(EncodeAwsPathSegment("arn:aws:bedrock:us-east-1:1:inference-profile/us.x"),
+  EXPECT_EQ(EncodePathSegment("arn:aws:bedrock:us-east-1:1:inference-profile/us.x"),
             "arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.x");
   // Signed apart: the wire's %3A as %253A, a bare colon as %3A.
   EXPECT_NE(Authorization({.method = "POST", .path = "/model/m-v2%3A0/converse"}),
