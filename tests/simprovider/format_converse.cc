@@ -241,7 +241,7 @@ class Reader {
       if (ask.output_cap >= 0 && *budget >= ask.output_cap) {
         return Invalid("`max_tokens` must be greater than `thinking.budget_tokens`.");
       }
-      reader_.Reason(*budget < 2'048 ? "low" : *budget < 8'192 ? "medium" : "high");
+      reader_.Reason(*budget <= 4'096 ? "low" : *budget <= 12'288 ? "medium" : "high");
     }
     if (forced_) return Invalid("Thinking may not be enabled when tool_choice forces tool use.");
     ask.show_reasoning = true;

@@ -219,7 +219,7 @@ class Reader {
     const Json* const budget = Find(thinking, "thinkingBudget");
     if (budget != nullptr && budget->is_number_integer()) {
       const int64_t tokens = budget->get<int64_t>();
-      level = tokens == 0 ? "" : tokens < 0 ? "medium" : tokens < 2'048 ? "low" : tokens < 8'192 ? "medium" : "high";
+      level = tokens == 0 ? "" : tokens < 0 ? "medium" : tokens <= 4'096 ? "low" : tokens <= 12'288 ? "medium" : "high";
     }
     reader_.Reason(level);
     ask.show_reasoning = IsTrue(thinking, "includeThoughts");

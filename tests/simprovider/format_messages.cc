@@ -269,7 +269,7 @@ class Reader {
         return Invalid("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024");
       }
       if (*budget >= cap) return Invalid("`max_tokens` must be greater than `thinking.budget_tokens`.");
-      reader_.Reason(*budget < 2 * kThinkingLeast ? "low" : *budget < 8 * kThinkingLeast ? "medium" : "high");
+      reader_.Reason(*budget <= 4 * kThinkingLeast ? "low" : *budget <= 12 * kThinkingLeast ? "medium" : "high");
     } else {
       return Invalid(absl::StrCat("thinking: Input tag '", type, "' found using 'type' does not match any of the ",
                                   "expected tags: 'adaptive', 'disabled', 'enabled'"));

@@ -30,11 +30,9 @@ using testing::StartsWith;
 // A server on its own thread, with blocking raw clients.
 class Running {
  public:
-  explicit Running(SimSettings settings = {}, std::string require_key = "") {
-    SimOptions options;
-    options.settings = std::move(settings);
-    options.require_key = std::move(require_key);
-    options.prices_json = kDefaultPrices;
+  explicit Running(SimSettings settings = {}, std::string require_key = "")
+      : Running(Options(std::move(settings), std::move(require_key))) {}
+  explicit Running(SimOptions options) {
     auto server = NewSimServer(io_, std::move(options));
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -69,6 +67,13 @@ class Running {
   }
 
  private:
+  static SimOptions Options(SimSettings settings, std::string require_key) {
+    SimOptions options;
+    options.settings = std::move(settings);
+    options.require_key = std::move(require_key);
+    options.prices_json = kDefaultPrices;
+    return options;
+  }
   asio::io_context io_;
   asio::io_context client_io_;
   std::unique_ptr<SimServer> server_;
@@ -133,6 +138,76 @@ TEST(SimServer, RefusesAWrongKeyInTheProvidersShape) {
   EXPECT_THAT(server.Exchange(Post("/v1/chat/completions", kBody, "authorization: Bearer sk-right\r\n")),
               StartsWith("HTTP/1.1 200 "));
   EXPECT_EQ(server.Get("/bill")["requests"][0]["cost_nanos"], 0);
+}
+
+constexpr char kMessages[] =
+    R"({"model":"claude-haiku-4-5","max_tokens":99,"messages":[{"role":"user","content":"12345678"}]})";
+constexpr char kMessagesStream[] =
+    R"({"model":"claude-haiku-4-5","max_tokens":99,"stream":true,"messages":[{"role":"user","content":"12345678"}]})";
+constexpr char kVersion[] = "anthropic-version: 2023-06-01\r\n";
+constexpr char kConverse[] = R"({"messages":[{"role":"user","content":[{"text":"12345678"}]}]})";
+constexpr char kGemini[] = R"({"contents":[{"parts":[{"text":"12345678"}]}]})";
+
+TEST(SimServer, BillsEveryFormatAlike) {
+  Running server;
+  const std::string signature = absl::StrCat(
+      "x-amz-date: 20260101T000000Z\r\nauthorization: AWS4-HMAC-SHA256 Credential=AK/20260101/us-east-1/bedrock/"
+      "aws4_request, SignedHeaders=host;x-amz-date, Signature=",
+      std::string(64, 'a'), "\r\n");
+  EXPECT_THAT(server.Exchange(Post("/v1/messages", kMessages, kVersion)), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(server.Exchange(Post("/v1/responses", R"({"model":"gpt-5.1","input":"12345678"})")),
+              StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(server.Exchange(Post("/v1/embeddings", R"({"model":"text-embedding-3-small","input":"12345678"})")),
+              StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(server.Exchange(Post("/v1beta/models/gemini-2.5-flash:generateContent", kGemini)),
+              StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(
+      server.Exchange(Post("/model/anthropic.claude-haiku-4-5-20251001-v1%3A0/converse-stream", kConverse, signature)),
+      HasSubstr("Content-Type: application/vnd.amazon.eventstream"));
+  const json bill = server.Get("/bill")["requests"];
+  ASSERT_EQ(bill.size(), 5u);
+  const char* const formats[] = {"messages", "responses", "embeddings", "generate_content", "converse"};
+  for (size_t i = 0; i < bill.size(); ++i) {
+    EXPECT_EQ(bill[i]["format"], formats[i]);
+    EXPECT_EQ(bill[i]["input"], 2);
+    EXPECT_TRUE(bill[i]["priced"].get<bool>() && bill[i]["told"].get<bool>() && bill[i]["completed"].get<bool>())
+        << bill[i];
+    EXPECT_GT(bill[i]["cost_nanos"], 0);
+  }
+}
+
+TEST(SimServer, FailsInTheFormatsOwnShapeAndSaysWhenToComeBack) {
+  Running server({.fail = "first=1:429+retry_after=3,first=1:529+retry_after_ms=40,stream:error_event=2"});
+  const std::string limited = server.Exchange(Post("/v1/messages", kMessages, kVersion));
+  EXPECT_THAT(limited, StartsWith("HTTP/1.1 429 "));
+  EXPECT_THAT(limited, HasSubstr("\r\nretry-after: 3\r\n"));
+  EXPECT_THAT(limited, HasSubstr("rate_limit_error"));
+  const std::string overloaded = server.Exchange(Post("/v1/messages", kMessages, kVersion));
+  EXPECT_THAT(overloaded, HasSubstr("\r\nretry-after-ms: 40\r\n"));
+  EXPECT_THAT(overloaded, HasSubstr("overloaded_error"));
+  const std::string stream = server.Exchange(Post("/v1/messages", kMessagesStream, kVersion));
+  EXPECT_THAT(stream, HasSubstr("event: message_start\n"));
+  EXPECT_THAT(stream, HasSubstr("event: error\n"));
+  EXPECT_THAT(stream, Not(HasSubstr("message_stop")));
+}
+
+TEST(SimServer, RefusesBedrockCallsThatItsSecretDidNotSign) {
+  SimOptions options;
+  options.prices_json = kDefaultPrices;
+  options.aws_secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+  Running server(std::move(options));
+  const std::string refused = server.Exchange(Post("/model/m/converse", kConverse));
+  EXPECT_THAT(refused, StartsWith("HTTP/1.1 403 "));
+  EXPECT_THAT(refused, HasSubstr("AccessDeniedException"));
+  EXPECT_THAT(refused, HasSubstr("Missing Authentication Token"));
+}
+
+TEST(SimServer, ListsItsModelsAndIsUnwellOnlyWhenToldSo) {
+  Running server({.fail = "503"});
+  EXPECT_THAT(server.Get("/v1/models").dump(), HasSubstr("\"id\":\"gpt-5.1\""));
+  EXPECT_THAT(server.Exchange(Post("/control", R"({"fail":"model=/models:503"})")), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(server.Exchange("GET /v1/models HTTP/1.1\r\nhost: s\r\nconnection: close\r\n\r\n"),
+              StartsWith("HTTP/1.1 503 "));
 }
 
 TEST(SimServer, FailsAsToldAndChargesNothingForAnError) {
