@@ -125,7 +125,7 @@ void SetConverseStop(const Json& source, bool answer_tool_only, Json& choice) {
   const bool says_more = reason != "end_turn" && reason != "max_tokens" && reason != "tool_use" && !reason.empty();
   if (says_more) choice["native_finish_reason"] = reason;
   if (const Json* fields = FindObject(source, "additionalModelResponseFields")) {
-    if (const Json* stop = Find(*fields, "stop_sequence")) choice["stop_sequence"] = *stop;
+    if (std::string stop = StringAt(*fields, "stop_sequence"); !stop.empty()) choice["stop_sequence"] = std::move(stop);
   }
 }
 

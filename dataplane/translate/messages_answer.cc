@@ -107,7 +107,7 @@ void SetStopReason(const Json& source, bool answer_tool_only, Json& choice) {
   choice["finish_reason"] = std::string(finish);
   const bool says_more = reason != "end_turn" && reason != "max_tokens" && reason != "tool_use" && !reason.empty();
   if (says_more) choice["native_finish_reason"] = reason;
-  if (const Json* stop = Find(source, "stop_sequence")) choice["stop_sequence"] = *stop;
+  if (std::string stop = StringAt(source, "stop_sequence"); !stop.empty()) choice["stop_sequence"] = std::move(stop);
 }
 
 absl::StatusOr<std::string> MessagesAnswer(std::string_view body, const AnswerContext& context) {
@@ -124,7 +124,8 @@ absl::StatusOr<std::string> MessagesAnswer(std::string_view body, const AnswerCo
                                 .created_s = context.created_s});
   Json choice = {{"index", 0}, {"message", std::move(content).Message()}, {"finish_reason", nullptr}};
   if (const Json* details = FindObject(*source, "stop_details")) {
-    if (const Json* why = Find(*details, "explanation")) choice["message"]["refusal"] = *why;
+    if (std::string why = StringAt(*details, "explanation"); !why.empty())
+      choice["message"]["refusal"] = std::move(why);
   }
   SetStopReason(*source, answer_tool_only, choice);
   answer["choices"].push_back(std::move(choice));

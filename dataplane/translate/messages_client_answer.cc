@@ -127,7 +127,7 @@ void SetMessagesStop(const Json& choice, bool has_calls, Json& to) {
   }
   to["stop_reason"] = reason;
   to["stop_sequence"] = nullptr;
-  if (const Json* stop = Find(choice, "stop_sequence")) to["stop_sequence"] = *stop;
+  if (std::string stop = StringAt(choice, "stop_sequence"); !stop.empty()) to["stop_sequence"] = std::move(stop);
 }
 
 absl::StatusOr<std::string> MessagesFromChat(std::string_view chat_answer, const AnswerContext& context) {

@@ -92,7 +92,7 @@ class ChatWriter {
       const std::string what = absl::StrCat("What tool call ", id, " returned besides text:");
       beside.push_back(Json{{"type", "text"}, {"text", what}});
       for (Json& part : others) beside.push_back(std::move(part));
-      texts.push_back(Json{{"type", "text"}, {"text", "(The rest follows in the user's message.)"}});
+      texts.push_back(Json{{"type", "text"}, {"text", "[The rest follows in the user's message.]"}});
     }
     // A failure has no member of its own in chat completions, so the text says it.
     const Json* failed = Find(block, "is_error");

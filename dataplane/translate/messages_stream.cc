@@ -167,7 +167,8 @@ class MessagesStreamTranslator : public StreamTranslator {
     if (delta == nullptr || Find(*delta, "stop_reason") == nullptr || std::exchange(finished_, true)) return;
     Json choice = Choice(Json::object());
     if (const Json* details = FindObject(*delta, "stop_details")) {
-      if (const Json* why = Find(*details, "explanation")) choice["delta"]["refusal"] = *why;
+      if (std::string why = StringAt(*details, "explanation"); !why.empty())
+        choice["delta"]["refusal"] = std::move(why);
     }
     SetStopReason(*delta, answered_by_tool_ && calls_ == 0, choice);
     Emit(std::move(choice));
