@@ -19,6 +19,9 @@
 #include "common/limits.h"
 #include "common/seal/seal.h"
 #include "common/status_macros.h"
+#include "dataplane/cache/answer_cache.h"
+#include "dataplane/cache/cache_metrics.h"
+#include "dataplane/cache/redis_shared_cache.h"
 #include "dataplane/config/config_client.h"
 #include "dataplane/http/http_server.h"
 #include "dataplane/quota/grpc_quota_client.h"
@@ -80,6 +83,7 @@ class ProxyDataplane : public Dataplane {
     upstream_tls_ = std::make_unique<asio::ssl::context>(std::move(upstream_tls));
     ASSIGN_OR_RETURN(const std::string token, ReadTokenFile(options_.token_file));
     RETURN_IF_ERROR(ConnectPeers(token));
+    RETURN_IF_ERROR(BuildCache());
     RETURN_IF_ERROR(BuildWorkers());
     RETURN_IF_ERROR(BuildAdmin());
     config_->holder().AddListener(
@@ -130,9 +134,12 @@ class ProxyDataplane : public Dataplane {
       admin_io_.stop();
       admin_thread_.join();
     }
-    // Servers and their coroutines go before the lines they settle and report on.
+    // Servers and their coroutines go before the lines they settle and report on, and what the shared cache still
+    // says goes to loops that are there.
     admin_server_.reset();
+    if (cache_ != nullptr) cache_->Stop();
     workers_.clear();
+    cache_.reset();
     config_.reset();
     quota_.reset();
     reporter_.reset();
@@ -146,6 +153,7 @@ class ProxyDataplane : public Dataplane {
     if (options_.workers < 0 || options_.workers > 256) {
       return absl::InvalidArgumentError("--workers must be between 0 (one per core) and 256");
     }
+    if (options_.cache_bytes < 0) return absl::InvalidArgumentError("--cache_bytes must be 0 (keep none) or more");
     RETURN_IF_ERROR(CheckListenerIsSafe(options_.http_address, options_.listener_tls));
     RETURN_IF_ERROR(CheckListenerIsSafe(options_.admin_address, options_.listener_tls));
     std::error_code error;
@@ -199,6 +207,24 @@ class ProxyDataplane : public Dataplane {
     return absl::OkStatus();
   }
 
+  absl::Status BuildCache() {
+    std::unique_ptr<SharedCache> shared;
+    if (!options_.cache_url.empty()) {
+      RedisSharedCacheOptions redis_options;
+      redis_options.url = options_.cache_url;
+      redis_options.report = [](const std::string& report) { LOG(WARNING) << report; };
+      absl::StatusOr<std::unique_ptr<SharedCache>> opened = OpenRedisSharedCache(std::move(redis_options));
+      if (!opened.ok()) {
+        return absl::InvalidArgumentError(absl::StrCat("--cache: ", std::string(opened.status().message())));
+      }
+      shared = *std::move(opened);
+    }
+    cache_metrics_ = std::make_unique<CacheMetrics>(shared != nullptr);
+    cache_ =
+        std::make_unique<AnswerCache>(static_cast<size_t>(options_.cache_bytes), std::move(shared), Clock::System());
+    return absl::OkStatus();
+  }
+
   absl::Status BuildWorkers() {
     const int count =
         options_.workers > 0 ? options_.workers : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
@@ -213,7 +239,8 @@ class ProxyDataplane : public Dataplane {
                                       .health = health_,
                                       .proxy_id = options_.proxy_id,
                                       .boot_id = boot_id_,
-                                      .upstreams = NewUpstreamPool(thread->io, *upstream_tls_)});
+                                      .upstreams = NewUpstreamPool(thread->io, *upstream_tls_),
+                                      .cache = cache_.get()});
       auto handler = [thread = thread.get()](HttpExchange& exchange) -> asio::awaitable<void> {
         const InFlight in_flight(thread->in_flight);
         co_await HandleRequest(*thread->worker, exchange);
@@ -273,7 +300,7 @@ class ProxyDataplane : public Dataplane {
       metrics_.SetQuotaConnected(quota_->Connected());
       metrics_.SetHealth(HealthReport(), health_.counters());
       reply.content_type = "text/plain; version=0.0.4";
-      reply.body = metrics_.Serialize();
+      reply.body = metrics_.Serialize() + cache_metrics_->Serialize(cache_->counts());
     } else {
       reply = ErrorReply(404, "unknown_path", "the admin port serves /healthz, /readyz and /metrics");
     }
@@ -344,6 +371,8 @@ class ProxyDataplane : public Dataplane {
   std::unique_ptr<SpendReporter> reporter_;
   std::unique_ptr<QuotaClient> quota_;
   std::unique_ptr<ConfigClient> config_;
+  std::unique_ptr<AnswerCache> cache_;
+  std::unique_ptr<CacheMetrics> cache_metrics_;  // the admin thread's
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   asio::io_context admin_io_{1};
   std::unique_ptr<HttpServer> admin_server_;

@@ -23,9 +23,11 @@ struct DataplaneOptions {
   int workers = 0;  // 0: one per core
   int max_schema = 0;
   int drain_timeout_ms = kDrainTimeoutMs;
-  TlsFiles listener_tls;         // of the HTTP and admin listeners
-  TlsFiles peer_tls;             // towards control plane and quota service
-  std::string upstream_ca_file;  // empty: the system's certificate store
+  TlsFiles listener_tls;                     // of the HTTP and admin listeners
+  TlsFiles peer_tls;                         // towards control plane and quota service
+  std::string upstream_ca_file;              // empty: the system's certificate store
+  int64_t cache_bytes = kCacheBytesDefault;  // of cached answers in memory; 0: none are kept there
+  std::string cache_url;                     // redis://: answers shared with other proxies; empty: not
 };
 
 class Dataplane {

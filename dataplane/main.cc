@@ -25,6 +25,11 @@ ABSL_FLAG(std::string, peer_tls_cert, "", "PEM certificate to show them (mutual 
 ABSL_FLAG(std::string, peer_tls_key, "", "PEM key of that certificate");
 ABSL_FLAG(std::string, upstream_ca_file, "", "PEM roots to check providers against; empty: the system's");
 ABSL_FLAG(int, drain_timeout_ms, signalbox::kDrainTimeoutMs, "how long a stop waits for requests before it cuts them");
+ABSL_FLAG(int64_t, cache_bytes, signalbox::kCacheBytesDefault,
+          "memory for cached answers, of routes and requests that ask for caching; 0: keep none");
+ABSL_FLAG(
+    std::string, cache, "",
+    "redis://[user:password@]host:port[/db][?prefix=...]: share cached answers with the proxies that name the same");
 ABSL_FLAG(int, max_schema, signalbox::kSchema, "newest snapshot schema to accept; lower it to rehearse a refusal");
 
 int main(int argc, char** argv) {
@@ -47,6 +52,8 @@ int main(int argc, char** argv) {
   options.peer_tls = {absl::GetFlag(FLAGS_peer_tls_cert), absl::GetFlag(FLAGS_peer_tls_key),
                       absl::GetFlag(FLAGS_peer_tls_ca)};
   options.upstream_ca_file = absl::GetFlag(FLAGS_upstream_ca_file);
+  options.cache_bytes = absl::GetFlag(FLAGS_cache_bytes);
+  options.cache_url = absl::GetFlag(FLAGS_cache);
 
   const signalbox::StopSignals stop_signals;
 

@@ -105,7 +105,7 @@ const v1::CompiledElement::Branch& PickBranch(const v1::CompiledElement::Percent
 }  // namespace
 
 Walker::Walker(const v1::CompiledRoute& route, const RequestView& request, uint32_t draw)
-    : route_(route), request_(request), draw_(draw) {}
+    : route_(&route), request_(&request), draw_(draw) {}
 
 Step Walker::Next() { return Advance(0); }
 
@@ -154,7 +154,7 @@ Step Walker::Advance(uint32_t element) {
         element = here.start().next();
         break;
       case v1::CompiledElement::kConditional: {
-        const bool holds = EvaluateCondition(here.conditional().condition(), request_);
+        const bool holds = EvaluateCondition(here.conditional().condition(), *request_);
         Take(element, holds ? "true" : "false");
         element = holds ? here.conditional().on_true() : here.conditional().on_false();
         break;
@@ -163,13 +163,13 @@ Step Walker::Advance(uint32_t element) {
         uint32_t bucket = 0;
         if (here.percentage().has_sticky_key()) {
           v1::Scalar identifier;
-          const std::string problem = ReadIdentifier(request_.Get(here.percentage().sticky_key()), identifier);
+          const std::string problem = ReadIdentifier(request_->Get(here.percentage().sticky_key()), identifier);
           if (!problem.empty()) {
             const std::string field = FieldRefText(here.percentage().sticky_key());
             return Refuse(element, 400, "missing_identifier",
                           absl::StrCat(field, " ", problem, "; percentage ", Quoted(here.id()), " needs it"), field);
           }
-          bucket = StickyBucket(route_, here, identifier);
+          bucket = StickyBucket(*route_, here, identifier);
         } else {
           bucket = DrawnBucket(draw_, percentages_++);
         }
@@ -196,7 +196,7 @@ Step Walker::AskLimits(uint32_t first) {
   for (uint32_t element = first; at(element).has_limit(); element = at(element).limit().on_success()) {
     Identifier identifier;
     for (const v1::FieldRef& key : at(element).limit().key()) {
-      const std::string problem = ReadIdentifier(request_.Get(key), *identifier.Add());
+      const std::string problem = ReadIdentifier(request_->Get(key), *identifier.Add());
       if (problem.empty()) continue;
       if (at(element).limit().shadow()) {
         identifier.Clear();
@@ -271,7 +271,7 @@ std::string Walker::Path() const {
 bool Walker::CanReachModel() const {
   if (finished_) return false;
   if (at(position_).has_model() || !at(position_).limit().reachable_models().empty()) return true;
-  return !ReachableModels(route_, position_).empty();
+  return !ReachableModels(*route_, position_).empty();
 }
 
 }  // namespace signalbox

@@ -1,6 +1,6 @@
 // Walks one request through one compiled route. Pure: no I/O, clock or threads; whoever drives it (the proxy, the
 // simulator) answers its questions. Contract: call Next once, then the On... method that the step asks for, until
-// Finish. The route must have passed CheckCompiledRoute; route and view outlive the walker.
+// Finish. A copy walks on by itself. The route must have passed CheckCompiledRoute; route and view outlive the walker.
 #pragma once
 
 #include <cstdint>
@@ -68,11 +68,11 @@ class Walker {
   Step End(const v1::CompiledElement& element);
   Step Refuse(uint32_t element, int status, std::string_view code, std::string message, std::string_view param = "");
   void Take(uint32_t element, std::string_view output);
-  const v1::CompiledElement& at(uint32_t element) const { return route_.elements(static_cast<int>(element)); }
+  const v1::CompiledElement& at(uint32_t element) const { return route_->elements(static_cast<int>(element)); }
 
-  const v1::CompiledRoute& route_;
-  const RequestView& request_;
-  const uint32_t draw_;
+  const v1::CompiledRoute* route_;
+  const RequestView* request_;
+  uint32_t draw_;
   enum class LastEdge { kNone, kLimit, kModel } last_edge_ = LastEdge::kNone;
   bool model_answered_ = false;
   bool finished_ = false;

@@ -12,6 +12,8 @@
 
 namespace signalbox {
 
+class CacheStage;
+
 struct ActiveRequest {
   Worker& worker;
   HttpExchange& exchange;
@@ -23,6 +25,8 @@ struct ActiveRequest {
   const RequestOptions& options;
   LimitGate& gate;
   std::string_view presented_key;  // must never leave
+  const v1::SnapshotKey& key;
+  CacheStage* cache = nullptr;  // of the walk, as long as it lasts
 };
 
 }  // namespace signalbox

@@ -4,11 +4,11 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "common/limits.h"
 #include "dataplane/cache/await_answer.h"
 #include "dataplane/cache/cache_key.h"
 #include "dataplane/provider/format.h"
+#include "dataplane/request/model_call.h"
 
 namespace signalbox {
 namespace {
@@ -25,6 +25,18 @@ std::optional<uint32_t> NextModel(Walker walker, Step step) {
   while (const auto* limits = std::get_if<CheckLimits>(&step)) step = walker.OnLimits(limits->elements.size());
   const auto* call = std::get_if<CallModel>(&step);
   return call == nullptr ? std::nullopt : std::optional<uint32_t>(call->element);
+}
+
+// Not as true of the next request as of the one that it was an answer to.
+bool IsOfThisCall(std::string_view name) {
+  return name.find("ratelimit") != std::string_view::npos || name.find("processing-ms") != std::string_view::npos ||
+         name == "retry-after" || name == "age" || name == "expires";
+}
+
+void AddHeader(const std::string& name, const std::string& value, v1::CachedAnswer& answer) {
+  v1::CachedAnswer::Header& header = *answer.add_headers();
+  header.set_name(name);
+  header.set_value(value);
 }
 
 }  // namespace
@@ -88,33 +100,44 @@ asio::awaitable<void> CacheStage::LookUp(const Walker& walker, const Step& step)
   record.set_cache(hit_.has_value() ? v1::HIT : v1::MISS);
 }
 
-void CacheStage::Answered(const v1::CompiledElement::Model& model, v1::CachedAnswer answer, bool complete) {
-  if (!complete || answer.status() < 200 || answer.status() > 299) return lead_.Release();
-  answer.set_provider(model.provider());
-  answer.set_model(model.model());
+void CacheStage::Asks(uint32_t element) {
+  keeps_ = ttl_us_ > 0 && element == element_;
+  if (!keeps_) lead_.Pass();
+}
+
+void CacheStage::Failed() {
+  keeps_ = false;
+  lead_.Pass();
+}
+
+void CacheStage::BeginAnswer(int status, const std::string& content_type, const HttpHeaders& headers, bool stream) {
+  if (!keeps_) return;
+  answer_.set_status(status);
+  answer_.set_content_type(content_type);
+  answer_.set_stream(stream);
+  for (const auto& [name, value] : headers) {
+    if (!IsOfThisCall(name)) AddHeader(name, value, answer_);
+  }
+}
+
+void CacheStage::Append(std::string_view bytes) {
+  if (keeps_) capture_.Append(bytes);
+}
+
+void CacheStage::EndAnswer(bool hit_cap) {
+  if (!keeps_) return;
+  const v1::CompiledElement::Model& model = request_.route.elements(static_cast<int>(*element_)).model();
+  const bool cut = hit_cap && LoweredCap(request_, model).has_value();
+  if (answer_.status() < 200 || answer_.status() > 299 || cut || !capture_.whole()) return lead_.Release();
+  answer_.set_body(capture_.Take());
+  answer_.set_provider(model.provider());
+  answer_.set_model(model.model());
+  answer_.set_ttl_ms(ttl_us_ / 1'000);
   const v1::SpendRecord& record = request_.record.record();
-  if (!record.attempts().empty()) answer.set_cost_nanos(record.attempts().rbegin()->cost_nanos());
-  answer.set_ttl_ms(ttl_us_ / 1'000);
-  const SharedAnswer shared = std::make_shared<const v1::CachedAnswer>(std::move(answer));
+  if (!record.attempts().empty()) answer_.set_cost_nanos(record.attempts().rbegin()->cost_nanos());
+  const SharedAnswer shared = std::make_shared<const v1::CachedAnswer>(std::move(answer_));
   cache_->Store(key_, shared, ttl_us_);
   lead_.Land(shared);
-}
-
-std::string_view CacheStage::status() const {
-  const v1::CacheStatus status = request_.record.record().cache();
-  return status == v1::HIT ? "HIT" : status == v1::MISS ? "MISS" : "";
-}
-
-void KeepHeaders(const HttpHeaders& headers, v1::CachedAnswer& answer) {
-  for (const auto& [name, value] : headers) {
-    if (absl::StrContains(name, "ratelimit") || name == "retry-after" || name == "age" || name == "expires" ||
-        name == "openai-processing-ms") {
-      continue;
-    }
-    v1::CachedAnswer::Header& kept = *answer.add_headers();
-    kept.set_name(name);
-    kept.set_value(value);
-  }
 }
 
 asio::awaitable<void> RelayKept(ActiveRequest& request, SharedAnswer answer, HttpHeaders headers) {

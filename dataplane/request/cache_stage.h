@@ -25,18 +25,17 @@ class CacheStage {
   // From here on models are asked: the walk begins again after limits refused the way to a hit.
   void StopLookingUp() { looks_up_ = false; }
 
-  // The model of `element` failed, or nothing of it will be shown: the next who waits for it leads.
-  void Failed() { lead_.Pass(); }
+  // The model of `element` is about to be asked.
+  void Asks(uint32_t element);
+  // It failed: the next who waits for its answer leads.
+  void Failed();
 
-  // Whether what the model of `element` answers is worth collecting.
-  bool Keeps(uint32_t element) const { return ttl_us_ > 0 && element == element_; }
-  // It answered, and the client gets, or got, `answer`: all of it but who made it and for how long.
-  // `complete`: whole, and not cut at a cap that the gateway lowered. Only a complete success is kept; with any other
-  // answer those who wait for it go on alone.
-  void Answered(const v1::CompiledElement::Model& model, v1::CachedAnswer answer, bool complete);
-
-  // HIT or MISS, once something was looked up; else empty.
-  std::string_view status() const;
+  // It answered; the client gets this, and the provider's headers are among it without the gateway's own.
+  void BeginAnswer(int status, const std::string& content_type, const HttpHeaders& headers, bool stream);
+  void Append(std::string_view bytes);
+  // The answer ended well. A success is kept, unless it is too large or ended at a cap that the gateway lowered
+  // (`hit_cap`); with any other answer those who wait for it go on alone.
+  void EndAnswer(bool hit_cap);
 
  private:
   std::string KeyOf(const v1::CompiledElement::Model& model) const;
@@ -49,10 +48,10 @@ class CacheStage {
   std::string key_;                  // of its answer
   std::optional<CacheHit> hit_;
   Lead lead_;
+  bool keeps_ = false;  // the model that was looked up is the one that is asked
+  v1::CachedAnswer answer_;
+  AnswerCapture capture_;
 };
-
-// What of a provider's headers is as true of the next request: not its rate limits and times.
-void KeepHeaders(const HttpHeaders& headers, v1::CachedAnswer& answer);
 
 // Gives the client a kept answer, a stream as a stream, and ends the record.
 asio::awaitable<void> RelayKept(ActiveRequest& request, SharedAnswer answer, HttpHeaders headers);

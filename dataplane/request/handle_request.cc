@@ -10,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "common/money.h"
 #include "dataplane/request/active_request.h"
+#include "dataplane/request/cache_stage.h"
 #include "dataplane/request/model_call.h"
 #include "dataplane/request/relay.h"
 #include "dataplane/routing/authenticate.h"
@@ -36,6 +37,8 @@ HttpHeaders RouteHeaders(const ActiveRequest& request, const Walker& walker, std
   HttpHeaders headers = {{"cf-aig-log-id", request.record.request_id()},
                          {"signalbox-route", RouteLabel(request.route)},
                          {"signalbox-path", HeaderSafe(walker.Path())}};
+  const v1::CacheStatus cache = request.record.record().cache();
+  if (cache != v1::CACHE_STATUS_UNSPECIFIED) headers.emplace_back("cf-aig-cache-status", v1::CacheStatus_Name(cache));
   for (auto& header : request.gate.Headers(final_use)) headers.push_back(std::move(header));
   return headers;
 }
@@ -52,6 +55,18 @@ HttpHeaders AnswerHeaders(const ActiveRequest& request, const Walker& walker, co
     headers.emplace_back("signalbox-max-tokens", absl::StrCat(*cap));
   }
   if (final_use.has_value()) headers.emplace_back("signalbox-cost-usd", FormatDollars(final_use->nanos));
+  return headers;
+}
+
+// An answer that was there: nothing was asked of a model for it.
+HttpHeaders HitHeaders(const ActiveRequest& request, const Walker& walker, const CacheHit& hit, int step) {
+  const Use used = request.record.Used();  // by models that failed before
+  HttpHeaders headers = RouteHeaders(request, walker, used);
+  headers.emplace_back("cf-aig-provider", HeaderSafe(hit.answer->provider()));
+  headers.emplace_back("cf-aig-model", HeaderSafe(hit.answer->model()));
+  headers.emplace_back("cf-aig-step", absl::StrCat(step));
+  headers.emplace_back("age", absl::StrCat(hit.age_us / 1'000'000));
+  headers.emplace_back("signalbox-cost-usd", FormatDollars(used.nanos));
   return headers;
 }
 
@@ -106,18 +121,32 @@ asio::awaitable<void> RefuseAndRecord(HttpExchange& exchange, Format format, Req
 }
 
 // Walks the route to its end. Each step is a question: the limits' is put to the quota service, the model's to a
-// provider; the first model that answers is relayed.
+// provider; the first model that answers is relayed. Before each step the cache is asked for the answer of the model
+// that comes next: on the way to a hit only limits on requests are asked.
 asio::awaitable<void> WalkRoute(ActiveRequest& request, Walker& walker) {
   int failed_models = 0;
   std::string last_failure;
   bool last_timed_out = false;
+  CacheStage cache(request);
+  request.cache = &cache;
+  std::optional<std::pair<Walker, Step>> before_hit;  // where the walk stood when it set out for one
   Step step = walker.Next();
   for (;;) {
+    co_await cache.LookUp(walker, step);
+    if (request.gate.passed_over() && cache.hit() == nullptr && !std::holds_alternative<Finish>(step)) {
+      // A limit refused the way to the hit, and on the way around a model is to be asked: so are all limits, then.
+      cache.StopLookingUp();
+      request.gate.BeginAgain();
+      walker = before_hit->first;
+      step = before_hit->second;
+    }
     request.record.record().set_path(walker.Path());
     if (request.exchange.client_gone()) co_return;  // the record says cancelled
     std::optional<Refusal> refusal;
     if (const auto* limits = std::get_if<CheckLimits>(&step)) {
-      std::variant<size_t, Refusal> passed = co_await request.gate.Check(*limits);
+      if (cache.hit() != nullptr && !request.gate.passed_over()) before_hit.emplace(walker, step);
+      const LimitGate::Ask ask = cache.hit() != nullptr ? LimitGate::Ask::kRequests : LimitGate::Ask::kAll;
+      std::variant<size_t, Refusal> passed = co_await request.gate.Check(*limits, ask);
       if (auto* refused = std::get_if<Refusal>(&passed)) {
         refusal = std::move(*refused);
       } else {
@@ -125,6 +154,15 @@ asio::awaitable<void> WalkRoute(ActiveRequest& request, Walker& walker) {
       }
     } else if (const auto* call = std::get_if<CallModel>(&step)) {
       const v1::CompiledElement& element = request.route.elements(static_cast<int>(call->element));
+      if (cache.hit() != nullptr) {
+        const CacheHit hit = *cache.hit();
+        walker.OnModel(true);
+        request.record.record().set_path(walker.Path());
+        request.record.record().set_provider(hit.answer->provider());
+        request.record.record().set_model(hit.answer->model());
+        co_return co_await RelayKept(request, hit.answer, HitHeaders(request, walker, hit, failed_models));
+      }
+      cache.Asks(call->element);
       ModelResult result = co_await TryModel(request, element);
       if (std::holds_alternative<ClientGone>(result)) co_return;
       if (auto* refused = std::get_if<Refusal>(&result)) {
@@ -133,6 +171,7 @@ asio::awaitable<void> WalkRoute(ActiveRequest& request, Walker& walker) {
         ++failed_models;
         last_failure = std::move(failure->message);
         last_timed_out = failure->timed_out;
+        cache.Failed();
         step = walker.OnModel(false);
       } else {
         auto& answer = std::get<ModelAnswer>(result);
@@ -251,7 +290,7 @@ asio::awaitable<void> HandleRequest(Worker& worker, HttpExchange& exchange) {
   LimitGate gate(worker, *route, *body, record);
   Walker walker(*route, fields, static_cast<uint32_t>(worker.random() % 10'000));
   BodyWriter writer(*body, http.body);
-  ActiveRequest request{worker, exchange, record, *snapshot, *route, *body, writer, options, gate, presented_key};
+  ActiveRequest request{worker, exchange, record, *snapshot, *route, *body, writer, options, gate, presented_key, *key};
   co_await WalkRoute(request, walker);
 }
 

@@ -111,16 +111,17 @@ std::optional<Refusal> LimitGate::AddBounds(const v1::CompiledElement& element, 
   return std::nullopt;
 }
 
-std::variant<LimitGate::Question, Refusal> LimitGate::BuildQuestion(const CheckLimits& asked) const {
+std::variant<LimitGate::Question, Refusal> LimitGate::BuildQuestion(const CheckLimits& asked, Ask ask) const {
   Question question;
   v1::Acquire& acquire = question.acquire;
   acquire.set_request_id(record_.request_id());
   std::vector<uint32_t> bounded_models;
   for (size_t i = 0; i < asked.elements.size(); ++i) {
-    if (asked.identifiers[i].empty()) continue;
-    question.limits.push_back(i);
     const v1::CompiledElement& element = at(asked.elements[i]);
     const v1::CompiledElement::Limit& limit = element.limit();
+    if (asked.identifiers[i].empty() || counted_.contains(asked.elements[i])) continue;
+    if (ask == Ask::kRequests && Holds(limit)) continue;
+    question.limits.push_back(i);
     v1::LimitCheck& check = *acquire.add_checks();
     v1::CounterKey& counter = *check.mutable_counter();
     counter = CounterOf(route_.gateway(), limit);
@@ -154,8 +155,8 @@ bool LimitGate::WasGranted(const v1::CounterKey& counter) const {
 }
 
 std::variant<size_t, Refusal> LimitGate::PassWithoutAnswer(const CheckLimits& asked, const Question& question) {
-  for (const uint32_t index : asked.elements) {
-    if (DeniesOnError(at(index).limit())) return QuotaUnavailable();
+  for (const size_t i : question.limits) {
+    if (DeniesOnError(at(asked.elements[i]).limit())) return QuotaUnavailable();
   }
   for (const v1::LimitCheck& check : question.acquire.checks()) {
     if (!WasGranted(check.counter())) record_.ChargeLater(check.counter());
@@ -178,8 +179,19 @@ void LimitGate::Note(uint32_t index, const Identifier& identifier, const v1::Lim
   if (state != nullptr) seen_.push_back({index, *state, denied});
 }
 
-asio::awaitable<std::variant<size_t, Refusal>> LimitGate::Check(const CheckLimits& asked) {
-  std::variant<Question, Refusal> built = BuildQuestion(asked);
+void LimitGate::BeginAgain() {
+  passed_over_ = false;
+  seen_.erase(seen_.begin() + static_cast<std::ptrdiff_t>(seen_mark_), seen_.end());
+  auto& noted = *record_.record().mutable_limits();
+  noted.DeleteSubrange(static_cast<int>(noted_mark_), noted.size() - static_cast<int>(noted_mark_));
+}
+
+asio::awaitable<std::variant<size_t, Refusal>> LimitGate::Check(const CheckLimits& asked, Ask ask) {
+  if (ask == Ask::kRequests && !passed_over_) {
+    seen_mark_ = seen_.size();
+    noted_mark_ = static_cast<size_t>(record_.record().limits_size());
+  }
+  std::variant<Question, Refusal> built = BuildQuestion(asked, ask);
   if (auto* refusal = std::get_if<Refusal>(&built)) co_return std::move(*refusal);
   Question& question = std::get<Question>(built);
   absl::StatusOr<v1::QuotaAnswer> answer = v1::QuotaAnswer();
@@ -200,14 +212,23 @@ asio::awaitable<std::variant<size_t, Refusal>> LimitGate::Check(const CheckLimit
       co_return NotAccepted(answer->message());
     }
   }
-  size_t check = 0;
+  size_t check = 0;  // the next of the question's
   for (size_t i = 0; i < asked.elements.size() && i <= passed; ++i) {
-    const bool decided = answer.ok() && !asked.identifiers[i].empty();
-    const bool stated = decided && static_cast<int>(check) < answer->limits_size();
-    Note(asked.elements[i], asked.identifiers[i], stated ? &answer->limits(static_cast<int>(check)) : nullptr,
-         i == passed);
-    if (!asked.identifiers[i].empty() && i < passed) ++check;
-    const v1::CompiledElement::Limit& limit = at(asked.elements[i]).limit();
+    const uint32_t index = asked.elements[i];
+    const v1::CompiledElement::Limit& limit = at(index).limit();
+    const bool in_question = check < question.limits.size() && question.limits[check] == i;
+    const bool decided = answer.ok() && in_question;
+    const v1::LimitState* state = nullptr;
+    if (decided && static_cast<int>(check) < answer->limits_size()) state = &answer->limits(static_cast<int>(check));
+    if (const auto counted = counted_.find(index); counted != counted_.end() && counted->second.has_value()) {
+      state = &*counted->second;
+    }
+    Note(index, asked.identifiers[i], state, i == passed);
+    if (in_question && i < passed) ++check;
+    if (ask == Ask::kRequests && i < passed) {
+      if (in_question) counted_[index] = state == nullptr ? std::nullopt : std::optional<v1::LimitState>(*state);
+      passed_over_ = passed_over_ || Holds(limit);
+    }
     if (!decided || i == passed || !Holds(limit)) continue;
     holds_ = true;
     holds_or_denies_ = holds_or_denies_ || DeniesOnError(limit);

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "common/route/walker.h"
 #include "dataplane/provider/request_body.h"
 #include "dataplane/request/request_record.h"
@@ -21,8 +22,15 @@ class LimitGate {
   LimitGate(Worker& worker, const v1::CompiledRoute& route, const RequestBody& body, RequestRecord& record);
 
   // How many of the asked limits passed, in order (fewer than all: the next one denied), or why the request cannot go
-  // on: 503 quota_unavailable where onError says deny, 400 unbounded_request.
-  asio::awaitable<std::variant<size_t, Refusal>> Check(const CheckLimits& asked);
+  // on: 503 quota_unavailable where onError says deny, 400 unbounded_request. kRequests is for what costs nothing:
+  // limits on dollars and tokens are passed over, and nothing is held.
+  enum class Ask { kAll, kRequests };
+  asio::awaitable<std::variant<size_t, Refusal>> Check(const CheckLimits& asked, Ask ask = Ask::kAll);
+  // Whether some limit was passed over: then what costs something must not be called before BeginAgain.
+  bool passed_over() const { return passed_over_; }
+  // The walk goes back to before the first limit that was passed over, to be asked this time. What counted a request
+  // on the way there did so once and passes.
+  void BeginAgain();
 
   // Before an attempt that follows one whose outcome is unknown: what is held must reach `required`.
   // 429 when it does not fit; 503 when nobody answers, unless onError lets every limit held through.
@@ -55,7 +63,7 @@ class LimitGate {
     size_t checks;  // so many of them, from the first
   };
   const v1::CompiledElement& at(uint32_t element) const { return route_.elements(static_cast<int>(element)); }
-  std::variant<Question, Refusal> BuildQuestion(const CheckLimits& asked) const;
+  std::variant<Question, Refusal> BuildQuestion(const CheckLimits& asked, Ask ask) const;
   std::optional<Refusal> AddBounds(const v1::CompiledElement& element, v1::Acquire& acquire, v1::LimitCheck& check,
                                    std::vector<uint32_t>& bounded_models) const;
   std::variant<size_t, Refusal> PassWithoutAnswer(const CheckLimits& asked, const Question& question);
@@ -70,8 +78,11 @@ class LimitGate {
   std::optional<int64_t> output_cap_;
   bool holds_ = false;            // dollars or tokens
   bool holds_or_denies_ = false;  // one of them at a limit that neither is a shadow nor lets through on errors
+  bool passed_over_ = false;
+  size_t seen_mark_ = 0, noted_mark_ = 0;  // of `seen_` and the record's limits, before the first passed over
   std::vector<Seen> seen_;
   std::vector<Granted> granted_;
+  absl::flat_hash_map<uint32_t, std::optional<v1::LimitState>> counted_;  // by element: requests counted on a hit's way
 };
 
 // Keeps [A-Za-z0-9._~/@:-] and percent-encodes the rest: names of authors must not break a header.

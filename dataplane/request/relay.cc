@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/limits.h"
+#include "dataplane/request/cache_stage.h"
 
 namespace signalbox {
 namespace {
@@ -81,8 +82,11 @@ asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer answer, Htt
   reply.status = answer.head.status;
   reply.content_type = ContentType(answer);
   reply.headers = ForwardedResponseHeaders(answer.head.headers);
-  reply.headers.insert(reply.headers.end(), headers.begin(), headers.end());
   reply.body = std::move(answer.body);
+  request.cache->BeginAnswer(reply.status, reply.content_type, reply.headers, false);
+  request.cache->Append(reply.body);
+  request.cache->EndAnswer(answer.hit_cap);
+  reply.headers.insert(reply.headers.end(), headers.begin(), headers.end());
   const bool success = answer.head.status < 300;
   const int status = reply.status;
   request.record.MarkFirstByte();
@@ -93,6 +97,8 @@ asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer answer, Htt
 asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElement::Model& model, ModelAnswer answer,
                                   HttpHeaders headers) {
   HttpHeaders all = ForwardedResponseHeaders(answer.head.headers);
+  request.cache->BeginAnswer(answer.head.status, ContentType(answer), all, true);
+  request.cache->Append(answer.body);
   all.insert(all.end(), headers.begin(), headers.end());
   AnswerStream& stream = *answer.stream;
   UpstreamCall& call = *answer.call;
@@ -112,6 +118,7 @@ asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElem
       fault = absl::IsDeadlineExceeded(bytes.status()) ? "the provider fell silent" : "the provider's answer broke off";
     } else if (bytes->empty()) {
       const std::string last = stream.Finish();
+      request.cache->Append(last);
       if (!last.empty()) open = co_await request.exchange.WriteChunk(last);
       if (!stream.done()) fault = "the provider ended the stream before its end";
       break;
@@ -120,6 +127,7 @@ asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElem
       if (!events.ok()) {
         fault = std::string(events.status().message());
       } else if (!events->empty()) {
+        request.cache->Append(*events);
         open = co_await request.exchange.WriteChunk(*events);
       }
     }
@@ -150,6 +158,7 @@ asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElem
     co_return;
   } else {
     request.record.End(v1::SUCCESS, answer.head.status, "");
+    request.cache->EndAnswer(stream.hit_cap());
   }
   co_await request.exchange.EndStream();
   if (!fault.empty()) co_return;
