@@ -55,6 +55,7 @@ inline constexpr int kRequestRetriesMax = 10;               // of one request ov
 inline constexpr int kRequestAttemptsMax = 24;              // the same, every model's first attempt counted
 inline constexpr int64_t kRetryAfterWaitUsMax = 3'000'000;  // told to wait longer, a request goes on to its fallback
 inline constexpr int64_t kRestUsMax = 300'000'000;          // the longest retry-after that keeps other requests away
+inline constexpr int64_t kTimeoutBlameUs = 5'000'000;       // a shorter time limit of a request's own blames nobody
 inline constexpr int64_t kHealthWindowUs = 30'000'000;      // failure shares are taken over so long
 inline constexpr int kHealthWindowCallsMin = 20;            // below so many calls a share means nothing
 inline constexpr int kHealthFailurePercent = 60;            // at that share, or

@@ -154,6 +154,7 @@ class ProxyDataplane : public Dataplane {
       return absl::InvalidArgumentError("--workers must be between 0 (one per core) and 256");
     }
     if (options_.cache_bytes < 0) return absl::InvalidArgumentError("--cache_bytes must be 0 (keep none) or more");
+    if (options_.request_timeout_ms <= 0) return absl::InvalidArgumentError("--request_timeout_ms must be positive");
     RETURN_IF_ERROR(CheckListenerIsSafe(options_.http_address, options_.listener_tls));
     RETURN_IF_ERROR(CheckListenerIsSafe(options_.admin_address, options_.listener_tls));
     std::error_code error;
@@ -240,7 +241,8 @@ class ProxyDataplane : public Dataplane {
                                       .proxy_id = options_.proxy_id,
                                       .boot_id = boot_id_,
                                       .upstreams = NewUpstreamPool(thread->io, *upstream_tls_),
-                                      .cache = cache_.get()});
+                                      .cache = cache_.get(),
+                                      .request_timeout_us = int64_t{options_.request_timeout_ms} * 1'000});
       auto handler = [thread = thread.get()](HttpExchange& exchange) -> asio::awaitable<void> {
         const InFlight in_flight(thread->in_flight);
         co_await HandleRequest(*thread->worker, exchange);

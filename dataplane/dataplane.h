@@ -23,6 +23,7 @@ struct DataplaneOptions {
   int workers = 0;  // 0: one per core
   int max_schema = 0;
   int drain_timeout_ms = kDrainTimeoutMs;
+  int request_timeout_ms = kRequestTimeoutMs;  // of a whole request, until its answer began
   TlsFiles listener_tls;                     // of the HTTP and admin listeners
   TlsFiles peer_tls;                         // towards control plane and quota service
   std::string upstream_ca_file;              // empty: the system's certificate store

@@ -30,6 +30,8 @@ ABSL_FLAG(int64_t, cache_bytes, signalbox::kCacheBytesDefault,
 ABSL_FLAG(
     std::string, cache, "",
     "redis://[user:password@]host:port[/db][?prefix=...]: share cached answers with the proxies that name the same");
+ABSL_FLAG(int, request_timeout_ms, signalbox::kRequestTimeoutMs,
+          "how long a request may take until its answer began, retries and fallbacks included");
 ABSL_FLAG(int, max_schema, signalbox::kSchema, "newest snapshot schema to accept; lower it to rehearse a refusal");
 
 int main(int argc, char** argv) {
@@ -48,6 +50,7 @@ int main(int argc, char** argv) {
   options.workers = absl::GetFlag(FLAGS_workers);
   options.max_schema = absl::GetFlag(FLAGS_max_schema);
   options.drain_timeout_ms = absl::GetFlag(FLAGS_drain_timeout_ms);
+  options.request_timeout_ms = absl::GetFlag(FLAGS_request_timeout_ms);
   options.listener_tls = {absl::GetFlag(FLAGS_tls_cert), absl::GetFlag(FLAGS_tls_key), ""};
   options.peer_tls = {absl::GetFlag(FLAGS_peer_tls_cert), absl::GetFlag(FLAGS_peer_tls_key),
                       absl::GetFlag(FLAGS_peer_tls_ca)};

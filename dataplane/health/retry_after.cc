@@ -11,6 +11,7 @@
 namespace signalbox {
 namespace {
 
+constexpr size_t kErrorBodyBytesSearched = 64 << 10;
 constexpr int64_t kRetryAfterUsMax = 86'400LL * 1'000'000;
 
 absl::string_view Abseil(std::string_view text) { return {text.data(), text.size()}; }
@@ -70,6 +71,18 @@ std::optional<int64_t> RetryAfterUs(int http_status, const HeaderReader& header,
     if (const auto wait = ParseDate("%a, %d %b %Y %H:%M:%S GMT", text, unix_us); wait.has_value()) return wait;
   }
   return http_status == 429 ? FromRateLimits(header, unix_us) : std::nullopt;
+}
+
+std::optional<int64_t> RetryDelayInBody(int http_status, std::string_view body) {
+  if (http_status != 429 && http_status != 503) return std::nullopt;
+  constexpr std::string_view kName = "\"retryDelay\"";
+  size_t at = body.substr(0, kErrorBodyBytesSearched).find(kName);
+  if (at == std::string_view::npos) return std::nullopt;
+  at = body.find_first_not_of(" \t\r\n:", at + kName.size());
+  if (at == std::string_view::npos || body[at] != '"') return std::nullopt;
+  const size_t end = body.find('"', at + 1);
+  if (end == std::string_view::npos) return std::nullopt;
+  return ParseDuration(body.substr(at + 1, end - at - 1));
 }
 
 std::optional<bool> ShouldRetry(const HeaderReader& header) {

@@ -16,6 +16,9 @@ using HeaderReader = std::function<std::string_view(std::string_view name)>;
 // negative. `unix_us` is the wall clock, for dates.
 std::optional<int64_t> RetryAfterUs(int http_status, const HeaderReader& header, int64_t unix_us);
 
+// Gemini says it in the body of its error: "retryDelay": "34s". Of a 429 or 503 only.
+std::optional<int64_t> RetryDelayInBody(int http_status, std::string_view body);
+
 // `x-should-retry`, by which OpenAI and Anthropic tell their own clients; nullopt when it is not there.
 std::optional<bool> ShouldRetry(const HeaderReader& header);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/route/walker.h"
+#include "dataplane/health/retry_policy.h"
 #include "dataplane/http/http_server.h"
 #include "dataplane/request/limit_gate.h"
 #include "dataplane/request/request_record.h"
@@ -27,6 +28,8 @@ struct ActiveRequest {
   std::string_view presented_key;  // must never leave
   const v1::SnapshotKey& key;
   CacheStage* cache = nullptr;  // of the walk, as long as it lasts
+  // What the whole walk may still take, counted from the request's start.
+  RequestAllowance allowance{worker.clock.MonotonicMicros() - record.ElapsedUs() + worker.request_timeout_us};
 };
 
 }  // namespace signalbox

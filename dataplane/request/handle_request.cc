@@ -127,6 +127,7 @@ asio::awaitable<void> WalkRoute(ActiveRequest& request, Walker& walker) {
   int failed_models = 0;
   std::string last_failure;
   bool last_timed_out = false;
+  int64_t retry_after_s = 0;  // when the last model may be called again
   CacheStage cache(request);
   request.cache = &cache;
   std::optional<std::pair<Walker, Step>> before_hit;  // where the walk stood when it set out for one
@@ -171,6 +172,7 @@ asio::awaitable<void> WalkRoute(ActiveRequest& request, Walker& walker) {
         ++failed_models;
         last_failure = std::move(failure->message);
         last_timed_out = failure->timed_out;
+        retry_after_s = failure->retry_after_s;
         cache.Failed();
         step = walker.OnModel(false);
       } else {
@@ -197,12 +199,15 @@ asio::awaitable<void> WalkRoute(ActiveRequest& request, Walker& walker) {
       }
       if (finish.code == "model_failed" && !last_failure.empty()) {
         absl::StrAppend(&refusal->message, " (last: ", last_failure, ")");
+        refusal->retry_after_s = static_cast<int>(retry_after_s);
       }
     }
     if (refusal.has_value()) {
       request.record.record().set_path(walker.Path());
       v1::Outcome outcome = v1::REFUSED;
-      if (refusal->status >= 500) outcome = last_timed_out ? v1::TIMEOUT : v1::ERROR;
+      if (refusal->status >= 500) {
+        outcome = last_timed_out || refusal->code == "deadline_exceeded" ? v1::TIMEOUT : v1::ERROR;
+      }
       request.record.End(outcome, refusal->status, refusal->code);
       HttpHeaders headers = RouteHeaders(request, walker, request.record.Used());
       if (failed_models > 0) headers.emplace_back("cf-aig-step", absl::StrCat(failed_models));

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "common/money.h"
+#include "dataplane/health/retry_after.h"
 #include "dataplane/provider/provider_call.h"
 #include "dataplane/request/relay.h"
 
@@ -21,8 +22,10 @@ enum class Verdict { kAnswered, kRetry, kFallback, kClientGone };
 
 struct AttemptResult {
   Verdict verdict = Verdict::kRetry;
-  ModelAnswer answer;    // kAnswered
-  ModelFailure failure;  // otherwise
+  ModelAnswer answer;                        // kAnswered
+  ModelFailure failure;                      // otherwise
+  CallResult health = CallResult::kUnknown;  // but for a stream, whose end tells
+  std::optional<int64_t> retry_after_us;
 };
 
 // Cancels whatever the request waits for when its client leaves; clears the callback on every way out.
@@ -40,9 +43,10 @@ class CancelOnClientGone {
 };
 
 // Built outside coroutines: see Refusal.
-AttemptResult Failed(Verdict verdict, std::string message) {
+AttemptResult Failed(Verdict verdict, std::string message, CallResult health = CallResult::kUnknown) {
   AttemptResult result;
   result.verdict = verdict;
+  result.health = health;
   result.failure.message = std::move(message);
   return result;
 }
@@ -60,41 +64,18 @@ bool IsStream(const UpstreamHead& head) {
          absl::StartsWithIgnoreCase(type, "application/vnd.amazon.eventstream");
 }
 
-// One of a provider's keys and places.
-struct EndpointView {
-  std::string_view base_url;
-  std::string_view secret;
-};
-
-EndpointView FirstEndpoint(const v1::SnapshotProvider& provider) {
-  if (provider.endpoints_size() == 0) return {provider.base_url(), provider.secret()};
-  return {provider.endpoints(0).base_url(), provider.endpoints(0).secret()};
-}
-
 // What one attempt sends, and in which format.
 struct PlannedCall {
   const v1::SnapshotProvider& provider;
-  UpstreamEndpoint place;
+  UpstreamEndpoint place;  // of the attempt's endpoint, as is its key
   std::string secret;
   CallOperation operation;
   std::string body;
 };
 
-int64_t RetryDelayMs(const v1::CompiledElement::Model& model, int retry, std::mt19937_64& random) {
-  int64_t delay_ms = kRetryDelayMs;
-  if (model.backoff() == "linear") {
-    delay_ms = int64_t{kRetryDelayMs} * (retry + 1);
-  } else if (model.backoff() != "constant") {
-    delay_ms = int64_t{kRetryDelayMs} << std::min(retry, 10);
-  }
-  delay_ms = std::min<int64_t>(delay_ms, kRetryDelayMsMax);
-  // Full jitter on the upper half keeps proxies from retrying in step.
-  return delay_ms / 2 + static_cast<int64_t>(random() % static_cast<uint64_t>(delay_ms / 2 + 1));
-}
-
 // False when the client left meanwhile.
-asio::awaitable<bool> WaitBeforeRetry(ActiveRequest& request, int64_t delay_ms) {
-  asio::steady_timer timer(request.worker.io, std::chrono::milliseconds(delay_ms));
+asio::awaitable<bool> WaitUnlessClientGone(ActiveRequest& request, int64_t delay_us) {
+  asio::steady_timer timer(request.worker.io, std::chrono::microseconds(delay_us));
   CancelOnClientGone cancel(request.exchange, [&timer] { timer.cancel(); });
   if (request.exchange.client_gone()) co_return false;
   boost::system::error_code ignored;  // cancelled: the client left, which is asked below
@@ -130,7 +111,20 @@ AttemptResult Broken(const ActiveRequest& request, const v1::CompiledElement::Mo
                            : call.request_sent()    ? "the provider's answer broke off"
                                                     : "the provider could not be reached";
   if (call.request_sent()) ChargeUnknownOutcome(attempt);
+  result.health = CallResult::kFailure;
   return result;
+}
+
+// What the headers and the body of a provider's error say about trying again.
+void ReadRetryAdvice(const UpstreamHead& head, const absl::StatusOr<std::string>& body, int64_t unix_us,
+                     AttemptResult& result) {
+  const HeaderReader reader = [&head](std::string_view name) -> std::string_view {
+    const auto field = head.headers[boost::beast::string_view(name.data(), name.size())];
+    return {field.data(), field.size()};
+  };
+  result.retry_after_us = RetryAfterUs(head.status, reader, unix_us);
+  if (!result.retry_after_us.has_value() && body.ok()) result.retry_after_us = RetryDelayInBody(head.status, *body);
+  if (ShouldRetry(reader) == false && result.verdict == Verdict::kRetry) result.verdict = Verdict::kFallback;
 }
 
 // Only of use to a provider that is asked in the client's own format.
@@ -175,8 +169,7 @@ UpstreamRequest BuildUpstreamRequest(const ActiveRequest& request, const Planned
 
 // The fault is the client's, and the same however often it is tried.
 std::variant<PlannedCall, Refusal> PlanCall(ActiveRequest& request, const v1::CompiledElement::Model& model,
-                                            const v1::SnapshotProvider& provider, const EndpointView& endpoint,
-                                            const UpstreamEndpoint& place) {
+                                            const v1::SnapshotProvider& provider) {
   Format format = Format::kChat;
   const std::optional<Format> spoken = ProviderFormat(provider, request.body.format());
   if (!spoken.has_value()) {
@@ -202,7 +195,20 @@ std::variant<PlannedCall, Refusal> PlanCall(ActiveRequest& request, const v1::Co
   operation.format = format;
   operation.model = model.model();
   operation.stream = request.body.stream();
-  return PlannedCall{provider, place, std::string(endpoint.secret), operation, std::get<std::string>(std::move(body))};
+  return PlannedCall{provider, UpstreamEndpoint(), "", operation, std::get<std::string>(std::move(body))};
+}
+
+// False when the endpoint's address is none, which the control plane does not let pass.
+bool AimAt(const std::string& endpoint, PlannedCall& planned) {
+  for (const v1::SnapshotProvider::Endpoint& known : EndpointsOf(planned.provider)) {
+    if (known.name() != endpoint) continue;
+    const absl::StatusOr<UpstreamEndpoint> place = ParseEndpoint(known.base_url());
+    if (!place.ok()) return false;
+    planned.place = *place;
+    planned.secret = known.secret();
+    return true;
+  }
+  return false;
 }
 
 AnswerContext ContextOf(const ActiveRequest& request, const v1::CompiledElement::Model& model) {
@@ -214,7 +220,8 @@ AnswerContext ContextOf(const ActiveRequest& request, const v1::CompiledElement:
 }
 
 asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::CompiledElement& element,
-                                           const PlannedCall& planned, v1::Attempt& attempt, int index) {
+                                           const PlannedCall& planned, const AttemptGate& gate, CallPermit& permit,
+                                           v1::Attempt& attempt, int index) {
   const v1::CompiledElement::Model& model = element.model();
   const Clock& clock = request.worker.clock;
   const std::string& body = planned.body;
@@ -224,12 +231,21 @@ asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::Com
   std::unique_ptr<UpstreamCall> call = request.worker.upstreams->NewCall(planned.place);
   CancelOnClientGone cancel(request.exchange, [&call] { call->Cancel(); });
   if (request.exchange.client_gone()) co_return Failed(Verdict::kClientGone, "");
-  const int64_t first_byte_deadline_us =
-      model.timeout_ms() > 0 ? clock.MonotonicMicros() + int64_t{model.timeout_ms()} * 1000 : 0;
+  const int64_t begin_us = clock.MonotonicMicros();
+  const int64_t first_byte_deadline_us = request.allowance.AttemptDeadlineUs(gate.policy(), begin_us);
+  // Of a wait for more of what has begun.
+  const auto idle_deadline_us = [&](int idle_ms, int64_t deadline_us) {
+    return std::min(clock.MonotonicMicros() + int64_t{idle_ms} * 1000, deadline_us);
+  };
+  const auto broken = [&](const UpstreamCall& broken_call, const absl::Status& status, const v1::TokenUsage& estimate) {
+    AttemptResult result = Broken(request, model, attempt, broken_call, status, estimate);
+    if (result.failure.timed_out) result.health = gate.ResultOfTimeout(clock.MonotonicMicros() - begin_us);
+    return result;
+  };
   ChargeUnknownOutcome(attempt);  // until something better is known
   absl::StatusOr<UpstreamHead> head =
       co_await call->Start(BuildUpstreamRequest(request, planned), first_byte_deadline_us);
-  if (!head.ok()) co_return Broken(request, model, attempt, *call, head.status(), EstimateUsage(body.size(), 0));
+  if (!head.ok()) co_return broken(*call, head.status(), EstimateUsage(body.size(), 0));
   attempt.set_status(head->status);
   attempt.set_first_byte_us(request.record.ElapsedUs() - attempt.start_us());
 
@@ -240,10 +256,9 @@ asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::Com
   if (judged == AttemptVerdict::kAnswered && IsStream(*head)) {
     std::unique_ptr<AnswerStream> stream = path.Stream(request.body.client_wants_usage(), context);
     while (result.answer.body.empty() && !stream->done()) {
-      const absl::StatusOr<std::string_view> bytes = co_await call->ReadSome(
-          first_byte_deadline_us != 0 ? first_byte_deadline_us
-                                      : clock.MonotonicMicros() + int64_t{kStreamIdleTimeoutMs} * 1000);
-      if (!bytes.ok()) co_return Broken(request, model, attempt, *call, bytes.status(), stream->Estimate(body.size()));
+      const absl::StatusOr<std::string_view> bytes =
+          co_await call->ReadSome(idle_deadline_us(kStreamIdleTimeoutMs, first_byte_deadline_us));
+      if (!bytes.ok()) co_return broken(*call, bytes.status(), stream->Estimate(body.size()));
       if (bytes->empty()) {
         result.answer.body += stream->Finish();
         if (stream->done()) break;
@@ -252,8 +267,7 @@ asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::Com
                          stream->Estimate(body.size()));
       }
       const absl::StatusOr<std::string> events = stream->Feed(*bytes);
-      if (!events.ok())
-        co_return Broken(request, model, attempt, *call, events.status(), stream->Estimate(body.size()));
+      if (!events.ok()) co_return broken(*call, events.status(), stream->Estimate(body.size()));
       result.answer.body += *events;
     }
     if (stream->error_event() && stream->content_bytes() == 0) {
@@ -265,8 +279,9 @@ asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::Com
         attempt.set_cost_nanos(0);
         attempt.set_estimated(false);
       }
-      co_return Failed(Verdict::kRetry, "the provider answered with an error event");
+      co_return Failed(Verdict::kRetry, "the provider answered with an error event", CallResult::kFailure);
     }
+    permit.Answering(clock.MonotonicMicros());
     result.verdict = Verdict::kAnswered;
     result.answer.head = *std::move(head);
     result.answer.stream = std::move(stream);
@@ -275,14 +290,15 @@ asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::Com
   }
 
   const bool answered = judged == AttemptVerdict::kAnswered;
+  if (answered) permit.Answering(clock.MonotonicMicros());
   absl::StatusOr<std::string> whole = co_await call->ReadAll(
       answered ? kUnaryResponseBytesMax : kErrorBodyBytesMax,
-      clock.MonotonicMicros() + int64_t{answered ? kStreamIdleTimeoutMs : kErrorBodyTimeoutMs} * 1000);
+      idle_deadline_us(answered ? kStreamIdleTimeoutMs : kErrorBodyTimeoutMs, request.allowance.deadline_us()));
   AnswerPath::Unary unary;
   if (answered) {
-    if (!whole.ok()) co_return Broken(request, model, attempt, *call, whole.status(), EstimateUsage(body.size(), 0));
+    if (!whole.ok()) co_return broken(*call, whole.status(), EstimateUsage(body.size(), 0));
     absl::StatusOr<AnswerPath::Unary> read = path.Answer(*std::move(whole), context);
-    if (!read.ok()) co_return Broken(request, model, attempt, *call, read.status(), EstimateUsage(body.size(), 0));
+    if (!read.ok()) co_return broken(*call, read.status(), EstimateUsage(body.size(), 0));
     unary = *std::move(read);
     SettleAttempt(request, model, attempt, unary.report.usage, EstimateUsage(body.size(), unary.report.content_bytes));
   } else {
@@ -296,6 +312,7 @@ asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::Com
     attempt.set_error(absl::StrCat("status_", head->status));
     if (request.exchange.client_gone()) co_return Failed(Verdict::kClientGone, "");
   }
+  result.health = ResultOfStatus(head->status);
   if (answered || (judged == AttemptVerdict::kClientFault && whole.ok())) {
     result.verdict = Verdict::kAnswered;
     result.answer.head = *std::move(head);
@@ -305,6 +322,7 @@ asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::Com
   }
   result.verdict = judged == AttemptVerdict::kRetry ? Verdict::kRetry : Verdict::kFallback;
   result.failure.message = absl::StrCat("the provider answered ", attempt.status());
+  ReadRetryAdvice(*head, whole, clock.UnixMicros(), result);
   co_return result;
 }
 
@@ -343,14 +361,23 @@ asio::awaitable<ModelResult> TryModel(ActiveRequest& request, const v1::Compiled
   if (provider == gateway.providers.end()) {
     co_return NotConfigured(model.provider());
   }
-  const EndpointView endpoint = FirstEndpoint(*provider->second);
-  const absl::StatusOr<UpstreamEndpoint> place = ParseEndpoint(endpoint.base_url);
-  if (!place.ok()) co_return NotConfigured(model.provider());
-  std::variant<PlannedCall, Refusal> plan = PlanCall(request, model, *provider->second, endpoint, *place);
+  std::variant<PlannedCall, Refusal> plan = PlanCall(request, model, *provider->second);
   if (auto* refusal = std::get_if<Refusal>(&plan)) co_return std::move(*refusal);
-  const PlannedCall& planned = std::get<PlannedCall>(plan);
+  PlannedCall& planned = std::get<PlannedCall>(plan);
   const Use bound = request.gate.AttemptBound(model);
-  for (int retry = 0;; ++retry) {
+  const Clock& clock = request.worker.clock;
+  AttemptGate attempts(request, element, *provider->second);
+  for (;;) {
+    AttemptGate::Next next = attempts.Ask();
+    if (auto* refusal = std::get_if<Refusal>(&next)) co_return std::move(*refusal);
+    if (auto* failure = std::get_if<ModelFailure>(&next)) co_return std::move(*failure);
+    if (const auto* wait = std::get_if<AttemptGate::Wait>(&next)) {
+      if (!co_await WaitUnlessClientGone(request, wait->us)) co_return ClientGone{};
+      continue;
+    }
+    auto& granted = std::get<AttemptGate::Attempt>(next);
+    if (granted.wait_us > 0 && !co_await WaitUnlessClientGone(request, granted.wait_us)) co_return ClientGone{};
+    if (!AimAt(granted.endpoint, planned)) co_return NotConfigured(model.provider());
     // What earlier attempts may have cost stays charged; the next one needs room of its own.
     if (const Use charged = request.record.Used(); charged.nanos > 0 || charged.tokens > 0) {
       Use required;
@@ -364,16 +391,29 @@ asio::awaitable<ModelResult> TryModel(ActiveRequest& request, const v1::Compiled
     attempt.set_element_id(element.id());
     attempt.set_provider(model.provider());
     attempt.set_model(model.model());
+    if (provider->second->endpoints_size() > 0) attempt.set_endpoint(granted.endpoint);
     attempt.set_bound_nanos(bound.nanos);
     attempt.set_bound_tokens(bound.tokens);
-    AttemptResult result = co_await AttemptOnce(request, element, planned, attempt, index);
+    AttemptResult result = co_await AttemptOnce(request, element, planned, attempts, granted.permit, attempt, index);
     attempt.set_duration_us(request.record.ElapsedUs() - attempt.start_us());
     request.worker.metrics.CountAttempt(model.provider(), model.model(),
                                         attempt.error().empty() ? "ok" : attempt.error());
     if (result.verdict == Verdict::kClientGone) co_return ClientGone{};
+    if (result.answer.stream != nullptr) {
+      result.answer.permit = std::move(granted.permit);
+    } else {
+      granted.permit.Ended(result.health, clock.MonotonicMicros(), request.worker.random(), attempt.error(),
+                           result.retry_after_us.value_or(0));
+    }
     if (result.verdict == Verdict::kAnswered) co_return std::move(result.answer);
-    if (result.verdict == Verdict::kFallback || retry >= model.retries()) co_return std::move(result.failure);
-    if (!co_await WaitBeforeRetry(request, RetryDelayMs(model, retry, request.worker.random))) co_return ClientGone{};
+    AttemptGate::Failed failed;
+    failed.endpoint = std::move(granted.endpoint);
+    failed.retry_may_help = result.verdict == Verdict::kRetry;
+    failed.other_endpoint_may_help =
+        result.health == CallResult::kKeyRefused || result.health == CallResult::kModelMissing;
+    failed.retry_after_us = result.retry_after_us;
+    failed.failure = std::move(result.failure);
+    attempts.OnFailed(std::move(failed));
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "dataplane/http/upstream.h"
 #include "dataplane/request/active_request.h"
+#include "dataplane/request/attempt_gate.h"
 
 namespace signalbox {
 
@@ -21,11 +22,7 @@ struct ModelAnswer {
   std::string body;                      // unary: whole; stream: the first events, ready to send
   std::unique_ptr<AnswerStream> stream;  // set: a stream, open on `call`
   std::unique_ptr<UpstreamCall> call;
-};
-
-struct ModelFailure {
-  bool timed_out = false;
-  std::string message;  // of the last attempt
+  CallPermit permit;  // of a stream: how it ends is told by who relays it
 };
 
 struct ClientGone {};

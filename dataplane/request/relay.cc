@@ -104,14 +104,20 @@ asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElem
   UpstreamCall& call = *answer.call;
   v1::Attempt& attempt = *request.record.record().mutable_attempts(answer.attempt);
   request.exchange.OnClientGone([&call] { call.Cancel(); });
+  const Clock& clock = request.worker.clock;
+  const int64_t stream_deadline_us = clock.MonotonicMicros() + int64_t{kStreamDurationMsMax} * 1000;
+  const auto told = [&](CallResult result) {
+    answer.permit.Ended(result, clock.MonotonicMicros(), request.worker.random(), attempt.error());
+  };
 
   bool open = co_await request.exchange.BeginStream(answer.head.status, ContentType(answer), std::move(all));
   request.record.MarkFirstByte();
   if (open && !answer.body.empty()) open = co_await request.exchange.WriteChunk(answer.body);
   std::string fault;  // why the stream broke off
   while (open && !stream.done() && fault.empty()) {
-    const int64_t idle_deadline_us = request.worker.clock.MonotonicMicros() + int64_t{kStreamIdleTimeoutMs} * 1000;
-    const absl::StatusOr<std::string_view> bytes = co_await call.ReadSome(idle_deadline_us);
+    const int64_t idle_deadline_us = clock.MonotonicMicros() + int64_t{kStreamIdleTimeoutMs} * 1000;
+    const absl::StatusOr<std::string_view> bytes =
+        co_await call.ReadSome(std::min(idle_deadline_us, stream_deadline_us));
     if (request.exchange.client_gone()) break;
     if (!bytes.ok()) {
       LOG(WARNING) << "request " << request.record.request_id() << ": " << bytes.status().message();
@@ -143,10 +149,12 @@ asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElem
   if (stream.error_event()) {
     // The client has the provider's own words; whatever came after them adds nothing.
     attempt.set_error("provider_error");
+    told(CallResult::kFailure);
     request.record.End(v1::ERROR, answer.head.status, "provider_error");
     if (!fault.empty()) call.Cancel();
   } else if (!fault.empty()) {
     attempt.set_error("cut");
+    told(CallResult::kFailure);
     call.Cancel();
     request.record.End(v1::ERROR, answer.head.status, "stream_cut");
     const std::string event = stream.ErrorEvent(ErrorReply(502, "stream_cut", fault).body);
@@ -157,6 +165,7 @@ asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElem
     }
     co_return;
   } else {
+    told(CallResult::kSuccess);
     request.record.End(v1::SUCCESS, answer.head.status, "");
     request.cache->EndAnswer(stream.hit_cap());
   }
