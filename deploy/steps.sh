@@ -32,6 +32,6 @@ npm_install() {
   local stamp="$1/node_modules/.installed"
   [[ -f "$stamp" && "$stamp" -nt "$1/package-lock.json" && "$stamp" -nt "$1/package.json" ]] && return 0
   (cd "$1" && npm ci --omit=optional --omit=peer --no-audit --no-fund --loglevel=error) ||
-    die "npm ci failed in $1: the official openai client could not be installed"
+    die "npm ci failed in $1: what it locks could not be installed"
   touch "$stamp"
 }

@@ -37,9 +37,9 @@ std::string PriceFile(const std::vector<OddPrice>& prices) {
   return json{{"models", models}}.dump();
 }
 
-void SetPrices(Stack& stack, const std::vector<OddPrice>& prices) {
+void SetPrices(Stack& stack, const std::vector<OddPrice>& prices, const std::string& provider) {
   for (const OddPrice& price : prices) {
-    stack.Api("PUT", absl::StrCat("/v1/gateways/default/prices/openai/", price.model),
+    stack.Api("PUT", absl::StrCat("/v1/gateways/default/prices/", provider, "/", price.model),
               {{"price",
                 {{"inputNanosPerMtok", Nanos(price.input)},
                  {"cachedInputNanosPerMtok", Nanos(price.cached_input)},
@@ -85,7 +85,7 @@ bool NothingHeld(const QuotaView& quota, const std::vector<std::string>& pools) 
 }
 
 Books CloseBooks(Stack& stack, const QuotaView& quota, size_t proxies, const std::vector<std::string>& pools,
-                 size_t begun_before) {
+                 size_t begun_before, size_t providers) {
   Books books;
   size_t begun = 0;
   const bool closed = Eventually([&] {
@@ -109,6 +109,9 @@ Books CloseBooks(Stack& stack, const QuotaView& quota, size_t proxies, const std
     }
   }
   books.bill = stack.Provider("/bill");
+  for (size_t i = 1; i < providers; ++i) {
+    for (const json& line : stack.Provider("/bill", i)["requests"]) books.bill["requests"].push_back(line);
+  }
   return books;
 }
 

@@ -19,7 +19,7 @@ struct OddPrice {
   int64_t max_output_tokens = 4'096;
 };
 std::string PriceFile(const std::vector<OddPrice>& prices);
-void SetPrices(Stack& stack, const std::vector<OddPrice>& prices);
+void SetPrices(Stack& stack, const std::vector<OddPrice>& prices, const std::string& provider = "openai");
 
 // A figure of a proxy's /metrics summed over its labels; 0 when absent.
 double Metric(Stack& stack, size_t proxy, const std::string& name);
@@ -31,7 +31,7 @@ struct Books {
 // Waits until the proxies [0, proxies) answer nothing any more and the ledger has a record of each request that began
 // (`begun_before`: of those, what proxies counted that are gone), and until nothing is held in `pools`.
 Books CloseBooks(Stack& stack, const QuotaView& quota, size_t proxies, const std::vector<std::string>& pools,
-                 size_t begun_before = 0);
+                 size_t begun_before = 0, size_t providers = 1);
 
 // held and suspense of every counter are 0.
 bool NothingHeld(const QuotaView& quota, const std::vector<std::string>& pools);

@@ -21,6 +21,7 @@ namespace {
 using nlohmann::json;
 
 constexpr char kProviderKey[] = "sk-the-providers-own-secret";
+constexpr char kAwsSecret[] = "of-the-providers-own/access+key";
 constexpr char kQuotaAdminToken[] = "sbt_of-the-control-plane";
 constexpr size_t kPageSize = 1'000;
 
@@ -80,7 +81,7 @@ int64_t CostNanos(const json& record) {
 
 Stack::Stack(Options options) : directory_(MakeDirectory()) {
   provider_ = {"provider", "signalbox-simprovider", {}, {{"address", "http"}}, {}, std::nullopt};
-  provider_.flags = {absl::StrCat("--require_key=", kProviderKey)};
+  provider_.flags = {absl::StrCat("--require_key=", kProviderKey), absl::StrCat("--aws_secret=", kAwsSecret)};
   provider_.flags.insert(provider_.flags.end(), options.provider_flags.begin(), options.provider_flags.end());
   if (!options.provider_prices.empty()) {
     WriteFile(Path("prices.json"), options.provider_prices);
@@ -115,12 +116,14 @@ Stack::Stack(Options options) : directory_(MakeDirectory()) {
   ApplyProvider("anthropic", provider_url(), kProviderKey);
   key_ = CreateKey();
   proxies_.reserve(16);  // members stay where they are
+  more_providers_.reserve(16);
   for (int i = 0; i < options.proxies; ++i) AddProxy();
 }
 
 Stack::~Stack() {
   for (Member& proxy : proxies_) proxy.process.reset();
   for (Member* member : {&quota_, &control_plane_, &provider_}) member->process.reset();
+  for (Member& provider : more_providers_) provider.process.reset();
   if (std::getenv("SIGNALBOX_KEEP_STACK") != nullptr) {
     std::fprintf(stderr, "stack: kept %s\n", directory_.c_str());
     return;
@@ -147,6 +150,22 @@ void Stack::StartMember(Member& member) {
     addresses.push_back(*std::move(address));
   }
   member.addresses = std::move(addresses);
+}
+
+size_t Stack::AddProvider(const std::vector<std::string>& flags) {
+  Member provider = {absl::StrCat("provider-", more_providers_.size() + 2),
+                     "signalbox-simprovider",
+                     {absl::StrCat("--require_key=", kProviderKey), absl::StrCat("--aws_secret=", kAwsSecret)},
+                     {{"address", "http"}},
+                     {},
+                     std::nullopt};
+  provider.flags.insert(provider.flags.end(), flags.begin(), flags.end());
+  if (std::filesystem::exists(Path("prices.json"))) {
+    provider.flags.push_back(absl::StrCat("--prices=", Path("prices.json")));
+  }
+  StartMember(provider);
+  more_providers_.push_back(std::move(provider));
+  return more_providers_.size();
 }
 
 size_t Stack::AddProxy(const std::vector<std::string>& flags, const std::string& token_file) {
@@ -205,6 +224,38 @@ CommandResult Stack::Ctl(const std::vector<std::string>& arguments) {
 void Stack::ApplyProvider(const std::string& name, const std::string& base_url, const std::string& secret) {
   Api("PUT", absl::StrCat("/v1/gateways/default/providers/", name),
       {{"provider", {{"kind", "openai"}, {"baseUrl", base_url}}}, {"secret", secret}});
+}
+
+void Stack::ApplyProvider(const std::string& name, const json& provider, const std::string& secret,
+                          const json& endpoint_secrets) {
+  Api("PUT", absl::StrCat("/v1/gateways/default/providers/", name),
+      {{"provider", provider}, {"secret", secret}, {"endpointSecrets", endpoint_secrets}});
+}
+
+std::string Stack::provider_key() { return kProviderKey; }
+
+void Stack::ApplyEveryKind() {
+  const std::string root = provider_root();
+  const auto apply = [&](const char* name, const char* kind, const std::string& base_url, const json& options) {
+    const bool aws = std::string_view(kind) == "bedrock";
+    const json provider = {{"kind", kind}, {"baseUrl", base_url}, {"options", options}};
+    ApplyProvider(name, provider, aws ? absl::StrCat("AKIDEXAMPLE:", kAwsSecret) : std::string(kProviderKey));
+  };
+  const json none = json::object();
+  apply("openai", "openai", root + "/v1", none);
+  apply("groq", "openai", root + "/openai/v1", none);
+  apply("anthropic", "anthropic", root + "/v1", none);
+  apply("google", "google", root + "/v1beta", none);
+  apply("google-ai-studio", "google", root + "/v1beta", none);
+  apply("aws-bedrock", "bedrock", root, {{"region", "us-east-1"}});
+  apply("azure-openai", "azure-openai", root, {{"api_version", "2024-10-21"}});
+  apply("azure-v1", "azure-openai", root + "/openai/v1", none);
+  for (size_t i = 0; i < proxies_.size(); ++i) AwaitInSync(i);
+}
+
+void Stack::SetGateway(const json& settings) {
+  Api("PUT", "/v1/gateways/default", {{"settings", settings}});
+  for (size_t i = 0; i < proxies_.size(); ++i) AwaitInSync(i);
 }
 
 std::string Stack::CreateKey(const json& fields, const std::string& gateway) {
@@ -278,12 +329,12 @@ HttpAnswer Stack::Chat(const ChatOptions& options) {
               bytes.substr(bytes.find("\r\n\r\n") + 4));
 }
 
-json Stack::Provider(const std::string& target) {
-  return ParseOrDie(Call(provider_.addresses[0], "GET", target).body, target);
+json Stack::Provider(const std::string& target, size_t index) {
+  return ParseOrDie(Call(provider(index).addresses[0], "GET", target).body, target);
 }
 
-void Stack::ControlProvider(const json& settings) {
-  const HttpAnswer answer = Call(provider_.addresses[0], "POST", "/control", {}, settings.dump());
+void Stack::ControlProvider(const json& settings, size_t index) {
+  const HttpAnswer answer = Call(provider(index).addresses[0], "POST", "/control", {}, settings.dump());
   if (answer.status != 200) Die(absl::StrCat("the provider's /control: ", answer.body));
 }
 

@@ -1,4 +1,4 @@
-// A whole Signalbox for a test: simulated provider, control plane, quota service of its own, proxies; the real
+// A whole Signalbox for a test: simulated providers, control plane, quota service of its own, proxies; the real
 // binaries, on free ports and in a directory that goes with it. A process that is started again keeps its address and
 // its data. Calls that prepare (Start, routes, keys) end the process with a sentence when they fail: nothing after them
 // makes sense. Thread-safe are Chat, Ask and what only reads; starting and stopping is for one thread.
@@ -38,10 +38,12 @@ class Stack {
     std::vector<std::string> addresses;                        // as `listens`, once known
     std::optional<ChildProcess> process;
   };
-  Member& provider() { return provider_; }
+  Member& provider(size_t index = 0) { return index == 0 ? provider_ : more_providers_[index - 1]; }
   Member& control_plane() { return control_plane_; }
   Member& quota() { return quota_; }
   Member& proxy(size_t index) { return proxies_[index]; }
+  // Another simulated provider, started with `flags` besides the usual; its index, from 1.
+  size_t AddProvider(const std::vector<std::string>& flags = {});
   // Another proxy, started with `flags` besides the usual; its index.
   size_t AddProxy(const std::vector<std::string>& flags = {}, const std::string& token_file = "");
   void StartMember(Member& member);
@@ -56,6 +58,13 @@ class Stack {
   nlohmann::json Api(const std::string& method, const std::string& path, const nlohmann::json& body = nullptr);
   CommandResult Ctl(const std::vector<std::string>& arguments);
   void ApplyProvider(const std::string& name, const std::string& base_url, const std::string& secret);
+  // As the JSON API takes them: {"kind","baseUrl","options","endpoints",...}; secrets of endpoints by their names.
+  void ApplyProvider(const std::string& name, const nlohmann::json& provider, const std::string& secret,
+                     const nlohmann::json& endpoint_secrets = nlohmann::json::object());
+  // A provider of every kind, each at the simulated one in its own format: openai, groq, anthropic, google,
+  // google-ai-studio, aws-bedrock, azure-openai (by deployment) and azure-v1; waits until the proxies have them.
+  void ApplyEveryKind();
+  void SetGateway(const nlohmann::json& settings);  // of the gateway `default`
   std::string CreateKey(const nlohmann::json& fields = nlohmann::json::object(),
                         const std::string& gateway = "default");
   // Saves and deploys a route and waits until every proxy runs it; the version's number.
@@ -79,19 +88,23 @@ class Stack {
   std::string ChatBytes(const ChatOptions& options, const std::string& extra_headers = "");
 
   // ---- Provider ----
-  nlohmann::json Provider(const std::string& target);  // GET, e.g. /bill
-  void ControlProvider(const nlohmann::json& settings);
+  nlohmann::json Provider(const std::string& target, size_t index = 0);  // GET, e.g. /bill
+  void ControlProvider(const nlohmann::json& settings, size_t index = 0);
 
   const std::string& directory() const { return directory_; }
   const std::string& key() const { return key_; }
   std::string admin_token() const;
-  std::string provider_url() const { return "http://" + provider_.addresses[0] + "/v1"; }
+  std::string provider_root(size_t index = 0) const {
+    return "http://" + (index == 0 ? provider_ : more_providers_[index - 1]).addresses[0];
+  }
+  std::string provider_url(size_t index = 0) const { return provider_root(index) + "/v1"; }
+  static std::string provider_key();  // what the simulated providers ask for
 
  private:
   std::string Path(const std::string& name) const { return directory_ + "/" + name; }
   std::string directory_;
   Member provider_, control_plane_, quota_;
-  std::vector<Member> proxies_;
+  std::vector<Member> more_providers_, proxies_;
   std::string key_;
 };
 
