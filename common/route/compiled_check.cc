@@ -68,6 +68,7 @@ std::string LimitProblem(const v1::CompiledElement::Limit& limit) {
   if (limit.limit() > (limit.unit() == v1::NANO_DOLLARS ? kLimitNanosMax : kLimitTokensMax)) {
     return "has a limit past the largest";
   }
+  if (limit.allow_unpriced() && limit.unit() != v1::NANO_DOLLARS) return "allows unpriced models and counts no dollars";
   if (limit.technique() != v1::FIXED && limit.technique() != v1::SLIDING) return "uses an unknown technique";
   if (const std::string problem = WindowProblem(limit); !problem.empty()) return problem;
   if (limit.admission() != v1::STRICT && limit.admission() != v1::OBSERVED) return "uses an unknown admission";
@@ -107,6 +108,9 @@ std::string ElementProblem(const v1::CompiledRoute& route, const v1::CompiledEle
       }
       return "";
     case v1::CompiledElement::kStart:
+      if (element.start().cache_ttl_s() < 0 || element.start().cache_ttl_s() > kCacheTtlSecondsMax) {
+        return "keeps answers for a time out of range";
+      }
       return "";
     case v1::CompiledElement::KIND_NOT_SET:
       return "has no kind";

@@ -6,11 +6,12 @@ namespace signalbox {
 
 const std::vector<ElementType>& ElementTypes() {
   static const auto& types = *new std::vector<ElementType>{
-      {"start", {}, {"next"}, {}},
+      {"start", {"cacheTtl"}, {"next"}, {}},
       {"conditional", {"conditions"}, {"true", "false"}, {}},
       {"percentage", {"stickyKey"}, {}, {}, true},
       {"rate",
-       {"limitType", "key", "limit", "window", "timezone", "pool", "technique", "onError", "admission", "shadow"},
+       {"limitType", "key", "limit", "window", "timezone", "pool", "technique", "onError", "admission", "shadow",
+        "unpriced"},
        {"success"},
        {"fallback"}},
       {"model", {"provider", "model", "timeout", "retries", "parameters", "backoff"}, {"success"}, {"fallback"}},

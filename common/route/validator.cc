@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "common/calendar.h"
 #include "common/limits.h"
+#include "common/provider_kind.h"
 #include "common/route/condition.h"
 #include "common/route/element_type.h"
 #include "common/route/fault_list.h"
@@ -139,11 +140,19 @@ class RouteValidator {
                     absl::StrCat(Quoted(name), " does not belong to a ", std::string(type.name),
                                  " element; it belongs to: ", JoinNames(owners)));
     }
+    if (type.name == "start") CheckStart(properties);
     if (type.name == "conditional") CheckConditional(properties);
     if (type.name == "percentage" && properties.has_sticky_key()) CheckFieldName("stickyKey", properties.sticky_key());
     if (type.name == "rate") CheckRate(properties);
     if (type.name == "model") CheckModel(properties);
     if (type.name == "end") CheckEnd(properties);
+  }
+
+  void CheckStart(const v1::Properties& p) {
+    if (p.cache_ttl() >= 0 && p.cache_ttl() <= kCacheTtlSecondsMax) return;
+    PropertyError(
+        "invalid_cache_ttl", "cacheTtl",
+        absl::StrCat("answers are kept for 0 (not at all) to ", kCacheTtlSecondsMax, " seconds; not ", p.cache_ttl()));
   }
 
   void CheckConditional(const v1::Properties& properties) {
@@ -173,6 +182,11 @@ class RouteValidator {
     CheckChoice("technique", p.has_technique(), p.technique(), "invalid_technique", {"fixed", "sliding"});
     CheckChoice("admission", p.has_admission(), p.admission(), "invalid_admission", {"strict", "observed"});
     CheckChoice("onError", p.has_on_error(), p.on_error(), "invalid_on_error", {"allow", "deny"});
+    CheckChoice("unpriced", p.has_unpriced(), p.unpriced(), "invalid_unpriced", {"allow", "deny"});
+    if (p.has_unpriced() && (p.limit_type() == "count" || p.limit_type() == "tokens")) {
+      PropertyError("misplaced_property", "unpriced",
+                    absl::StrCat("\"unpriced\" belongs to a cost limit; a ", p.limit_type(), " limit needs no prices"));
+    }
     CheckKey(p);
     CheckLimit(p);
     CheckWindow(p);
@@ -275,9 +289,7 @@ class RouteValidator {
     if (p.provider().empty()) {
       Missing("provider", "the name of a configured provider");
     } else if (context_.providers.count(p.provider()) == 0) {
-      PropertyError(
-          "unknown_provider", "provider",
-          absl::StrCat("unknown provider ", Quoted(p.provider()), " (known: ", JoinSet(context_.providers), ")"));
+      PropertyError("unknown_provider", "provider", UnknownProvider(p.provider()));
     }
     if (p.model().empty()) {
       Missing("model", "the provider's name of the model");
@@ -295,6 +307,18 @@ class RouteValidator {
     }
     CheckChoice("backoff", p.has_backoff(), p.backoff(), "invalid_backoff", {"constant", "linear", "exponential"});
     CheckParameters(p);
+  }
+
+  std::string UnknownProvider(const std::string& name) const {
+    if (FindKnownProvider(name) != nullptr) {
+      return absl::StrCat("provider ", Quoted(name),
+                          " is not set up in this gateway (set up: ", JoinSet(context_.providers),
+                          "); apply it first: signalboxctl provider apply ", name);
+    }
+    const std::string_view nearest = NearestName(name, {context_.providers.begin(), context_.providers.end()});
+    return absl::StrCat("unknown provider ", Quoted(name),
+                        nearest.empty() ? "" : absl::StrCat("; did you mean ", Quoted(nearest), "?"),
+                        " (known: ", JoinSet(context_.providers), ")");
   }
 
   // Keys that decide what the request is or what it may cost are the gateway's: overriding them unseen would make a
@@ -418,11 +442,12 @@ class RouteValidator {
     }
   }
 
-  // The first limit of `limit_type` found above each element; kNoElement: none.
-  std::vector<uint32_t> LimitedBy(std::string_view limit_type) const {
+  // The first limit of `limit_type` that treats unpriced models so, above each element; kNoElement: none.
+  std::vector<uint32_t> LimitedBy(std::string_view limit_type, bool allows_unpriced = false) const {
     std::vector<uint32_t> limited_by(graph_.size(), kNoElement);
     for (uint32_t i = 0; i < graph_.size(); ++i) {
       if (at(i).type() != "rate" || at(i).properties().limit_type() != limit_type) continue;
+      if ((at(i).properties().unpriced() == "allow") != allows_unpriced) continue;
       const auto success = at(i).outputs().find("success");
       if (success == at(i).outputs().end()) continue;
       const auto target = by_id_.find(success->second.element_id());
@@ -439,16 +464,20 @@ class RouteValidator {
   void CheckPrices() {
     if (!context_.check_prices) return;
     const std::vector<uint32_t> by_cost = LimitedBy("cost"), by_tokens = LimitedBy("tokens");
+    const std::vector<uint32_t> by_lax_cost = LimitedBy("cost", /*allows_unpriced=*/true);
     for (index_ = 0; index_ < graph_.size(); ++index_) {
       const v1::Properties& p = element().properties();
       if (element().type() != "model" || p.model().empty()) continue;
-      if (context_.providers.count(p.provider()) == 0 || context_.priced_models.count({p.provider(), p.model()}) > 0)
-        continue;
+      if (context_.providers.count(p.provider()) == 0 || context_.Prices(p.provider(), p.model())) continue;
       const std::string model = absl::StrCat("model ", Quoted(p.model()), " of ", Quoted(p.provider()));
       if (by_cost[index_] != kNoElement) {
         PropertyError("unpriced_model", "model",
                       absl::StrCat(model, " has no price, which the cost limit ", Quoted(at(by_cost[index_]).id()),
-                                   " needs; set one"));
+                                   " needs; set one, or let such models pass it with \"unpriced\": \"allow\""));
+      } else if (by_lax_cost[index_] != kNoElement) {
+        faults_.Warning("unpriced_model", element().id(), PropertyPath("model"),
+                        absl::StrCat(model, " has no price, so what it is used for counts $0 at the cost limit ",
+                                     Quoted(at(by_lax_cost[index_]).id()), ", which allows that"));
       } else if (by_tokens[index_] != kNoElement) {
         faults_.Warning("unknown_output_maximum", element().id(), PropertyPath("model"),
                         absl::StrCat(model, " has no price, so its output maximum is not known and the tokens limit ",
@@ -518,7 +547,11 @@ bool MayFollow(std::string_view code, const std::string& path) {
 }  // namespace
 
 const std::set<std::string>& BuiltInProviders() {
-  static const auto& names = *new std::set<std::string>{"anthropic", "openai"};
+  static const auto& names = *new std::set<std::string>([] {
+    std::set<std::string> known;
+    for (const KnownProvider& provider : KnownProviders()) known.emplace(provider.name);
+    return known;
+  }());
   return names;
 }
 

@@ -89,6 +89,7 @@ class RouteCompiler {
     compiled.set_id(element.id());
     if (element.type() == "start") {
       compiled.mutable_start()->set_next(Target(element, "next"));
+      compiled.mutable_start()->set_cache_ttl_s(element.properties().cache_ttl());
     } else if (element.type() == "conditional") {
       CompileConditional(element, *compiled.mutable_conditional());
     } else if (element.type() == "percentage") {
@@ -152,6 +153,7 @@ class RouteCompiler {
     const v1::OnError by_default = limit.unit() == v1::REQUESTS ? v1::ALLOW : v1::DENY;
     limit.set_on_error(!p.has_on_error() ? by_default : p.on_error() == "allow" ? v1::ALLOW : v1::DENY);
     limit.set_shadow(p.shadow());
+    limit.set_allow_unpriced(p.unpriced() == "allow");
     for (const std::string& field : KeyFields(p)) *limit.add_key() = Field(field);
     limit.set_on_success(Target(element, "success"));
     if (element.outputs().count("fallback") > 0) limit.set_on_fallback(Target(element, "fallback"));

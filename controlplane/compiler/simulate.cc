@@ -173,7 +173,10 @@ class Simulation {
     switch (element.kind_case()) {
       case v1::CompiledElement::kStart:
         step.set_type("start");
-        step.set_reason("every request starts here");
+        step.set_reason(element.start().cache_ttl_s() == 0
+                            ? std::string("every request starts here")
+                            : absl::StrCat("every request starts here; answers are kept for identical requests for ",
+                                           element.start().cache_ttl_s(), " s"));
         break;
       case v1::CompiledElement::kConditional:
         step.set_type("conditional");
@@ -230,9 +233,21 @@ class Simulation {
                             AmountText(limit.unit(), LeastHold(BoundsAt(route_, limit, request_))),
                             ", does not fit into ", whose);
     } else {
-      return step.set_reason(absl::StrCat(limit.shadow() ? "shadow: " : "", "within ", whose));
+      return step.set_reason(absl::StrCat(limit.shadow() ? "shadow: " : "", "within ", whose, UnpricedText(limit)));
     }
     step.set_reason(limit.shadow() ? absl::StrCat("shadow: would deny, but only reports: ", reason) : reason);
+  }
+
+  // What a limit that allows it does not count.
+  std::string UnpricedText(const v1::CompiledElement::Limit& limit) const {
+    if (!limit.allow_unpriced()) return "";
+    std::string names;
+    for (uint32_t index : limit.reachable_models()) {
+      const v1::CompiledElement::Model& model = at(index).model();
+      if (model.has_price()) continue;
+      absl::StrAppend(&names, names.empty() ? "" : ", ", model.provider(), "/", model.model());
+    }
+    return names.empty() ? "" : absl::StrCat("; without a price and so not counted: ", names);
   }
 
   static std::string KeyText(const v1::CompiledElement::Limit& limit) {

@@ -37,6 +37,15 @@ TEST(DiffRoutes, ComparesByElementThenByPropertyAndOutput) {
                   "CHANGED x properties.window: 60 -> "));
 }
 
+TEST(DiffRoutes, SeesHowLongAnswersAreKeptAndWhatPassesWithoutAPrice) {
+  EXPECT_THAT(
+      Diff(R"({"elements":[{"id":"s","type":"start","properties":{"cacheTtl":60}},
+                                   {"id":"x","properties":{"unpriced":"deny"}}]})",
+           R"({"elements":[{"id":"s","type":"start","properties":{"cacheTtl":0}},
+                                   {"id":"x","properties":{"unpriced":"allow"}}]})"),
+      ElementsAre("CHANGED s properties.cacheTtl: 60 -> 0", "CHANGED x properties.unpriced: \"deny\" -> \"allow\""));
+}
+
 TEST(DiffRoutes, SeesSwitchesListsAndCalendarWindows) {
   EXPECT_THAT(
       Diff(

@@ -37,6 +37,12 @@ struct Expected {
 
 const std::vector<Expected>& ExpectedFaults() {
   static const std::vector<Expected> expected = {
+      {"cache-ttl-too-long.json", "invalid_cache_ttl start $.elements[0].properties.cacheTtl"},
+      {"cache-ttl-negative.json", "invalid_cache_ttl start $.elements[0].properties.cacheTtl"},
+      {"cache-ttl-on-a-model.json", "misplaced_property small $.elements[2].properties.cacheTtl"},
+      {"unpriced-of-a-count-limit.json", "misplaced_property requests $.elements[1].properties.unpriced"},
+      {"unpriced-unknown.json", "invalid_unpriced dollars $.elements[1].properties.unpriced"},
+      {"unpriced-model.json", "unpriced_model small $.elements[2].properties.model"},
       {"cycle.json", "cycle free-model $.elements[4]"},
       {"dangling-output.json", "dangling_output paid-model $.elements[7].outputs.fallback.elementId"},
       {"many-faults.json", "unknown_operator c $.elements[1].properties.conditions[\"metadata.plan\"].$like"},
@@ -105,8 +111,11 @@ TEST(RouteFiles, FaultsReadAsSentences) {
   const auto faults = [](const std::string& file) {
     return CheckRoute(RouteFile("invalid/" + file), TestContext()).faults;
   };
-  EXPECT_EQ(MessageOf(faults("unknown-provider.json"), "unknown_provider"),
-            "unknown provider \"opnai\" (known: anthropic, openai)");
+  EXPECT_EQ(
+      MessageOf(faults("unknown-provider.json"), "unknown_provider"),
+      "unknown provider \"opnai\"; did you mean \"openai\"? (known: anthropic, aws-bedrock, azure-openai, bedrock, "
+      "cerebras, deepseek, fireworks, google, google-ai-studio, grok, groq, mistral, moonshotai, ollama, openai, "
+      "openrouter, perplexity, together, vllm, xai)");
   EXPECT_EQ(MessageOf(faults("cycle.json"), "cycle"),
             "a cycle: \"free-model\" -> \"paid-model\" -> \"free-model\"; a request would never end");
   EXPECT_THAT(MessageOf(faults("misspelt-property.json"), "unknown_property"),

@@ -138,8 +138,7 @@ TEST(ValidateRoute, ChecksEveryPropertyOfAModel) {
            "", ""},
           {R"("model":"gpt-4o")", "missing_property provider", "configured provider"},
           {R"("provider":"openai","model":"")", "missing_property model", "name of the model"},
-          {R"("provider":"OpenAI","model":"gpt-4o")", "unknown_provider provider",
-           "unknown provider \"OpenAI\" (known: anthropic, openai)"},
+          {R"("provider":"OpenAI","model":"gpt-4o")", "unknown_provider provider", "unknown provider \"OpenAI\""},
           {base + R"(,"timeout":-1)", "invalid_timeout timeout", "not -1"},
           {base + R"(,"timeout":3600001)", "invalid_timeout timeout", "3600000"},
           {base + R"(,"retries":11)", "invalid_retries retries", "0 to 10"},
@@ -327,12 +326,60 @@ TEST(ValidateRoute, AModelWithoutAPriceBehindACostLimitIsAFault) {
   EXPECT_THAT(Codes(CheckRoute(RateAround(cost), context).faults),
               ElementsAre("unpriced_model m $.elements[2].properties.model"));
   EXPECT_EQ(CheckRoute(RateAround(cost), context).faults[0].message(),
-            "model \"gpt-4o\" of \"openai\" has no price, which the cost limit \"x\" needs; set one");
+            "model \"gpt-4o\" of \"openai\" has no price, which the cost limit \"x\" needs; set one, or let such "
+            "models pass it with \"unpriced\": \"allow\"");
   EXPECT_THAT(
       Codes(CheckRoute(RateAround(R"("limitType":"count","key":"metadata.a","limit":1,"window":60)"), context).faults),
       IsEmpty());
   context.check_prices = false;
   EXPECT_THAT(Codes(CheckRoute(RateAround(cost), context).faults), IsEmpty());
+}
+
+TEST(ValidateRoute, ACostLimitMayAllowModelsWithoutAPriceAndTheyAreWarnings) {
+  const std::string cost = R"("limitType":"cost","key":"metadata.a","limit":1,"window":60)";
+  ValidationContext context = TestContext();
+  context.priced_models.clear();
+  const CheckedRoute checked = CheckRoute(RateAround(cost + R"(,"unpriced":"allow")"), context);
+  EXPECT_TRUE(checked.compiles);
+  ASSERT_THAT(Codes(checked.faults), ElementsAre("unpriced_model m $.elements[2].properties.model"));
+  EXPECT_EQ(checked.faults[0].severity(), v1::SEVERITY_WARNING);
+  EXPECT_EQ(checked.faults[0].message(),
+            "model \"gpt-4o\" of \"openai\" has no price, so what it is used for counts $0 at the cost limit \"x\", "
+            "which allows that");
+  EXPECT_FALSE(CheckRoute(RateAround(cost + R"(,"unpriced":"deny")"), context).compiles);
+  // Of several limits on the way one that denies is enough.
+  const std::string strict_below = RouteAround(
+      R"({"id":"x","type":"rate","properties":{"limitType":"cost","key":"metadata.a","limit":1,"window":60,"unpriced":"allow"},
+      "outputs":{"success":{"elementId":"y"}}},{"id":"y","type":"rate","properties":{"limitType":"cost","key":"metadata.b","limit":1,"window":60},
+      "outputs":{"success":{"elementId":"m"}}})");
+  EXPECT_FALSE(CheckRoute(strict_below, context).compiles);
+  EXPECT_THAT(CheckRoute(strict_below, context).faults[0].message(), HasSubstr("which the cost limit \"y\" needs"));
+}
+
+TEST(ValidateRoute, ChecksHowLongAnswersAreKept) {
+  const auto with_ttl = [](const std::string& ttl) {
+    return R"({"name":"r","elements":[{"id":"s","type":"start","properties":{"cacheTtl":)" + ttl +
+           R"(},"outputs":{"next":{"elementId":"e"}}},{"id":"e","type":"end","outputs":{}}]})";
+  };
+  EXPECT_THAT(CheckCodes(with_ttl("0")), IsEmpty());
+  EXPECT_THAT(CheckCodes(with_ttl("2592000")), IsEmpty());
+  const auto refused = CheckRoute(with_ttl("2592001"), TestContext()).faults;
+  ASSERT_THAT(Codes(refused), ElementsAre("invalid_cache_ttl s $.elements[0].properties.cacheTtl"));
+  EXPECT_EQ(refused[0].message(), "answers are kept for 0 (not at all) to 2592000 seconds; not 2592001");
+  EXPECT_THAT(CheckCodes(with_ttl("-1")), ElementsAre("invalid_cache_ttl s $.elements[0].properties.cacheTtl"));
+  EXPECT_THAT(CheckCodes(with_ttl("1.5")), ElementsAre("mistyped_field s $.elements[0].properties.cacheTtl"));
+}
+
+TEST(ValidateRoute, AKnownProviderThatIsNotSetUpIsToldApartFromAMisspeltOne) {
+  ValidationContext context = TestContext();
+  context.providers = {"anthropic", "openai"};
+  const auto message = [&](const std::string& provider) {
+    return CheckRoute(ModelAround(R"("provider":")" + provider + R"(","model":"gpt-4o")"), context).faults[0].message();
+  };
+  EXPECT_EQ(message("groq"),
+            "provider \"groq\" is not set up in this gateway (set up: anthropic, openai); apply it first: signalboxctl "
+            "provider apply groq");
+  EXPECT_EQ(message("opnai"), "unknown provider \"opnai\"; did you mean \"openai\"? (known: anthropic, openai)");
 }
 
 TEST(ValidateRoute, APoolUsedWithAnotherUnitIsAWarningOnly) {

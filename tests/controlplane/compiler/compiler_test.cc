@@ -49,6 +49,20 @@ TEST(CompileRoute, PutsEveryElementBeforeThoseItLeadsTo) {
   }
 }
 
+TEST(CompileRoute, HowLongAnswersAreKeptAndWhatPassesWithoutAPriceAreInTheSnapshot) {
+  EXPECT_EQ(CompileFile("valid/cached-answers.json").elements(0).start().cache_ttl_s(), 3'600);
+  EXPECT_EQ(CompileFile("valid/sliding-requests.json").elements(0).start().cache_ttl_s(), 0);
+  const auto lax = Compile(RouteFile("valid/unpriced-allowed.json"), NoPrice);
+  ASSERT_TRUE(lax.ok()) << lax.status();
+  EXPECT_TRUE(lax->elements(1).limit().allow_unpriced());
+  EXPECT_FALSE(lax->elements(2).model().has_price());
+  EXPECT_FALSE(CompileFile("valid/unpriced-denied.json").elements(1).limit().allow_unpriced());
+  EXPECT_EQ(Compile(RouteFile("valid/unpriced-denied.json"), NoPrice).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(SerializeDeterministic(CompileFile("valid/cached-answers.json")),
+            SerializeDeterministic(CompileFile("valid/cached-answers.json")));
+}
+
 TEST(CompileRoute, MakesExactLimitsWithDefaults) {
   const v1::CompiledRoute route = CompileFile("valid/my-trillion-dollar-saas.json");
   const v1::CompiledElement::Limit& count = route.elements(2).limit();

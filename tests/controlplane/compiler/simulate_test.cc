@@ -41,6 +41,23 @@ std::vector<std::string> Reasons(const v1::SimulateResponse& response) {
 
 const char kFree[] = R"({"plan":"free","email":"a@b.c"})";
 
+TEST(SimulateRoute, TellsThatAnswersAreKeptAndWhatIsNotCounted) {
+  const auto cached = SimulateRoute(Compile(RouteFile("valid/cached-answers.json")), Sample(R"({"user":"u"})"), {});
+  ASSERT_TRUE(cached.ok()) << cached.status();
+  EXPECT_EQ(Reasons(*cached)[0],
+            "start: every request starts here; answers are kept for identical requests for 3600 s");
+  const auto no_price = [](const std::string&, const std::string&) { return std::optional<v1::ModelPrice>(); };
+  const auto route =
+      CompileRoute({"default", "r1", "lax", 1}, ParseRoute(RouteFile("valid/unpriced-allowed.json")).spec, no_price);
+  ASSERT_TRUE(route.ok()) << route.status();
+  const auto lax = SimulateRoute(*route, Sample(R"({"user":"u"})"), {});
+  ASSERT_TRUE(lax.ok()) << lax.status();
+  EXPECT_EQ(lax->status(), 200);
+  EXPECT_EQ(Reasons(*lax)[1],
+            "dollars: within $1.000000000 per 86400 s for metadata.user \"u\"; without a price and so not counted: "
+            "openai/gpt-4o-mini");
+}
+
 TEST(SimulateRoute, TellsTheWayAndWhy) {
   const auto response = SimulateRoute(Walkthrough(), Sample(kFree), {});
   ASSERT_TRUE(response.ok()) << response.status();
