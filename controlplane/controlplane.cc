@@ -22,6 +22,7 @@
 #include "controlplane/ledger/suspense_client.h"
 #include "controlplane/ledger/suspense_reader.h"
 #include "controlplane/prices/bundled_prices.h"
+#include "controlplane/prices/genai_prices.h"
 #include "controlplane/publish/grpc_publisher.h"
 #include "controlplane/quota/quota_metrics.h"
 #include "controlplane/quota/quota_service.h"
@@ -104,7 +105,10 @@ class RunningControlPlane final : public ControlPlane {
     StoreOptions store_options;
     store_options.data_dir = data_dir_->path();
     store_options.master_key_path = options_.master_key_file;
-    store_options.bundled_prices = BundledPrices();
+    store_options.bundled_catalogue = BundledCatalogue();
+    store_options.read_catalogue = [](std::string_view text, std::string origin) {
+      return ParseGenaiPrices(text, std::move(origin), BundledModelLimits());
+    };
     ASSIGN_OR_RETURN(store_, SqliteStore::Open(store_options, *options_.clock));
     ASSIGN_OR_RETURN(authority_, StoredTokenAuthority::Open(store_->tokens(), data_dir_->path()));
     plane_authority_ = std::make_unique<PlaneAuthority>(*authority_);

@@ -1,6 +1,7 @@
 // From authored JSON to a checked graph. Pure; any thread. Used by the API, the CLI (offline) and the console.
 #pragma once
 
+#include <functional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -15,9 +16,15 @@ namespace signalbox {
 // What the graph may refer to.
 struct ValidationContext {
   std::set<std::string> providers;  // configured in the gateway; offline: the built-in names
-  // Priced models by (provider, model). With `check_prices` an unpriced model behind a cost limit is a fault.
+  // Priced models by (provider, model), and those that `is_priced` knows besides. With `check_prices` an unpriced model
+  // behind a cost limit is a fault.
   std::set<std::pair<std::string, std::string>> priced_models;
+  std::function<bool(const std::string& provider, const std::string& model)> is_priced;
   bool check_prices = true;
+
+  bool Prices(const std::string& provider, const std::string& model) const {
+    return priced_models.contains({provider, model}) || (is_priced && is_priced(provider, model));
+  }
 };
 
 // The names routes may use without a configured provider when validating offline.

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/faults.h"
+#include "common/model_price.h"
 #include "common/route/validator.h"
 #include "controlplane/cli/commands.h"
 #include "controlplane/cli/values.h"
@@ -153,7 +154,10 @@ absl::Status Validate(const Session& session, const std::string& file) {
   ASSIGN_OR_RETURN(const std::string json, ReadInput(file));
   ValidationContext context;
   context.providers = BuiltInProviders();
-  for (const v1::ModelPrice& price : BundledPrices()) context.priced_models.insert({price.provider(), price.model()});
+  context.is_priced = [](const std::string& provider, const std::string& model) {
+    const std::optional<v1::ModelPrice> price = BundledCatalogue().Find(PriceSourceOf(provider, ""), model);
+    return price.has_value() && PricesTokens(*price);
+  };
   const CheckedRoute checked = CheckRoute(json, context);
   v1::ValidateRouteResponse response;
   response.set_compiles(checked.compiles);

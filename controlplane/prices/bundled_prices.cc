@@ -40,16 +40,6 @@ const PriceCatalogue& BundledCatalogue() {
   return OrDie(catalogue);
 }
 
-std::vector<v1::ModelPrice> BundledPrices() {
-  std::vector<v1::ModelPrice> prices;
-  for (const std::string& source : BundledCatalogue().sources()) {
-    for (const v1::ModelPrice& price : BundledCatalogue().PricesOf(source)) {
-      if (price.provider() == source) prices.push_back(price);
-    }
-  }
-  return prices;
-}
-
 absl::StatusOr<int64_t> ParseDollars(std::string_view text) {
   const absl::Status bad = absl::InvalidArgumentError(
       absl::StrCat("must be dollars in decimal text such as \"1.25\", not \"", std::string(text), "\""));

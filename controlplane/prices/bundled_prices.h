@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "controlplane/prices/model_limits.h"
@@ -16,9 +15,6 @@ namespace signalbox {
 const PriceCatalogue& BundledCatalogue();
 // For catalogues that are fetched, too.
 const ModelLimits& BundledModelLimits();
-
-// Every price of it under its own provider, ordered by provider.
-std::vector<v1::ModelPrice> BundledPrices();
 
 // "1.25" -> 1,250,000,000 nano-dollars. INVALID_ARGUMENT for anything but digits with at most nine decimals, or an
 // amount over 1,000,000 dollars.

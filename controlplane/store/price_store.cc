@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,28 +18,26 @@ absl::StatusOr<v1::ModelPrice> PriceStore::Get(const std::string& gateway, const
   RETURN_IF_ERROR(RequireGateway(core_, gateway));
   ASSIGN_OR_RETURN(std::optional<v1::ModelPrice> price, PriceInForce(core_, gateway, provider, model));
   if (price.has_value()) return *std::move(price);
-  ASSIGN_OR_RETURN(const ValidationContext context, ContextOf(core_, gateway));
-  std::vector<std::string> models;
-  for (const auto& [known_provider, known_model] : context.priced_models) {
-    if (known_provider == provider) models.push_back(known_model);
-  }
-  return absl::NotFoundError(absl::StrCat("gateway \"", gateway, "\": no price for ", provider, "/", model,
-                                          NearNames(model, models, "no model of that provider has one")));
+  ASSIGN_OR_RETURN(const std::vector<v1::ModelPrice> prices, PricesInForce(core_, gateway, provider));
+  std::set<std::string> models;
+  for (const v1::ModelPrice& known : prices) models.insert(known.model());
+  return absl::NotFoundError(
+      absl::StrCat("gateway \"", gateway, "\": no price for ", provider, "/", model,
+                   NearNames(model, {models.begin(), models.end()}, "no model of that provider has one")));
 }
 
 absl::StatusOr<std::vector<v1::ModelPrice>> PriceStore::List(const std::string& gateway) const {
   MutexLock lock(core_.mutex);
   RETURN_IF_ERROR(RequireGateway(core_, gateway));
+  ASSIGN_OR_RETURN(const std::vector<std::string> providers,
+                   TextColumn(core_.db->Query("SELECT name FROM providers WHERE gateway=?1 UNION"
+                                              " SELECT provider FROM prices WHERE gateway=?1",
+                                              gateway)));
   std::map<std::pair<std::string, std::string>, v1::ModelPrice> prices;
-  for (const v1::ModelPrice& price : core_.bundled_prices) prices[{price.provider(), price.model()}] = price;
-  ASSIGN_OR_RETURN(SqliteStatement query,
-                   core_.db->Query("SELECT provider, model, price FROM prices WHERE gateway=?", gateway));
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, query.Step());
-    if (!row) break;
-    if (!prices[{query.Text(0), query.Text(1)}].ParseFromString(query.Text(2))) {
-      return absl::DataLossError(
-          absl::StrCat("the stored price of ", query.Text(0), "/", query.Text(1), " is unreadable"));
+  for (const std::string& provider : providers) {
+    ASSIGN_OR_RETURN(std::vector<v1::ModelPrice> in_force, PricesInForce(core_, gateway, provider));
+    for (v1::ModelPrice& price : in_force) {
+      prices.emplace(std::pair(provider, price.model()), std::move(price));  // the first that is tried counts
     }
   }
   std::vector<v1::ModelPrice> list;

@@ -1,4 +1,4 @@
-// Prices in force: a gateway's own over the bundled ones. Setting one recompiles the deployed routes that use the
+// Prices in force: a gateway's own over those of the catalogue. Setting one recompiles the deployed routes that use the
 // model. Thread-safe; a view of SqliteStore, which owns it.
 #pragma once
 
@@ -19,7 +19,7 @@ class PriceStore {
   // NOT_FOUND when nothing prices the model.
   absl::StatusOr<v1::ModelPrice> Get(const std::string& gateway, const std::string& provider,
                                      const std::string& model) const;
-  // Every price in force, ordered by provider and model.
+  // Every price in force for the gateway's providers, ordered by provider and model.
   absl::StatusOr<std::vector<v1::ModelPrice>> List(const std::string& gateway) const;
   absl::StatusOr<v1::ModelPrice> Set(const std::string& gateway, const v1::ModelPrice& price);
 

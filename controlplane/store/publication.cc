@@ -217,7 +217,28 @@ absl::Status PublishPrices(StoreCore& core, const std::string& gateway, const st
   return SetResource(core, PricesResource(gateway, provider), sha256);
 }
 
-absl::Status PublishEverything(StoreCore& core) {
+namespace {
+
+// What blobs are made of besides rows: with another one they are made anew.
+std::string MadeOf(const StoreCore& core) SB_REQUIRES(core.mutex) {
+  return absl::StrCat("schema ", kSchema, ", prices ", core.catalogue.sha256());
+}
+
+}  // namespace
+
+absl::StatusOr<bool> IsMadeOfTheSame(const StoreCore& core) {
+  ASSIGN_OR_RETURN(SqliteStatement query,
+                   core.db->Query("SELECT 1 FROM meta WHERE key='made_of' AND value=?", MadeOf(core)));
+  return query.Step();
+}
+
+absl::Status NoteWhatItIsMadeOf(StoreCore& core) {
+  return core.db->Run(
+      "INSERT INTO meta(key, value) VALUES('made_of',?) ON CONFLICT(key) DO UPDATE SET value=excluded.value",
+      MadeOf(core));
+}
+
+absl::Status PublishEverything(StoreCore& core, const std::string& cause) {
   ASSIGN_OR_RETURN(const std::vector<std::string> gateways,
                    TextColumn(core.db->Query("SELECT name FROM gateways ORDER BY name")));
   for (const std::string& gateway : gateways) {
@@ -239,7 +260,8 @@ absl::Status PublishEverything(StoreCore& core) {
       RETURN_IF_ERROR(SetResource(core, RouteResource(gateway, id), *sha256));
     }
   }
-  return PublishNext(core, "start", First::kNo, false).status();
+  RETURN_IF_ERROR(PublishNext(core, cause, First::kNo, false).status());
+  return NoteWhatItIsMadeOf(core);
 }
 
 absl::Status PublishKey(StoreCore& core, const std::string& key_id) {

@@ -62,9 +62,12 @@ absl::Status PublishProvider(StoreCore& core, const std::string& gateway, const 
 // The prices in force for a provider of the gateway; nothing is published where there are none.
 absl::Status PublishPrices(StoreCore& core, const std::string& gateway, const std::string& provider)
     SB_REQUIRES(core.mutex);
+// Whether what is published was made by a build of this schema and with the catalogue in force.
+absl::StatusOr<bool> IsMadeOfTheSame(const StoreCore& core) SB_REQUIRES(core.mutex);
+absl::Status NoteWhatItIsMadeOf(StoreCore& core) SB_REQUIRES(core.mutex);
 // Everything that is made of rows alone, in every gateway: after a migration or with other bundled prices. What cannot
 // be made now (a secret that does not open, a route that no longer compiles) stays as it was published.
-absl::Status PublishEverything(StoreCore& core) SB_REQUIRES(core.mutex);
+absl::Status PublishEverything(StoreCore& core, const std::string& cause) SB_REQUIRES(core.mutex);
 
 // What a gateway key's blob says now.
 absl::Status PublishKey(StoreCore& core, const std::string& key_id) SB_REQUIRES(core.mutex);

@@ -142,10 +142,20 @@ UPDATE providers SET kind='anthropic', base_url=''
   WHERE name='anthropic' AND kind='openai' AND base_url='https://api.anthropic.com/v1';
 )sql";
 
+constexpr char kPriceCatalogue[] = R"sql(
+CREATE TABLE price_catalogue(          -- one row: the catalogue that was fetched
+  origin TEXT NOT NULL,                -- its URL; empty: none, the build's is in force
+  content BLOB NOT NULL,
+  update_us INTEGER NOT NULL,
+  last_refresh_us INTEGER NOT NULL,    -- of the last try, whatever came of it; 0: none
+  last_error TEXT NOT NULL);
+INSERT INTO price_catalogue VALUES('', x'', 0, 0, '');
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& StoreMigrations() {
-  static const std::vector<std::string> steps = {kFirst, kProvidersAndSettings};
+  static const std::vector<std::string> steps = {kFirst, kProvidersAndSettings, kPriceCatalogue};
   return steps;
 }
 

@@ -16,12 +16,18 @@
 namespace signalbox {
 
 SqliteStore::SqliteStore(std::unique_ptr<StoreCore> core)
-    : core_(std::move(core)), routes_(*core_), gateways_(*core_), keys_(*core_), prices_(*core_), tokens_(*core_) {}
+    : core_(std::move(core)),
+      routes_(*core_),
+      gateways_(*core_),
+      keys_(*core_),
+      prices_(*core_),
+      catalogue_(*core_),
+      tokens_(*core_) {}
 
 absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const StoreOptions& options, const Clock& clock) {
   auto core = std::make_unique<StoreCore>();
   core->clock = &clock;
-  core->bundled_prices = options.bundled_prices;
+  core->bundled_catalogue = options.bundled_catalogue;
   const std::string key_path =
       options.master_key_path.empty() ? absl::StrCat(options.data_dir, "/master.key") : options.master_key_path;
   const std::string database_path = absl::StrCat(options.data_dir, "/routes.db");
@@ -40,20 +46,12 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const StoreOption
     ASSIGN_OR_RETURN(core->db, SqliteDb::Open(sqlite));
     RETURN_IF_ERROR(core->db->CheckIntegrity());
     RETURN_IF_ERROR(core->db->Migrate(StoreMigrations()));
+    core->catalogue = options.bundled_catalogue;
+    RETURN_IF_ERROR(LoadCatalogue(*core, options.read_catalogue));
   }
   std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(core)));
   RETURN_IF_ERROR(store->Prepare());
   return store;
-}
-
-// What blobs are made of besides rows: with another one they are made anew.
-std::string MadeOf(const std::vector<v1::ModelPrice>& bundled_prices) {
-  std::string prices;
-  for (const v1::ModelPrice& price : bundled_prices) {
-    const std::string bytes = SerializeDeterministic(price);
-    absl::StrAppend(&prices, bytes.size(), ":", bytes);
-  }
-  return absl::StrCat("schema ", kSchema, ", prices ", Sha256Hex(prices));
 }
 
 // Lineage first, gateway second: a crash in between is made good by the next start.
@@ -74,22 +72,14 @@ absl::Status SqliteStore::Prepare() {
   }
   RETURN_IF_ERROR(gateways_.Create("default").status());
   MutexLock lock(core_->mutex);
-  return core_->db->Run("INSERT INTO meta(key, value) VALUES('made_of',?) ON CONFLICT DO NOTHING",
-                        MadeOf(core_->bundled_prices));
+  return NoteWhatItIsMadeOf(*core_);
 }
 
 absl::Status SqliteStore::PublishAfterUpgrade() {
-  const std::string made_of = MadeOf(core_->bundled_prices);
-  {
-    ASSIGN_OR_RETURN(SqliteStatement query,
-                     core_->db->Query("SELECT 1 FROM meta WHERE key='made_of' AND value=?", made_of));
-    ASSIGN_OR_RETURN(const bool same, query.Step());
-    if (same) return absl::OkStatus();
-  }
+  ASSIGN_OR_RETURN(const bool same, IsMadeOfTheSame(*core_));
+  if (same) return absl::OkStatus();
   ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*core_->db));
-  RETURN_IF_ERROR(PublishEverything(*core_));
-  RETURN_IF_ERROR(core_->db->Run(
-      "INSERT INTO meta(key, value) VALUES('made_of',?) ON CONFLICT(key) DO UPDATE SET value=excluded.value", made_of));
+  RETURN_IF_ERROR(PublishEverything(*core_, "start"));
   return transaction.Commit();
 }
 

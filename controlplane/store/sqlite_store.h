@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "common/clock.h"
 #include "controlplane/publish/snapshot_source.h"
+#include "controlplane/store/catalogue_store.h"
 #include "controlplane/store/gateway_store.h"
 #include "controlplane/store/key_store.h"
 #include "controlplane/store/price_store.h"
@@ -20,10 +21,11 @@
 namespace signalbox {
 
 struct StoreOptions {
-  std::string data_dir;                        // must exist
-  std::string master_key_path;                 // empty: <data_dir>/master.key
-  std::vector<v1::ModelPrice> bundled_prices;  // BundledPrices()
-  std::string vfs;                             // empty: the system's; tests put faults here
+  std::string data_dir;              // must exist
+  std::string master_key_path;       // empty: <data_dir>/master.key
+  PriceCatalogue bundled_catalogue;  // BundledCatalogue()
+  std::string vfs;                   // empty: the system's; tests put faults here
+  CatalogueReader read_catalogue;    // for one that was fetched; null: it stays out of force
 };
 
 class SqliteStore : public SnapshotSource {
@@ -35,6 +37,7 @@ class SqliteStore : public SnapshotSource {
   GatewayStore& gateways() { return gateways_; }
   KeyStore& keys() { return keys_; }
   PriceStore& prices() { return prices_; }
+  CatalogueStore& catalogue() { return catalogue_; }
   TokenStore& tokens() { return tokens_; }
 
   absl::StatusOr<PublishedSnapshot> ReadSnapshot() const override;
@@ -59,6 +62,7 @@ class SqliteStore : public SnapshotSource {
   GatewayStore gateways_;
   KeyStore keys_;
   PriceStore prices_;
+  CatalogueStore catalogue_;
   TokenStore tokens_;
 };
 

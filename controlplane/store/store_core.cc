@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/faults.h"
+#include "common/model_price.h"
 
 namespace signalbox {
 namespace {
@@ -153,12 +154,24 @@ absl::StatusOr<v1::Version> FindVersion(const StoreCore& core, const v1::Route& 
 
 absl::StatusOr<ValidationContext> ContextOf(const StoreCore& core, const std::string& gateway) {
   ValidationContext context;
-  ASSIGN_OR_RETURN(const std::vector<std::string> providers,
-                   TextColumn(core.db->Query("SELECT name FROM providers WHERE gateway=?", gateway)));
-  context.providers.insert(providers.begin(), providers.end());
-  for (const v1::ModelPrice& price : core.bundled_prices) {
-    context.priced_models.emplace(price.provider(), price.model());
+  std::map<std::string, std::string> kinds;
+  {
+    ASSIGN_OR_RETURN(SqliteStatement query,
+                     core.db->Query("SELECT name, kind FROM providers WHERE gateway=?", gateway));
+    while (true) {
+      ASSIGN_OR_RETURN(const bool row, query.Step());
+      if (!row) break;
+      context.providers.insert(query.Text(0));
+      kinds[query.Text(0)] = query.Text(1);
+    }
   }
+  context.is_priced = [catalogue = core.catalogue, kinds = std::move(kinds)](const std::string& provider,
+                                                                             const std::string& model) {
+    const auto kind = kinds.find(provider);
+    const std::string source = PriceSourceOf(provider, kind == kinds.end() ? "" : kind->second);
+    const std::optional<v1::ModelPrice> price = catalogue.Find(source, model);
+    return price.has_value() && PricesTokens(*price);
+  };
   ASSIGN_OR_RETURN(SqliteStatement query,
                    core.db->Query("SELECT provider, model FROM prices WHERE gateway=?", gateway));
   while (true) {
@@ -168,11 +181,21 @@ absl::StatusOr<ValidationContext> ContextOf(const StoreCore& core, const std::st
   }
 }
 
+absl::StatusOr<std::string> PriceSourceIn(const StoreCore& core, const std::string& gateway,
+                                          const std::string& provider) {
+  ASSIGN_OR_RETURN(SqliteStatement query,
+                   core.db->Query("SELECT kind FROM providers WHERE gateway=? AND name=?", gateway, provider));
+  ASSIGN_OR_RETURN(const bool found, query.Step());
+  return PriceSourceOf(provider, found ? query.Text(0) : "");
+}
+
 absl::StatusOr<std::optional<v1::ModelPrice>> PriceInForce(const StoreCore& core, const std::string& gateway,
                                                            const std::string& provider, const std::string& model) {
-  ASSIGN_OR_RETURN(
-      SqliteStatement query,
-      core.db->Query("SELECT price FROM prices WHERE gateway=? AND provider=? AND model=?", gateway, provider, model));
+  // Without case, as the catalogue; the exact one first.
+  ASSIGN_OR_RETURN(SqliteStatement query,
+                   core.db->Query("SELECT price FROM prices WHERE gateway=?1 AND provider=?2 AND"
+                                  " model=?3 COLLATE NOCASE ORDER BY model=?3 DESC, model LIMIT 1",
+                                  gateway, provider, model));
   ASSIGN_OR_RETURN(const bool found, query.Step());
   if (found) {
     v1::ModelPrice price;
@@ -181,31 +204,34 @@ absl::StatusOr<std::optional<v1::ModelPrice>> PriceInForce(const StoreCore& core
     }
     return std::optional<v1::ModelPrice>(std::move(price));
   }
-  for (const v1::ModelPrice& price : core.bundled_prices) {
-    if (price.provider() == provider && price.model() == model) return std::optional<v1::ModelPrice>(price);
-  }
-  return std::optional<v1::ModelPrice>();
+  ASSIGN_OR_RETURN(const std::string source, PriceSourceIn(core, gateway, provider));
+  std::optional<v1::ModelPrice> price = core.catalogue.Find(source, model);
+  if (price.has_value()) price->set_provider(provider);
+  return price;
 }
 
 absl::StatusOr<std::vector<v1::ModelPrice>> PricesInForce(const StoreCore& core, const std::string& gateway,
                                                           const std::string& provider) {
-  std::map<std::string, v1::ModelPrice> prices;
-  for (const v1::ModelPrice& price : core.bundled_prices) {
-    if (price.provider() == provider) prices[price.model()] = price;
-  }
-  ASSIGN_OR_RETURN(SqliteStatement query,
-                   core.db->Query("SELECT model, price FROM prices WHERE gateway=? AND provider=?", gateway, provider));
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, query.Step());
-    if (!row) break;
-    if (!prices[query.Text(0)].ParseFromString(query.Text(1))) {
-      return absl::DataLossError(absl::StrCat("the stored price of ", provider, "/", query.Text(0), " is unreadable"));
+  std::vector<v1::ModelPrice> prices;
+  {
+    ASSIGN_OR_RETURN(SqliteStatement query,
+                     core.db->Query("SELECT model, price FROM prices WHERE gateway=? AND provider=? ORDER BY model",
+                                    gateway, provider));
+    while (true) {
+      ASSIGN_OR_RETURN(const bool row, query.Step());
+      if (!row) break;
+      if (!prices.emplace_back().ParseFromString(query.Text(1))) {
+        return absl::DataLossError(
+            absl::StrCat("the stored price of ", provider, "/", query.Text(0), " is unreadable"));
+      }
     }
   }
-  std::vector<v1::ModelPrice> list;
-  list.reserve(prices.size());
-  for (auto& [model, price] : prices) list.push_back(std::move(price));
-  return list;
+  ASSIGN_OR_RETURN(const std::string source, PriceSourceIn(core, gateway, provider));
+  for (const v1::ModelPrice& price : core.catalogue.PricesOf(source)) {
+    prices.push_back(price);
+    prices.back().set_provider(provider);
+  }
+  return prices;
 }
 
 absl::StatusOr<v1::CompiledRoute> CompileInGateway(const StoreCore& core, const RouteIdentity& identity,
@@ -214,9 +240,9 @@ absl::StatusOr<v1::CompiledRoute> CompileInGateway(const StoreCore& core, const 
   const PriceLookup prices = [&](const std::string& provider, const std::string& model)
                                  SB_REQUIRES(core.mutex) -> std::optional<v1::ModelPrice> {
     absl::StatusOr<std::optional<v1::ModelPrice>> price = PriceInForce(core, identity.gateway, provider, model);
-    if (price.ok()) return *std::move(price);
     price_status.Update(price.status());
-    return std::nullopt;
+    if (!price.ok() || !price->has_value() || !PricesTokens(**price)) return std::nullopt;
+    return *std::move(price);
   };
   absl::StatusOr<v1::CompiledRoute> compiled = CompileRoute(identity, spec, prices);
   RETURN_IF_ERROR(price_status);

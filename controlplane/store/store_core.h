@@ -1,5 +1,5 @@
 // What the areas of the store share: the one connection and the mutex that guards it, the clock, the sealer and the
-// bundled prices. Owned by SqliteStore.
+// price catalogue. Owned by SqliteStore.
 #pragma once
 
 #include <functional>
@@ -16,6 +16,7 @@
 #include "common/route/validator.h"
 #include "common/seal/seal.h"
 #include "controlplane/compiler/compiler.h"
+#include "controlplane/prices/price_catalogue.h"
 #include "controlplane/store/sqlite_db.h"
 #include "signalbox/v1/route.pb.h"
 
@@ -26,7 +27,8 @@ struct StoreCore {
   std::unique_ptr<SqliteDb> db SB_GUARDED_BY(mutex);
   const Clock* clock = nullptr;
   std::optional<Sealer> sealer;
-  std::vector<v1::ModelPrice> bundled_prices;  // ordered by provider and model
+  PriceCatalogue bundled_catalogue;               // of the build
+  PriceCatalogue catalogue SB_GUARDED_BY(mutex);  // in force under the gateways' own prices
   std::string lineage;
 };
 
@@ -61,14 +63,19 @@ absl::StatusOr<v1::Version> FindVersion(const StoreCore& core, const v1::Route& 
 // Providers and prices of the gateway, to check a graph against.
 absl::StatusOr<ValidationContext> ContextOf(const StoreCore& core, const std::string& gateway) SB_REQUIRES(core.mutex);
 
-// The price in force: the gateway's own, else the bundled one.
+// The price in force: the gateway's own, else the catalogue's, for the name the provider has there.
 absl::StatusOr<std::optional<v1::ModelPrice>> PriceInForce(const StoreCore& core, const std::string& gateway,
                                                            const std::string& provider, const std::string& model)
     SB_REQUIRES(core.mutex);
 
-// Every price in force for one provider of the gateway, ordered by model.
+// Every price in force for one provider of the gateway, in the order they are tried: its own, ordered by model, then
+// the catalogue's.
 absl::StatusOr<std::vector<v1::ModelPrice>> PricesInForce(const StoreCore& core, const std::string& gateway,
                                                           const std::string& provider) SB_REQUIRES(core.mutex);
+
+// What the catalogue calls a provider of the gateway.
+absl::StatusOr<std::string> PriceSourceIn(const StoreCore& core, const std::string& gateway,
+                                          const std::string& provider) SB_REQUIRES(core.mutex);
 
 // Compiles with the gateway's prices. Errors start with `route "<name>" v<version>: `.
 absl::StatusOr<v1::CompiledRoute> CompileInGateway(const StoreCore& core, const RouteIdentity& identity,

@@ -66,7 +66,7 @@ class Store {
   explicit Store(const std::string& directory) : directory_(directory) {}
   absl::Status Open() {
     store_.reset();
-    auto store = SqliteStore::Open(StoreOptions{directory_, "", Prices(), ""}, clock_);
+    auto store = SqliteStore::Open(StoreOptions{directory_, "", *PriceCatalogue::OfPrices(Prices()), ""}, clock_);
     if (store.ok()) store_ = *std::move(store);
     return store.status();
   }

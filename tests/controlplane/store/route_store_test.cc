@@ -282,7 +282,7 @@ TEST_F(StoreTest, AnotherMasterKeyIsAClearError) {
   store_.reset();
   const std::string key_file = dir_.path() + "/master.key";
   std::filesystem::remove(key_file);
-  const absl::Status missing = SqliteStore::Open(StoreOptions{dir_.path(), "", TestPrices(), ""}, clock_).status();
+  const absl::Status missing = SqliteStore::Open(StoreOptions{dir_.path(), "", TestCatalogue(), ""}, clock_).status();
   EXPECT_EQ(missing.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(Text(missing), HasSubstr("there is no master key at " + key_file));
   ASSERT_TRUE(Sealer::FromKeyFile(key_file).ok());  // makes another one
@@ -353,7 +353,7 @@ TEST_F(StoreTest, BackupIsACompleteDatabase) {
   TempDir copy;
   ASSERT_TRUE(store_->Backup(copy.path() + "/routes.db").ok());
   std::filesystem::copy(dir_.path() + "/master.key", copy.path() + "/master.key");
-  auto restored = SqliteStore::Open(StoreOptions{copy.path(), "", TestPrices(), ""}, clock_);
+  auto restored = SqliteStore::Open(StoreOptions{copy.path(), "", TestCatalogue(), ""}, clock_);
   ASSERT_TRUE(restored.ok()) << restored.status();
   EXPECT_EQ((*restored)->ReadSnapshot()->id.SerializeAsString(), id.SerializeAsString());
 }

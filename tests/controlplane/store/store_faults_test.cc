@@ -78,7 +78,7 @@ TEST_F(StoreTest, AcknowledgedChangesSurviveAProcessThatVanishes) {
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    auto store = SqliteStore::Open(StoreOptions{dir_.path(), "", TestPrices(), ""}, clock_);
+    auto store = SqliteStore::Open(StoreOptions{dir_.path(), "", TestCatalogue(), ""}, clock_);
     const bool good = store.ok() && (*store)->routes().Create("default", VersionOf(RouteJson("a")), true).ok() &&
                       (*store)->routes().Save("default", "a", "", VersionOf(RouteJson("a", "gpt-5.1"))).ok() &&
                       (*store)->routes().Deploy("default", "a", 2, "ada", "", false).ok();

@@ -45,6 +45,12 @@ inline std::vector<v1::ModelPrice> TestPrices() {
   return {mini, big};
 }
 
+inline PriceCatalogue TestCatalogue(const std::vector<v1::ModelPrice>& prices = TestPrices()) {
+  const absl::StatusOr<PriceCatalogue> catalogue = PriceCatalogue::OfPrices(prices);
+  EXPECT_TRUE(catalogue.ok()) << catalogue.status();
+  return catalogue.value_or(PriceCatalogue());
+}
+
 // start -> model -> end
 inline std::string RouteJson(const std::string& name, const std::string& model = "gpt-4o-mini",
                              const std::string& provider = "openai") {
@@ -67,7 +73,7 @@ class StoreTest : public ::testing::Test {
   void Reopen(const std::string& vfs = "") {
     store_.reset();
     absl::StatusOr<std::unique_ptr<SqliteStore>> store =
-        SqliteStore::Open(StoreOptions{dir_.path(), "", TestPrices(), vfs}, clock_);
+        SqliteStore::Open(StoreOptions{dir_.path(), "", TestCatalogue(), vfs}, clock_);
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
   }
