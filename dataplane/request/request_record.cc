@@ -47,13 +47,7 @@ RequestRecord::~RequestRecord() {
   record_.set_duration_us(ElapsedUs());
   v1::TokenUsage& usage = *record_.mutable_usage();
   for (const v1::Attempt& attempt : record_.attempts()) {
-    usage.set_input(usage.input() + attempt.usage().input());
-    usage.set_cached_input(usage.cached_input() + attempt.usage().cached_input());
-    usage.set_cache_write(usage.cache_write() + attempt.usage().cache_write());
-    usage.set_output(usage.output() + attempt.usage().output());
-    usage.set_reasoning(usage.reasoning() + attempt.usage().reasoning());
-    usage.set_audio_input(usage.audio_input() + attempt.usage().audio_input());
-    usage.set_audio_output(usage.audio_output() + attempt.usage().audio_output());
+    AddUsage(usage, attempt.usage());
     if (attempt.estimated()) record_.set_estimated(true);
   }
   const Use used = Used();
