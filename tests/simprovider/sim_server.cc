@@ -1,17 +1,11 @@
 #include "tests/simprovider/sim_server.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <nlohmann/json.hpp>
@@ -23,106 +17,24 @@
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "tests/simprovider/answer.h"
 #include "tests/simprovider/bill.h"
 #include "tests/simprovider/credentials.h"
 #include "tests/simprovider/fail_spec.h"
 #include "tests/simprovider/format.h"
 #include "tests/simprovider/journal.h"
+#include "tests/simprovider/sim_http.h"
 
 namespace signalbox::sim {
 namespace {
 
-namespace asio = boost::asio;
-namespace http = boost::beast::http;
 using tcp = asio::ip::tcp;
-using Error = boost::system::error_code;
 using TlsStream = asio::ssl::stream<tcp::socket>;
 using Request = http::request<http::string_body>;
 
 constexpr size_t kHeaderBytesMax = 64 << 10;
 constexpr size_t kBodyBytesMax = 64 << 20;
 constexpr int kSettingMax = 3'600'000;
-
-auto Redirect(Error& error) { return asio::redirect_error(asio::use_awaitable, error); }
-
-std::string_view View(boost::beast::string_view text) { return {text.data(), text.size()}; }
-
-// Notices that the client goes while an answer is under way: the socket becomes readable, and what can be read is
-// its end. Outlives the coroutine, since the wait's handler may run late.
-struct ClientWatch {
-  explicit ClientWatch(const asio::any_io_executor& executor) : timer(executor) {}
-  asio::steady_timer timer;
-  bool gone = false;
-  bool over = false;
-};
-
-void Watch(tcp::socket::lowest_layer_type& socket, bool tls, const std::shared_ptr<ClientWatch>& watch) {
-  socket.async_wait(tcp::socket::wait_read, [&socket, tls, watch](const Error& error) {
-    if (error || watch->over) return;
-    char byte = 0;
-    const ssize_t got = recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    // Bytes mean a pipelined request; under TLS they are taken for the goodbye that they nearly always are.
-    if (got > 0 && !tls) return;
-    watch->gone = true;
-    watch->timer.cancel();
-  });
-}
-
-// Waits; false once the client has gone. `ms` < 0: until it goes.
-asio::awaitable<bool> Pause(const std::shared_ptr<ClientWatch>& watch, int ms) {
-  if (ms == 0 || watch->gone) co_return !watch->gone;
-  if (ms < 0) {
-    watch->timer.expires_at(std::chrono::steady_clock::time_point::max());
-  } else {
-    watch->timer.expires_after(std::chrono::milliseconds(ms));
-  }
-  Error ignored;  // cancelled when the client goes: `gone` says so
-  co_await watch->timer.async_wait(Redirect(ignored));
-  co_return !watch->gone;
-}
-
-struct Reply {
-  int status = 200;
-  std::string content_type = "application/json";
-  std::string body;
-  HeaderList headers;
-};
-
-Reply OperatorError(int status, std::string_view message, std::string_view code) {
-  const OrderedJson error = {
-      {"message", std::string(message)}, {"type", "invalid_request_error"}, {"code", std::string(code)}};
-  return {status, "application/json", Dump({{"error", error}}), {}};
-}
-
-std::string Head(int status, std::string_view content_type, std::string_view length, bool keep_alive,
-                 const HeaderList& more = {}) {
-  std::string extra;
-  for (const auto& [name, value] : more) absl::StrAppend(&extra, name, ": ", value, "\r\n");
-  const boost::beast::string_view reason = http::obsolete_reason(http::int_to_status(static_cast<unsigned>(status)));
-  return absl::StrCat("HTTP/1.1 ", status, " ", std::string(View(reason)),
-                      "\r\nServer: simprovider\r\nContent-Type: ", std::string(content_type), "\r\n",
-                      std::string(length), "\r\nopenai-version: 2020-10-01\r\n", extra,
-                      "Connection: ", keep_alive ? "keep-alive" : "close", "\r\n\r\n");
-}
-
-std::string Serialise(const Reply& reply, bool keep_alive) {
-  return Head(reply.status, reply.content_type, absl::StrCat("Content-Length: ", reply.body.size()), keep_alive,
-              reply.headers) +
-         reply.body;
-}
-
-std::string Chunk(std::string_view data) {
-  return absl::StrCat(absl::Hex(data.size()), "\r\n", std::string(data), "\r\n");
-}
-
-template <typename Stream>
-asio::awaitable<bool> Send(Stream& stream, std::string bytes) {
-  Error error;
-  co_await asio::async_write(stream, asio::buffer(bytes), Redirect(error));
-  co_return !error;
-}
 
 UsageShown ShownUsage(const Fate& fate) {
   if (fate.failure == Failure::kNoUsage) return UsageShown::kAbsent;
