@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "dataplane/translate/answer_path.h"
+#include "dataplane/translate/plain_chat.h"
 
 namespace signalbox {
 namespace {
@@ -46,7 +47,8 @@ std::variant<std::string, BodyFault> BodyWriter::Write(Format provider, const Re
   if (const auto* fault = std::get_if<BodyFault>(&chat)) return *fault;
   std::string spliced = std::get<const RequestBody*>(chat)->Splice(rewrite);
   const ProviderTranslator* translator = ProviderTranslatorOf(provider);
-  if (translator == nullptr) return spliced;
+  if (translator == nullptr)
+    return body_.format() == Format::kChat ? spliced : PlainChat(std::move(spliced), rewrite.cap_field);
   return translator->Request(spliced);
 }
 

@@ -1,6 +1,7 @@
 // Anthropic's clients before chat completions: their requests, and answers, errors and streams as they expect them.
 #include <gmock/gmock.h>
 
+#include "dataplane/translate/plain_chat.h"
 #include "tests/dataplane/translate/translated.h"
 
 namespace signalbox {
@@ -141,6 +142,23 @@ TEST(MessagesClientRequest, WhatOnlyAnthropicsApiHasIsRefusedByName) {
   EXPECT_EQ(Fault(R"({"model":"m","max_tokens":0,"messages":[]})").param, "max_tokens");
   EXPECT_EQ(Fault(R"({"model":"m"})").param, "messages");
   EXPECT_EQ(Fault("nope").code, "invalid_json");
+}
+
+TEST(PlainChat, LeavesOutWhatOnlyTranslatorsRead) {
+  const std::string chat = std::get<std::string>(MessagesClient().Request(
+      R"({"model":"m","max_tokens":9,"cache_control":{"type":"ephemeral"},"system":[{"type":"text","text":"s","cache_control":{}}],
+      "tools":[{"name":"a","input_schema":{},"cache_control":{}}],"messages":[
+      {"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"s"},{"type":"text","text":"x"}]},
+      {"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"r","cache_control":{}}]}]})"));
+  EXPECT_EQ(Parsed(PlainChat(chat, "max_completion_tokens")), Parsed(R"({"model":"m","max_completion_tokens":9,
+      "tools":[{"type":"function","function":{"name":"a","parameters":{}}}],"messages":[
+      {"role":"system","content":[{"type":"text","text":"s"}]},{"role":"assistant","content":"x"},
+      {"role":"tool","tool_call_id":"t","content":"r"}]})"));
+  // A model that knows only the older name of the cap gets it under that.
+  EXPECT_EQ(Parsed(PlainChat(R"({"model":"m","max_completion_tokens":9})", "max_tokens")),
+            Parsed(R"({"model":"m","max_tokens":9})"));
+  const std::string plain = R"({ "model":"m" , "messages":[] })";
+  EXPECT_EQ(PlainChat(plain, "max_tokens"), plain);
 }
 
 nlohmann::json Answer(std::string_view chat) {
