@@ -133,7 +133,7 @@ absl::Status ShowUsage(Session& session, const UsageArgs& args) {
     header.push_back(by);
     for (char& c : header.back()) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
-  header.insert(header.end(), {"REQUESTS", "REFUSED", "ERRORS", "INPUT", "CACHED", "OUTPUT", "COST"});
+  header.insert(header.end(), {"REQUESTS", "REFUSED", "ERRORS", "HITS", "INPUT", "CACHED", "OUTPUT", "COST"});
   Table table(header);
   v1::UsageRow total;
   for (const v1::UsageRow& row : response.rows()) {
@@ -143,8 +143,9 @@ absl::Status ShowUsage(Session& session, const UsageArgs& args) {
       cells.push_back(group == row.group().end() || group->second.empty() ? "-" : group->second);
     }
     cells.insert(cells.end(), {absl::StrCat(row.requests()), absl::StrCat(row.refused()), absl::StrCat(row.errors()),
-                               absl::StrCat(row.usage().input()), absl::StrCat(row.usage().cached_input()),
-                               absl::StrCat(row.usage().output()), FormatMoney(row.cost_nanos())});
+                               absl::StrCat(row.cache_hits()), absl::StrCat(row.usage().input()),
+                               absl::StrCat(row.usage().cached_input()), absl::StrCat(row.usage().output()),
+                               FormatMoney(row.cost_nanos())});
     table.Add(std::move(cells));
     total.set_requests(total.requests() + row.requests());
     total.set_cost_nanos(total.cost_nanos() + row.cost_nanos());
@@ -202,7 +203,8 @@ absl::Status ShowRequests(Session& session, const RequestsArgs& args) {
                    : absl::StrCat(OutcomeText(record.outcome()), " (", record.error_code(), ")"),
                record.model().empty() ? "-" : record.model(),
                absl::StrCat(record.usage().input(), "+", record.usage().output()),
-               absl::StrCat(FormatMoney(record.cost_nanos()), record.estimated() ? "~" : ""),
+               absl::StrCat(FormatMoney(record.cost_nanos()), record.estimated() ? "~" : "",
+                            record.cache() == v1::HIT ? " (cached)" : ""),
                FormatMillis(record.duration_us()), record.path(), record.request_id()});
   }
   Print(table.ToString());
@@ -235,7 +237,9 @@ void AddTokenCommands(CLI::App& app, Session& session) {
 void AddLedgerCommands(CLI::App& app, Session& session) {
   auto usage_args = std::make_shared<UsageArgs>();
   CLI::App* usage = app.add_subcommand("usage", "what was used and spent");
-  usage->add_option("--by", usage_args->by, "model, route, version, identifier, provider, key, hour, day, outcome")
+  usage
+      ->add_option("--by", usage_args->by,
+                   "model, route, version, identifier, provider, key, hour, day, outcome, endpoint, cache")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->capture_default_str();

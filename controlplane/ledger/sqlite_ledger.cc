@@ -17,64 +17,17 @@ constexpr int64_t kTokensMax = 1'000'000'000'000;
 constexpr int kAttemptsMax = 1'000;
 constexpr int kBackupPages = 256;
 
-const std::vector<std::string>& Migrations() {
-  static const auto* const steps = new std::vector<std::string>{
-      // `record` is the whole record; the columns beside it are what queries filter and group by.
-      R"(CREATE TABLE requests (
-           id INTEGER PRIMARY KEY AUTOINCREMENT,
-           request_id TEXT NOT NULL UNIQUE,
-           gateway TEXT NOT NULL,
-           route_id TEXT NOT NULL,
-           route TEXT NOT NULL,
-           version INTEGER NOT NULL,
-           key_id TEXT NOT NULL,
-           identifier TEXT NOT NULL,
-           outcome INTEGER NOT NULL,
-           start_time_us INTEGER NOT NULL,
-           cost_nanos INTEGER NOT NULL,
-           record BLOB NOT NULL
-         );
-         CREATE INDEX requests_by_time ON requests (gateway, start_time_us, id);
-         CREATE INDEX requests_by_identifier ON requests (gateway, identifier, start_time_us);
-         CREATE TABLE charges (
-           request INTEGER NOT NULL REFERENCES requests (id) ON DELETE CASCADE,
-           ordinal INTEGER NOT NULL,
-           provider TEXT NOT NULL,
-           model TEXT NOT NULL,
-           input INTEGER NOT NULL,
-           cached_input INTEGER NOT NULL,
-           cache_write INTEGER NOT NULL,
-           output INTEGER NOT NULL,
-           reasoning INTEGER NOT NULL,
-           cost_nanos INTEGER NOT NULL,
-           estimated INTEGER NOT NULL,
-           PRIMARY KEY (request, ordinal)
-         ) WITHOUT ROWID;)",
-      // `open`: suspended, and neither the real record nor a settlement has come. `horizon_us`: what started before it
-      // and is not open was deleted; kept, so that neither a restart nor a longer retention lets it in again.
-      R"(ALTER TABLE requests ADD COLUMN open INTEGER NOT NULL DEFAULT 0;
-         UPDATE requests SET open = 1 WHERE outcome = 7;
-         CREATE INDEX requests_open ON requests (id) WHERE open = 1;
-         CREATE TABLE retention (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), horizon_us INTEGER NOT NULL);
-         INSERT INTO retention (only_row, horizon_us) VALUES (1, 0);)",
-  };
-  return *steps;
-}
-
 absl::Status Malformed(const std::string& field, const std::string& rule) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": ", rule));
 }
 
 absl::Status CheckUsage(const v1::TokenUsage& usage, const std::string& field) {
-  for (const auto& [name, tokens] : {std::pair<const char*, int64_t>{"input", usage.input()},
-                                     {"cached_input", usage.cached_input()},
-                                     {"cache_write", usage.cache_write()},
-                                     {"output", usage.output()},
-                                     {"reasoning", usage.reasoning()},
-                                     {"audio_input", usage.audio_input()},
-                                     {"audio_output", usage.audio_output()}}) {
+  const auto* const type = v1::TokenUsage::descriptor();
+  for (int i = 0; i < type->field_count(); ++i) {
+    const int64_t tokens = usage.GetReflection()->GetInt64(usage, type->field(i));
     if (tokens < 0 || tokens > kTokensMax) {
-      return Malformed(absl::StrCat(field, ".", name), absl::StrCat("must be from 0 to ", kTokensMax));
+      return Malformed(absl::StrCat(field, ".", type->field(i)->name()),
+                       absl::StrCat("must be from 0 to ", kTokensMax));
     }
   }
   return absl::OkStatus();
@@ -123,6 +76,60 @@ bool AddHold(const v1::SuspendedHold& hold, v1::SpendRecord& record) {
 
 }  // namespace
 
+const std::vector<std::string>& LedgerMigrations() {
+  static const auto* const steps = new std::vector<std::string>{
+      // `record` is the whole record; the columns beside it are what queries filter and group by.
+      R"(CREATE TABLE requests (
+           id INTEGER PRIMARY KEY AUTOINCREMENT,
+           request_id TEXT NOT NULL UNIQUE,
+           gateway TEXT NOT NULL,
+           route_id TEXT NOT NULL,
+           route TEXT NOT NULL,
+           version INTEGER NOT NULL,
+           key_id TEXT NOT NULL,
+           identifier TEXT NOT NULL,
+           outcome INTEGER NOT NULL,
+           start_time_us INTEGER NOT NULL,
+           cost_nanos INTEGER NOT NULL,
+           record BLOB NOT NULL
+         );
+         CREATE INDEX requests_by_time ON requests (gateway, start_time_us, id);
+         CREATE INDEX requests_by_identifier ON requests (gateway, identifier, start_time_us);
+         CREATE TABLE charges (
+           request INTEGER NOT NULL REFERENCES requests (id) ON DELETE CASCADE,
+           ordinal INTEGER NOT NULL,
+           provider TEXT NOT NULL,
+           model TEXT NOT NULL,
+           input INTEGER NOT NULL,
+           cached_input INTEGER NOT NULL,
+           cache_write INTEGER NOT NULL,
+           output INTEGER NOT NULL,
+           reasoning INTEGER NOT NULL,
+           cost_nanos INTEGER NOT NULL,
+           estimated INTEGER NOT NULL,
+           PRIMARY KEY (request, ordinal)
+         ) WITHOUT ROWID;)",
+      // `open`: suspended, and neither the real record nor a settlement has come. `horizon_us`: what started before it
+      // and is not open was deleted; kept, so that neither a restart nor a longer retention lets it in again.
+      R"(ALTER TABLE requests ADD COLUMN open INTEGER NOT NULL DEFAULT 0;
+         UPDATE requests SET open = 1 WHERE outcome = 7;
+         CREATE INDEX requests_open ON requests (id) WHERE open = 1;
+         CREATE TABLE retention (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), horizon_us INTEGER NOT NULL);
+         INSERT INTO retention (only_row, horizon_us) VALUES (1, 0);)",
+      // `listed`: 0 where the client or the gateway wants no log; such a record is counted and shown to nobody. Bodies
+      // are apart from the records, so that lists do not read them.
+      R"(ALTER TABLE requests ADD COLUMN cache INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE requests ADD COLUMN endpoint TEXT NOT NULL DEFAULT '';
+         ALTER TABLE requests ADD COLUMN listed INTEGER NOT NULL DEFAULT 1;
+         CREATE TABLE payloads (
+           request INTEGER PRIMARY KEY REFERENCES requests (id) ON DELETE CASCADE,
+           request_body BLOB NOT NULL,
+           response_body BLOB NOT NULL
+         );)",
+  };
+  return *steps;
+}
+
 absl::Status CheckSpendRecord(const v1::SpendRecord& record) {
   if (record.request_id().empty() || record.request_id().size() > kRequestIdBytesMax) {
     return Malformed("request_id", absl::StrCat("must have 1 to ", kRequestIdBytesMax, " bytes"));
@@ -130,6 +137,9 @@ absl::Status CheckSpendRecord(const v1::SpendRecord& record) {
   if (record.gateway().empty()) return Malformed("gateway", "must be given");
   if (!v1::Outcome_IsValid(record.outcome()) || record.outcome() == v1::OUTCOME_UNSPECIFIED) {
     return Malformed("outcome", absl::StrCat("unknown outcome ", static_cast<int>(record.outcome())));
+  }
+  if (!v1::CacheStatus_IsValid(record.cache())) {
+    return Malformed("cache", absl::StrCat("unknown cache status ", static_cast<int>(record.cache())));
   }
   if (record.start_time_us() <= 0) return Malformed("start_time_us", "must be a Unix time in microseconds");
   RETURN_IF_ERROR(CheckCost(record.cost_nanos(), "cost_nanos"));
@@ -148,7 +158,7 @@ absl::Status CheckSpendRecord(const v1::SpendRecord& record) {
 absl::StatusOr<std::unique_ptr<SqliteLedger>> SqliteLedger::Open(const SqliteOptions& options) {
   ASSIGN_OR_RETURN(std::unique_ptr<SqliteDb> db, SqliteDb::Open(options));
   RETURN_IF_ERROR(db->CheckIntegrity());
-  RETURN_IF_ERROR(db->Migrate(Migrations()));
+  RETURN_IF_ERROR(db->Migrate(LedgerMigrations()));
   int64_t records = 0, horizon_us = 0;
   {
     ASSIGN_OR_RETURN(SqliteStatement count,
@@ -257,13 +267,27 @@ absl::StatusOr<std::vector<v1::Settle>> SqliteLedger::SettlementsOf(const std::v
 }
 
 absl::Status SqliteLedger::Insert(const v1::SpendRecord& record, bool open) {
+  v1::SpendRecord stored = record;
+  stored.clear_request_body();
+  stored.clear_response_body();
+  if (record.skip_log()) {
+    stored.clear_metadata_json();
+    stored.clear_event_id();
+  }
   RETURN_IF_ERROR(
       db_->Run("INSERT INTO requests (request_id, gateway, route_id, route, version, key_id, identifier, outcome, "
-               "start_time_us, cost_nanos, record, open) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               "start_time_us, cost_nanos, record, open, cache, endpoint, listed) "
+               "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                record.request_id(), record.gateway(), record.route_id(), record.route(), record.version(),
                record.key_id(), record.identifier(), record.outcome(), record.start_time_us(), record.cost_nanos(),
-               SqlBlob{record.SerializeAsString()}, open));
+               SqlBlob{stored.SerializeAsString()}, open, record.cache(), record.endpoint(), !record.skip_log()));
   const int64_t id = db_->LastInsertRowId();
+  if (!record.skip_log() && (!record.request_body().empty() || !record.response_body().empty())) {
+    const std::string_view request(record.request_body()), response(record.response_body());
+    RETURN_IF_ERROR(db_->Run("INSERT INTO payloads (request, request_body, response_body) VALUES (?, ?, ?)", id,
+                             SqlBlob{request.substr(0, kLoggedPayloadBytesMax)},
+                             SqlBlob{response.substr(0, kLoggedPayloadBytesMax)}));
+  }
   ASSIGN_OR_RETURN(SqliteStatement charge,
                    db_->Prepare("INSERT INTO charges (request, ordinal, provider, model, input, cached_input, "
                                 "cache_write, output, reasoning, cost_nanos, estimated) "
@@ -336,6 +360,19 @@ absl::StatusOr<v1::SpendRecord> SqliteLedger::GetRequest(const v1::GetRequestReq
   if (!request.gateway().empty() && record.gateway() != request.gateway()) {
     return absl::NotFoundError(absl::StrCat("gateway \"", request.gateway(), "\" has no request \"",
                                             request.request_id(), "\" in the ledger"));
+  }
+  if (record.skip_log()) {
+    return absl::NotFoundError(
+        absl::StrCat("request \"", request.request_id(), "\" is in the ledger's sums only: it was to leave no log"));
+  }
+  ASSIGN_OR_RETURN(SqliteStatement payload,
+                   db_->Query("SELECT p.request_body, p.response_body FROM payloads p JOIN requests r"
+                              " ON r.id = p.request WHERE r.request_id = ?",
+                              request.request_id()));
+  ASSIGN_OR_RETURN(const bool found, payload.Step());
+  if (found) {
+    record.set_request_body(payload.Text(0));
+    record.set_response_body(payload.Text(1));
   }
   return record;
 }

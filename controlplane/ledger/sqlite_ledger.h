@@ -61,10 +61,11 @@ class SqliteLedger {
   // Sums by any of the dimensions in `by`; `model` and `provider` are those of each attempt, so a fallback's billed
   // attempts count where the money went. An empty gateway means all. INVALID_ARGUMENT for an unknown dimension.
   absl::StatusOr<v1::QueryUsageResponse> QueryUsage(const v1::QueryUsageRequest& request) const SB_EXCLUDES(mutex_);
-  // Newest first, refused ones too. An empty gateway means all.
+  // Newest first, refused ones too, but none that asked for no log; without bodies. An empty gateway means all.
   absl::StatusOr<v1::ListRequestsResponse> ListRequests(const v1::ListRequestsRequest& request) const
       SB_EXCLUDES(mutex_);
-  // NOT_FOUND when the gateway (empty: any) has no such request.
+  // With its bodies, where they were kept. NOT_FOUND when the gateway (empty: any) has no such request, or one that
+  // asked for no log.
   absl::StatusOr<v1::SpendRecord> GetRequest(const v1::GetRequestRequest& request) const SB_EXCLUDES(mutex_);
 
   // Cheap, for probes and metrics: reads one row to see that the database can be read, and counts in memory.
@@ -103,6 +104,9 @@ class SqliteLedger {
   int64_t expired_ SB_GUARDED_BY(mutex_) = 0;
   int64_t replaced_ SB_GUARDED_BY(mutex_) = 0;  // suspended records, by what came after them
 };
+
+// Step n brings schema n to n + 1; a step that was released never changes.
+const std::vector<std::string>& LedgerMigrations();
 
 // INVALID_ARGUMENT naming the field when a record from a peer is malformed.
 absl::Status CheckSpendRecord(const v1::SpendRecord& record);

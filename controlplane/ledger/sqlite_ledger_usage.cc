@@ -56,9 +56,11 @@ v1::UsageRow RowOf(const UsageQuery& query, const Group& group) {
   v1::UsageRow row;
   for (size_t i = 0; i < query.groups.size(); ++i) {
     std::string value = group.shown[i];
-    int outcome = 0;
-    if (query.groups[i] == "outcome" && absl::SimpleAtoi(value, &outcome)) {
-      value = v1::Outcome_Name(static_cast<v1::Outcome>(outcome));
+    int number = 0;
+    if (query.groups[i] == "outcome" && absl::SimpleAtoi(value, &number)) {
+      value = v1::Outcome_Name(static_cast<v1::Outcome>(number));
+    } else if (query.groups[i] == "cache" && absl::SimpleAtoi(value, &number)) {
+      value = number == 0 ? "" : v1::CacheStatus_Name(static_cast<v1::CacheStatus>(number));
     }
     (*row.mutable_group())[query.groups[i]] = value;
   }
@@ -73,6 +75,7 @@ v1::UsageRow RowOf(const UsageQuery& query, const Group& group) {
   row.mutable_usage()->set_reasoning(*sum++);
   row.set_cost_nanos(DollarsAndNanos(sum[0], sum[1]));
   row.set_estimated_nanos(DollarsAndNanos(sum[2], sum[3]));
+  row.set_cache_hits(sum[4]);
   return row;
 }
 

@@ -43,6 +43,8 @@ const std::vector<Dimension>& Dimensions() {
        {{"day", "strftime('%Y-%m-%d', r.start_time_us / 1000000, 'unixepoch')", "r.start_time_us / 86400000000"}},
        true},
       {"outcome", {{"outcome", "r.outcome", "r.outcome"}}},
+      {"endpoint", {{"endpoint", "r.endpoint", "r.endpoint"}}},
+      {"cache", {{"cache", "r.cache", "r.cache"}}},
   };
   return *dimensions;
 }
@@ -134,7 +136,8 @@ absl::StatusOr<UsageQuery> BuildUsageQuery(const v1::QueryUsageRequest& request)
         "count(DISTINCT CASE WHEN r.outcome IN (3, 5, 6) THEN r.id END)", "sum(c.input)", "sum(c.cached_input)",
         "sum(c.cache_write)", "sum(c.output)", "sum(c.reasoning)", "sum(c.cost_nanos / 1000000000)",
         "sum(c.cost_nanos % 1000000000)", "sum(c.estimated * (c.cost_nanos / 1000000000))",
-        "sum(c.estimated * (c.cost_nanos % 1000000000))", "max(r.start_time_us)"}) {
+        "sum(c.estimated * (c.cost_nanos % 1000000000))", "count(DISTINCT CASE WHEN r.cache = 2 THEN r.id END)",
+        "max(r.start_time_us)"}) {
     selects.push_back(sum);
   }
   query.sql = absl::StrCat("SELECT ", absl::StrJoin(selects, ", "),
@@ -151,6 +154,7 @@ absl::StatusOr<RequestsQuery> BuildRequestsQuery(const v1::ListRequestsRequest& 
   RequestsQuery query;
   ASSIGN_OR_RETURN(query.page_size, PageSize(request.page_size()));
   Where where;
+  where.Add("r.listed = 1", {});
   where.Equals("r.gateway", request.gateway());
   where.Route(request.route());
   where.Equals("r.identifier", request.identifier());

@@ -16,7 +16,7 @@ namespace signalbox {
 
 using SqlValue = std::variant<int64_t, std::string>;
 
-inline constexpr int kUsageSums = 12;  // those of UsageRow in its order, money as whole dollars and the rest
+inline constexpr int kUsageSums = 13;  // those of UsageRow in its order, money as whole dollars and the rest
 
 struct UsageQuery {
   // Columns: one per name in `groups`, one per key, the sums, the newest start. Parameters: `values`, then gateway and

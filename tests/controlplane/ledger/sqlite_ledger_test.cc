@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <thread>
 
+#include "common/limits.h"
 #include "tests/controlplane/ledger/temp_dir.h"
 
 namespace signalbox {
@@ -130,6 +132,96 @@ TEST_F(SqliteLedgerTest, ABadRecordRefusesItsWholeBatchAndNamesTheField) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("records[1] (bad): attempts[0].cost_nanos: must be from 0"));
   EXPECT_EQ(*ledger_->CountRecords(), 0);
+}
+
+v1::SpendRecord CacheHit(const std::string& id) {
+  v1::SpendRecord record = Record(id, 0);
+  record.clear_attempts();
+  record.clear_usage();
+  record.set_cache(v1::HIT);
+  return record;
+}
+
+TEST_F(SqliteLedgerTest, HitsAreCountedAmongTheRequestsAndCostNothing) {
+  v1::SpendRecord miss = Record("miss", 5);
+  miss.set_cache(v1::MISS);
+  Append({miss, CacheHit("hit-1"), CacheHit("hit-2"), Record("other", 7)});
+  const auto response = ledger_->QueryUsage(By({"route"}));
+  ASSERT_TRUE(response.ok()) << response.status();
+  ASSERT_EQ(response->rows_size(), 1);
+  EXPECT_EQ(response->rows(0).requests(), 4);
+  EXPECT_EQ(response->rows(0).cache_hits(), 2);
+  EXPECT_EQ(response->rows(0).cost_nanos(), 12);
+  EXPECT_THAT(Usage(By({"cache"}), "cache"),
+              ElementsAre(" requests=1 cost=7", "MISS requests=1 cost=5", "HIT requests=2 cost=0"));
+}
+
+TEST_F(SqliteLedgerTest, WhatWasCalledIsADimension) {
+  v1::SpendRecord chat = Record("a", 5), messages = Record("b", 7);
+  chat.set_endpoint("chat");
+  messages.set_endpoint("messages");
+  messages.set_event_id("evt-1");
+  Append({chat, messages});
+  EXPECT_THAT(Usage(By({"endpoint"}), "endpoint"), ElementsAre("messages requests=1 cost=7", "chat requests=1 cost=5"));
+  EXPECT_EQ(Get("b").event_id(), "evt-1");
+}
+
+TEST_F(SqliteLedgerTest, ARequestThatWantsNoLogIsCountedAndShownToNobody) {
+  v1::SpendRecord silent = Record("silent", 5);
+  silent.set_skip_log(true);
+  silent.set_metadata_json(R"({"email":"ada@example.com"})");
+  silent.set_request_body("what nobody may read");
+  Append({silent, Record("told", 7)});
+  EXPECT_THAT(Usage(By({"route"}), "route"), ElementsAre("my-saas requests=2 cost=12"));
+  EXPECT_THAT(Requests({}), ElementsAre("told"));
+  v1::GetRequestRequest get;
+  get.set_gateway("default");
+  get.set_request_id("silent");
+  const absl::Status status = ledger_->GetRequest(get).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(std::string(status.message()), "request \"silent\" is in the ledger's sums only: it was to leave no log");
+  Append({silent});
+  EXPECT_EQ(*ledger_->CountRecords(), 2) << "a repeat changes nothing here either";
+}
+
+TEST_F(SqliteLedgerTest, BodiesAreKeptUpToTheirBoundAndComeWithTheirRequestOnly) {
+  v1::SpendRecord record = Record("a", 5);
+  record.set_request_body(std::string(kLoggedPayloadBytesMax + 1, 'q'));
+  record.set_response_body(std::string("an\0swer", 7));
+  Append({record});
+  Reopen();
+  EXPECT_EQ(Get("a").request_body(), std::string(kLoggedPayloadBytesMax, 'q'));
+  EXPECT_EQ(Get("a").response_body(), std::string("an\0swer", 7));
+  v1::ListRequestsRequest list;
+  const auto listed = ledger_->ListRequests(list);
+  ASSERT_TRUE(listed.ok());
+  ASSERT_EQ(listed->records_size(), 1);
+  EXPECT_EQ(listed->records(0).request_body(), "");
+  EXPECT_EQ(listed->records(0).response_body(), "");
+}
+
+TEST_F(SqliteLedgerTest, ALedgerOfTheSchemaBeforeIsBroughtForward) {
+  ledger_.reset();
+  std::filesystem::remove(dir_.File("ledger.db"));
+  {
+    auto db = SqliteDb::Open({.path = dir_.File("ledger.db")});
+    ASSERT_TRUE(db.ok()) << db.status();
+    ASSERT_TRUE((*db)->Migrate({LedgerMigrations().begin(), LedgerMigrations().begin() + 2}).ok());
+    const v1::SpendRecord record = Record("old", 5);
+    ASSERT_TRUE((*db)
+                    ->Run("INSERT INTO requests (request_id, gateway, route_id, route, version, key_id, identifier, "
+                          "outcome, start_time_us, cost_nanos, record) VALUES (?, ?, ?, ?, 1, '', '', 1, ?, 5, ?)",
+                          record.request_id(), record.gateway(), record.route_id(), record.route(),
+                          record.start_time_us(), SqlBlob{record.SerializeAsString()})
+                    .ok());
+    ASSERT_TRUE((*db)->Run("INSERT INTO charges VALUES (1, 0, 'openai', 'gpt-4o-mini', 1, 0, 0, 1, 0, 5, 0)").ok());
+  }
+  Reopen();
+  EXPECT_THAT(Requests({}), ElementsAre("old"));
+  const auto response = ledger_->QueryUsage(By({"route"}));
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->rows(0).requests(), 1);
+  EXPECT_EQ(response->rows(0).cache_hits(), 0);
 }
 
 TEST(CheckSpendRecord, NamesTheFieldAtFault) {
