@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
+#include "common/price_table.h"
 #include "signalbox/v1/compiled.pb.h"
 #include "signalbox/v1/snapshot.pb.h"
 
@@ -16,7 +17,7 @@ struct ActiveSnapshot {
   struct Gateway {
     absl::flat_hash_map<std::string, std::shared_ptr<const v1::CompiledRoute>> routes;        // by name; checked
     absl::flat_hash_map<std::string, std::shared_ptr<const v1::SnapshotProvider>> providers;  // by name
-    absl::flat_hash_map<std::string, std::shared_ptr<const v1::SnapshotPrices>> prices;       // by provider
+    absl::flat_hash_map<std::string, PriceTable> prices;                                      // by provider
     std::shared_ptr<const v1::SnapshotGateway> settings;  // null: none; its default route is among `routes`
   };
   v1::SnapshotId id;

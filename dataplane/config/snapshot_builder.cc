@@ -129,14 +129,6 @@ std::optional<std::string> FaultOfKey(const v1::SnapshotKey& key) {
   return std::nullopt;
 }
 
-std::optional<std::string> FaultOfPrices(const v1::SnapshotPrices& prices) {
-  for (const v1::ModelPrice& price : prices.prices()) {
-    if (price.provider() == prices.provider()) continue;
-    return absl::StrCat("the price of ", price.model(), " is of provider \"", price.provider(), "\"");
-  }
-  return std::nullopt;
-}
-
 // The part a blob makes, with the name its content claims.
 std::optional<SnapshotPart> ParsePart(const std::string& name, const std::string& sha256, const std::string& data,
                                       Faults& faults) {
@@ -180,11 +172,15 @@ std::optional<SnapshotPart> ParsePart(const std::string& name, const std::string
       part.gateway = std::shared_ptr<const v1::SnapshotGateway>(resource, &resource->gateway());
       return part;
     case v1::Resource::kPrices: {
-      if (const std::optional<std::string> fault = FaultOfPrices(resource->prices()); fault.has_value()) {
-        faults.Add("bad_prices", name, absl::StrCat("prices of \"", resource->prices().provider(), "\": ", *fault));
+      const v1::SnapshotPrices& prices = resource->prices();
+      absl::StatusOr<PriceTable> table = PriceTable::Of({prices.prices().begin(), prices.prices().end()});
+      if (!table.ok()) {
+        faults.Add("bad_prices", name,
+                   absl::StrCat("prices of \"", prices.provider(), "\": ", std::string(table.status().message())));
         return std::nullopt;
       }
-      part.prices = std::shared_ptr<const v1::SnapshotPrices>(resource, &resource->prices());
+      part.price_table = *std::move(table);
+      part.prices = std::shared_ptr<const v1::SnapshotPrices>(resource, &prices);
       return part;
     }
     default:
@@ -212,7 +208,7 @@ void Place(const std::string& name, const SnapshotPart& part, ActiveSnapshot& ac
     active.gateways[part.gateway->gateway()].settings = part.gateway;
   } else if (part.prices != nullptr) {
     expected = PricesResource(part.prices->gateway(), part.prices->provider());
-    active.gateways[part.prices->gateway()].prices[part.prices->provider()] = part.prices;
+    active.gateways[part.prices->gateway()].prices[part.prices->provider()] = part.price_table;
   } else {
     expected = KeyResource(part.key->gateway(), part.key->id());
     placed = active.keys.emplace(absl::AsciiStrToLower(part.key->sha256()), part.key).second;

@@ -23,6 +23,7 @@ struct SnapshotPart {
   std::shared_ptr<const v1::SnapshotKey> key;
   std::shared_ptr<const v1::SnapshotGateway> gateway;
   std::shared_ptr<const v1::SnapshotPrices> prices;
+  PriceTable price_table;  // of `prices`
 };
 
 // What serves, and what it was made of.

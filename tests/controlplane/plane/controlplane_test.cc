@@ -130,6 +130,47 @@ TEST_F(ControlPlaneTest, ARouteMadeOverHttpReachesAProxysStream) {
   context.TryCancel();
 }
 
+TEST_F(ControlPlaneTest, WhatAProxySaysOfProvidersIsThereForOperatorsUntilItGoes) {
+  Start();
+  grpc::ClientContext context;
+  AddToken(context, proxy_);
+  const auto stream = v1::Snapshots::NewStub(channel_)->Stream(&context);
+  v1::ProxyMessage hello;
+  hello.mutable_hello()->set_proxy_id("proxy-1");
+  hello.mutable_hello()->set_boot_id("boot-1");
+  hello.mutable_hello()->set_schema(kSchema);
+  ASSERT_TRUE(stream->Write(hello));
+  v1::ProxyMessage said;
+  v1::ProviderStatus& status = *said.mutable_status()->add_providers();
+  status.set_gateway("default");
+  status.set_provider("openai");
+  status.set_endpoint("default");
+  status.set_breaker(v1::ProviderStatus::HALF_OPEN);
+  status.set_failures(3);
+  ASSERT_TRUE(stream->Write(said));
+  const auto statuses = [&] { return Call("GET", "/v1/gateways/default/providers:status", nullptr)["statuses"]; };
+  ASSERT_TRUE(Eventually([&] { return statuses().size() == 1; }));
+  const Json row = statuses()[0];
+  EXPECT_EQ(row["provider"], "openai");
+  EXPECT_EQ(row["proxyId"], "proxy-1");
+  EXPECT_EQ(row["breaker"], "HALF_OPEN");
+  EXPECT_EQ(row["failures"], "3");
+  context.TryCancel();
+  EXPECT_TRUE(Eventually([&] { return statuses().empty(); })) << "a proxy that is gone says nothing any more";
+  stream->Finish();
+}
+
+TEST_F(ControlPlaneTest, SettingsOfAGatewayAreSetOverHttp) {
+  Start();
+  DeployTheRoute();
+  const Json updated =
+      Call("PUT", "/v1/gateways/default", {{"settings", {{"defaultRoute", "my-saas"}, {"refusePlainModels", false}}}});
+  EXPECT_EQ(updated["settings"]["defaultRoute"], "my-saas");
+  const Json refused = Call("PUT", "/v1/gateways/default", {{"settings", {{"defaultRoute", "nope"}}}}, 400);
+  EXPECT_THAT(refused["error"]["message"].get<std::string>(), HasSubstr("settings.default_route: "));
+  EXPECT_EQ(Call("GET", "/v1/gateways", nullptr)["gateways"][0]["settings"]["defaultRoute"], "my-saas");
+}
+
 TEST_F(ControlPlaneTest, SpendOfAProxyIsUsageForAnOperatorAndSurvivesARestart) {
   Start();
   ReportSpend("a");

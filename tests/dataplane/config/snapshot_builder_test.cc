@@ -131,7 +131,9 @@ TEST(SnapshotBuilder, SettingsAndPricesAreWhereRequestsLookForThem) {
   ASSERT_TRUE(built.ok()) << built.status();
   const ActiveSnapshot::Gateway& gateway = (*built)->active->gateways.at("default");
   EXPECT_EQ(gateway.settings->settings().default_route(), "my-saas");
-  EXPECT_EQ(gateway.prices.at("openai")->prices(1).model(), "gpt-4o-mini");
+  ASSERT_NE(gateway.prices.at("openai").Find("gpt-4o-mini"), nullptr);
+  EXPECT_EQ(gateway.prices.at("openai").Find("gpt-4o-mini")->model(), "gpt-4o-mini");
+  EXPECT_EQ(gateway.prices.at("openai").Find("gpt-5"), nullptr);
 }
 
 TEST(SnapshotBuilder, ADefaultRouteThatIsNotThereIsRefused) {
@@ -140,10 +142,12 @@ TEST(SnapshotBuilder, ADefaultRouteThatIsNotThereIsRefused) {
   EXPECT_EQ(fault.message(), "gateway \"default\": its default route \"gone\" is not in the snapshot");
 }
 
-TEST(SnapshotBuilder, PricesOfAnotherProviderAreRefused) {
+TEST(SnapshotBuilder, PricesWhoseMatchCannotBeUsedAreRefused) {
   v1::Resource prices = SamplePrices({"a"});
-  prices.mutable_prices()->mutable_prices(0)->set_provider("groq");
-  EXPECT_THAT(FaultOf(OfferOf(MakeSnapshot(1, {prices}))).message(), HasSubstr("is of provider \"groq\""));
+  prices.mutable_prices()->mutable_prices(0)->mutable_match()->set_regex("(");
+  const v1::Fault fault = FaultOf(OfferOf(MakeSnapshot(1, {prices})));
+  EXPECT_EQ(fault.code(), "bad_prices");
+  EXPECT_THAT(fault.message(), HasSubstr("prices of \"openai\": "));
 }
 
 TEST(SnapshotBuilder, EveryKindOfProviderIsAcceptedAndEndpointsAreChecked) {
