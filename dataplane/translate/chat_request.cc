@@ -1,15 +1,30 @@
 #include "dataplane/translate/chat_request.h"
 
 #include <algorithm>
-#include <array>
+#include <functional>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
 namespace signalbox {
 namespace {
 
 std::string At(std::string_view list, size_t index) { return absl::StrCat(std::string(list), "[", index, "]"); }
+
+// Ids made by another provider earlier in the conversation may have characters (functions.f:0) or a length that these
+// providers refuse; a call and its result get the same one.
+std::string ToolId(std::string id) {
+  constexpr size_t kIdBytesMax = 64;
+  constexpr size_t kKeptBytes = 40;
+  const auto taken = [](char c) { return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-'; };
+  if (id.size() <= kIdBytesMax && std::all_of(id.begin(), id.end(), taken)) return id;
+  uint64_t hash = 14695981039346656037u;  // FNV-1a: ids that differ only in what is replaced stay apart
+  for (const char c : id) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  id.resize(std::min(id.size(), kKeptBytes));
+  std::replace_if(id.begin(), id.end(), std::not_fn(taken), '_');
+  return absl::StrCat(id, "_", absl::Hex(hash, absl::kZeroPad16));
+}
 
 // Reads the messages in order. Blocks gather in a turn as long as the role stays: providers want the results of all
 // tool calls in the one user turn after them, and Converse wants roles to alternate.
@@ -49,15 +64,16 @@ class ConversationReader {
   }
 
   void TakeAssistant(const Json& message, const std::string& path) {
-    // Earlier reasoning is not part of a conversation unless it is signed (thinking_blocks), and what an answer says
-    // of itself (annotations, citations) is not said back.
+    // Earlier reasoning is not part of a conversation unless it is signed (thinking_blocks): providers refuse what they
+    // did not sign. And what an answer says of itself (annotations, citations) is not said back.
     RefuseMembers(message, path,
                   {"role", "content", "refusal", "tool_calls", "thinking_blocks", "reasoning_content", "reasoning",
                    "annotations", "citations", "provider_content", "cache_control"});
     Json blocks = Json::array();
     if (const Json* thinking = FindArray(message, "thinking_blocks")) {
       for (const Json& block : *thinking) {
-        if (block.is_object()) blocks.push_back(format_.Thinking(block));
+        const char* proof = StringAt(block, "type") == "redacted_thinking" ? "data" : "signature";
+        if (!StringAt(block, proof).empty()) blocks.push_back(format_.Thinking(block));
       }
     }
     for (Json& block : Blocks(message, path, /*text_only=*/true)) blocks.push_back(std::move(block));
@@ -83,7 +99,8 @@ class ConversationReader {
       if (!input || !input->is_object()) {
         return fault_.Refuse(Invalid(at + ".function.arguments", "is not a JSON object, as this provider wants it"));
       }
-      blocks.push_back(format_.ToolUse(StringAt(calls[i], "id"), StringAt(*function, "name"), *std::move(input)));
+      blocks.push_back(
+          format_.ToolUse(ToolId(StringAt(calls[i], "id")), StringAt(*function, "name"), *std::move(input)));
     }
   }
 
@@ -92,7 +109,7 @@ class ConversationReader {
     RefuseMembers(message, path, {"role", "content", "tool_call_id", "name", "is_error", "cache_control"});
     const Json* failed = Find(message, "is_error");
     Json result = Json::array();
-    result.push_back(format_.ToolResult(StringAt(message, "tool_call_id"), Blocks(message, path, false),
+    result.push_back(format_.ToolResult(ToolId(StringAt(message, "tool_call_id")), Blocks(message, path, false),
                                         failed != nullptr && *failed == true));
     Mark(message, result);
     Append("user", std::move(result));

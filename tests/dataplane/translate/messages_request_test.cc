@@ -195,6 +195,30 @@ TEST(MessagesRequest, SignedReasoningGoesBackFirst) {
                                                      {"type":"text","text":"Hello"}]})"));
 }
 
+TEST(MessagesRequest, ReasoningThatNobodySignedStaysBehind) {
+  EXPECT_EQ(Request(R"({"model":"m","max_tokens":9,"messages":[{"role":"assistant","content":"Hello","thinking_blocks":[
+      {"type":"thinking","thinking":"hm","signature":""},{"type":"redacted_thinking","data":"r"},7]}]})")["messages"][0]
+                                                                                                         ["content"],
+            Parsed(R"([{"type":"redacted_thinking","data":"r"},{"type":"text","text":"Hello"}])"));
+}
+
+TEST(MessagesRequest, IdsOfOtherProvidersCallsAreMadeFit) {
+  const nlohmann::json turns = Request(R"({"model":"m","max_tokens":9,"messages":[
+      {"role":"assistant","tool_calls":[
+        {"id":"functions.f:0","type":"function","function":{"name":"f","arguments":"{}"}},
+        {"id":"functions.f.0","type":"function","function":{"name":"f","arguments":"{}"}}]},
+      {"role":"tool","tool_call_id":"functions.f:0","content":"a"},
+      {"role":"tool","tool_call_id":"functions.f.0","content":"b"}]})")["messages"];
+  const std::string first = turns[0]["content"][0]["id"];
+  EXPECT_THAT(first, ::testing::MatchesRegex("functions_f_0_[0-9a-f]*"));
+  EXPECT_NE(first, turns[0]["content"][1]["id"]);
+  EXPECT_EQ(first, turns[1]["content"][0]["tool_use_id"]);
+  EXPECT_EQ(turns[0]["content"][1]["id"], turns[1]["content"][1]["tool_use_id"]);
+  const nlohmann::json longer = Request(R"({"model":"m","messages":[{"role":"tool","tool_call_id":")" +
+                                        std::string(65, 'x') + R"(","content":"a"}]})");
+  EXPECT_LE(longer["messages"][0]["content"][0]["tool_use_id"].get<std::string>().size(), 64u);
+}
+
 TEST(MessagesRequest, WhatIsNotOpenAIsIsPassedOn) {
   const nlohmann::json request = Request(
       With(R"("top_k":5,"container":"c","thinking":{"type":"enabled","budget_tokens":1024},"reasoning_effort":"low",
