@@ -28,6 +28,7 @@ inline constexpr size_t kResponseHeaderBytesMax = 64 << 10;
 inline constexpr size_t kUnaryResponseBytesMax = 64 << 20;
 inline constexpr size_t kSseEventBytesMax = 4 << 20;
 inline constexpr int kMetadataEntriesMax = 32;
+inline constexpr size_t kUniversalEntriesMax = 16;  // calls that one universal request may try
 inline constexpr size_t kMetadataBytesMax = 64 << 10;  // keys and text together; it goes into every spend record
 inline constexpr int kRequestHeaderTimeoutMs = 10'000;
 inline constexpr int kRequestBodyTimeoutMs = 60'000;

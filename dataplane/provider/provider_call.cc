@@ -61,13 +61,16 @@ AwsKeys ReadAwsKeys(std::string_view secret) {
   return keys;
 }
 
-void Sign(const v1::SnapshotProvider& provider, const CallPlace& place, std::string_view body, int64_t unix_us,
-          ProviderCall& call) {
+void Sign(const v1::SnapshotProvider& provider, const CallPlace& place, std::string_view method, std::string_view body,
+          int64_t unix_us, ProviderCall& call) {
   if (place.secret.empty()) return;
+  const std::string_view target = call.target;
+  const size_t mark = target.find('?');
   AwsRequest request;
-  request.method = "POST";
+  request.method = method;
   request.host = place.host;
-  request.path = call.target;
+  request.path = target.substr(0, mark);
+  if (mark != std::string_view::npos) request.query = target.substr(mark + 1);
   request.body = body;
   for (auto& header :
        SignAwsRequest(ReadAwsKeys(place.secret), Option(provider, "region"), "bedrock", request, unix_us / 1'000'000)) {
@@ -143,7 +146,36 @@ ProviderCall BuildProviderCall(const v1::SnapshotProvider& provider, const CallP
       break;
   }
   call.target = absl::StrCat(std::string(place.path_prefix), path);
-  if (KindOf(provider) == ProviderKind::kBedrock) Sign(provider, place, body, unix_us, call);
+  if (KindOf(provider) == ProviderKind::kBedrock) Sign(provider, place, "POST", body, unix_us, call);
+  return call;
+}
+
+ProviderCall BuildRawCall(const v1::SnapshotProvider& provider, const CallPlace& place, std::string_view method,
+                          std::string target, std::string_view body, int64_t unix_us) {
+  ProviderCall call;
+  call.target = std::move(target);
+  switch (KindOf(provider)) {
+    case ProviderKind::kOpenAi:
+      Bearer(place.secret, call);
+      break;
+    case ProviderKind::kAzureOpenAi:
+      KeyHeader("api-key", place.secret, call);
+      break;
+    case ProviderKind::kAnthropic:
+      KeyHeader("x-api-key", place.secret, call);
+      call.headers.emplace_back("anthropic-version", kAnthropicVersion);
+      break;
+    case ProviderKind::kGoogle:
+      if (call.target.find("/openai/") != std::string::npos) {
+        Bearer(place.secret, call);
+      } else {
+        KeyHeader("x-goog-api-key", place.secret, call);
+      }
+      break;
+    case ProviderKind::kBedrock:
+      Sign(provider, place, method, body, unix_us, call);
+      break;
+  }
   return call;
 }
 

@@ -41,5 +41,8 @@ struct ProviderCall {
 // `unix_us` is the time that signatures tell.
 ProviderCall BuildProviderCall(const v1::SnapshotProvider& provider, const CallPlace& place,
                                const CallOperation& operation, std::string_view body, int64_t unix_us);
+// A call of anything else of the provider's API: `target` is whole, with its query.
+ProviderCall BuildRawCall(const v1::SnapshotProvider& provider, const CallPlace& place, std::string_view method,
+                          std::string target, std::string_view body, int64_t unix_us);
 
 }  // namespace signalbox

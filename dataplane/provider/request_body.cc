@@ -303,6 +303,10 @@ bool ParsedBody::ReadModel(const PathSays& path, BodyFault& fault) {
     stream_ = path.stream;
     return true;
   }
+  if (!path.model.empty()) {
+    model_ = path.model;  // as the provider would read it, whatever the body says
+    return true;
+  }
   if (!owned_[kModel]) {
     return Refuse(fault, "invalid_request", "\"model\" is missing: name a route, as in \"dynamic/my-route\"", "model");
   }
@@ -559,6 +563,7 @@ std::string ParsedBody::Splice(const Rewrite& rewrite) const {
   std::vector<JsonEdit> edits;
   std::string added;
   if (owned_[kModel] && rewrite.model != model_) edits.push_back({owned_[kModel]->range, QuoteJson(rewrite.model)});
+  if (!owned_[kModel] && !keys_.names[kModel].empty()) AddMember(added, keys_.names[kModel], QuoteJson(rewrite.model));
   SpliceCap(rewrite, parameters, edits, added);
   SpliceStreamOptions(rewrite, parameters, edits, added);
   SpliceParameters(parameters, edits, added);

@@ -19,7 +19,7 @@
 
 namespace signalbox {
 
-// What the path says in formats whose bodies do not.
+// What the path says: in formats whose bodies do not, and Azure's deployment, which counts more than the body's model.
 struct PathSays {
   std::string model;
   bool stream = false;

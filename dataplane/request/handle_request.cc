@@ -5,22 +5,22 @@
 #include <nlohmann/json.hpp>
 #include <variant>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "common/money.h"
 #include "dataplane/request/active_request.h"
 #include "dataplane/request/cache_stage.h"
+#include "dataplane/request/call.h"
 #include "dataplane/request/model_call.h"
+#include "dataplane/request/passthrough.h"
 #include "dataplane/request/relay.h"
+#include "dataplane/request/universal.h"
 #include "dataplane/routing/authenticate.h"
 #include "dataplane/routing/endpoint.h"
+#include "dataplane/routing/find_route.h"
 #include "dataplane/routing/request_fields.h"
 
 namespace signalbox {
 namespace {
-
-constexpr std::string_view kRoutePrefix = "dynamic/";
 
 asio::awaitable<void> Refuse(HttpExchange& exchange, Format format, const Refusal& refusal, HttpHeaders headers = {}) {
   HttpReply reply = ErrorReply(refusal.status, refusal.code, refusal.message, refusal.param);
@@ -34,9 +34,10 @@ std::string RouteLabel(const v1::CompiledRoute& route) { return absl::StrCat(rou
 
 // What every answer of a route says about how it came to be.
 HttpHeaders RouteHeaders(const ActiveRequest& request, const Walker& walker, std::optional<Use> final_use) {
-  HttpHeaders headers = {{"cf-aig-log-id", request.record.request_id()},
-                         {"signalbox-route", RouteLabel(request.route)},
-                         {"signalbox-path", HeaderSafe(walker.Path())}};
+  HttpHeaders headers = {{"cf-aig-log-id", request.record.request_id()}};
+  // A plain model without a default route passes through a route that nobody wrote.
+  if (!request.route.name().empty()) headers.emplace_back("signalbox-route", RouteLabel(request.route));
+  headers.emplace_back("signalbox-path", HeaderSafe(walker.Path()));
   const v1::CacheStatus cache = request.record.record().cache();
   if (cache != v1::CACHE_STATUS_UNSPECIFIED) headers.emplace_back("cf-aig-cache-status", v1::CacheStatus_Name(cache));
   for (auto& header : request.gate.Headers(final_use)) headers.push_back(std::move(header));
@@ -89,35 +90,37 @@ asio::awaitable<void> HandleModels(HttpExchange& exchange, const ActiveSnapshot&
   co_await exchange.Reply(std::move(reply));
 }
 
-std::variant<std::shared_ptr<const v1::CompiledRoute>, Refusal> FindRoute(const ActiveSnapshot& snapshot,
-                                                                          const std::string& gateway,
-                                                                          const v1::SnapshotKey& key,
-                                                                          std::string_view model) {
-  if (!model.starts_with(kRoutePrefix)) {
-    return Refusal{404, "route_not_found",
-                   absl::StrCat("model \"", std::string(model.substr(0, 200)),
-                                "\" is no route; name one as \"dynamic/<route>\" (GET /v1/models lists them)"),
-                   "model"};
+// Refused before it has a record.
+asio::awaitable<void> RefuseStranger(Worker& worker, HttpExchange& exchange, const Endpoint& endpoint,
+                                     bool gateway_exists, Refusal refusal) {
+  worker.metrics.CountRefusal(refusal.code);
+  if (endpoint.kind == Endpoint::Kind::kUniversal) {
+    HttpReply reply = UniversalError(refusal, gateway_exists);
+    co_await exchange.Reply(std::move(reply));
+    co_return;
   }
-  const std::string name(model.substr(kRoutePrefix.size()));
-  const auto found_gateway = snapshot.gateways.find(gateway);
-  if (found_gateway != snapshot.gateways.end()) {
-    const auto found = found_gateway->second.routes.find(name);
-    if (found != found_gateway->second.routes.end()) {
-      if (KeyAllowsRoute(key, name)) return found->second;
-      return Refusal{403, "route_not_allowed", absl::StrCat("this key may not call the route \"", name, "\""), "model"};
-    }
-  }
-  return Refusal{404, "route_not_found",
-                 absl::StrCat("no route \"", name.substr(0, 200), "\" is deployed in the gateway \"", gateway,
-                              "\" (GET /v1/models lists them)"),
-                 "model"};
+  co_await Refuse(exchange, endpoint.format, refusal);
 }
 
-asio::awaitable<void> RefuseAndRecord(HttpExchange& exchange, Format format, RequestRecord& record, Refusal refusal) {
-  record.End(refusal.status >= 500 ? v1::ERROR : v1::REFUSED, refusal.status, refusal.code);
-  HttpHeaders headers = {{"cf-aig-log-id", record.request_id()}};
-  co_await Refuse(exchange, format, refusal, std::move(headers));
+std::string_view EndpointName(const Endpoint& endpoint) {
+  if (endpoint.kind == Endpoint::Kind::kPassthrough) return "passthrough";
+  return endpoint.kind == Endpoint::Kind::kUniversal ? "universal" : FormatName(endpoint.format);
+}
+
+// With the prices that this request names itself, where it does.
+FoundRoute FindPricedRoute(const Call& call, const RequestOptions& options, std::string_view model) {
+  RouteWanted wanted;
+  wanted.gateway = call.gateway;
+  wanted.format = call.format;
+  wanted.model = model;
+  wanted.provider = call.provider;
+  FoundRoute found = FindRoute(call.snapshot, call.key, wanted);
+  if (options.custom_cost.empty() || std::holds_alternative<Refusal>(found)) return found;
+  const absl::StatusOr<CustomCost> cost = ParseCustomCost(options.custom_cost);
+  if (!cost.ok()) {
+    return Refusal(400, "invalid_header", std::string(cost.status().message()), "cf-aig-custom-cost");
+  }
+  return AtCustomCost(*std::get<std::shared_ptr<const v1::CompiledRoute>>(found), *cost);
 }
 
 // Walks the route to its end. Each step is a question: the limits' is put to the quota service, the model's to a
@@ -219,7 +222,62 @@ asio::awaitable<void> WalkRoute(ActiveRequest& request, Walker& walker) {
 
 }  // namespace
 
-asio::awaitable<void> HandleRequest(Worker& worker, HttpExchange& exchange) {
+asio::awaitable<void> RefuseCall(const Call& call, Refusal refusal) {
+  RequestRecord& record = call.record;
+  record.End(refusal.status >= 500 ? v1::ERROR : v1::REFUSED, refusal.status, refusal.code);
+  HttpHeaders headers = {{"cf-aig-log-id", record.request_id()}};
+  co_await Refuse(call.exchange, call.format, refusal, std::move(headers));
+}
+
+void ApplyLogOptions(const Call& call, const RequestOptions& options) {
+  const v1::GatewaySettings& settings = SettingsOf(call.snapshot, call.gateway);
+  v1::SpendRecord& record = call.record.record();
+  record.set_skip_log(options.collect_log.has_value() ? !*options.collect_log : settings.skip_log());
+  record.set_event_id(options.event_id);
+  const bool keep = options.collect_log_payload.value_or(settings.collect_log_payload());
+  call.logged.KeepPayload(keep && !record.skip_log() ? &record : nullptr);
+}
+
+asio::awaitable<void> AnswerCall(const Call& call) {
+  const HttpRequest& http = call.exchange.request();
+  v1::SpendRecord& record = call.record.record();
+
+  std::variant<RequestOptions, Refusal> read_options = ReadRequestOptions(http.headers);
+  if (auto* refusal = std::get_if<Refusal>(&read_options)) co_return co_await RefuseCall(call, std::move(*refusal));
+  const RequestOptions& options = std::get<RequestOptions>(read_options);
+  ApplyLogOptions(call, options);
+  BodyFault fault;
+  const std::unique_ptr<RequestBody> body =
+      RequestBody::Parse(call.format, http.body, http.body.size(), call.path, fault);
+  if (body == nullptr) {
+    Refusal refusal(fault.status, fault.code, fault.message, fault.param);
+    co_return co_await RefuseCall(call, std::move(refusal));
+  }
+  record.set_stream(body->stream());
+  FoundRoute found_route = FindPricedRoute(call, options, body->model());
+  if (auto* refusal = std::get_if<Refusal>(&found_route)) co_return co_await RefuseCall(call, std::move(*refusal));
+  const auto& route = std::get<std::shared_ptr<const v1::CompiledRoute>>(found_route);
+  record.set_route_id(route->route_id());
+  record.set_route(route->name());
+  record.set_version(route->version());
+
+  std::variant<Metadata, Refusal> merged = MergeMetadata(call.key, http.headers, *body);
+  if (auto* refusal = std::get_if<Refusal>(&merged)) co_return co_await RefuseCall(call, std::move(*refusal));
+  const Metadata& metadata = std::get<Metadata>(merged);
+  if (!record.skip_log()) record.set_metadata_json(MetadataJson(metadata));
+
+  const RequestFields fields(metadata, *body, http.headers);
+  LimitGate gate(call.worker, *route, *body, call.record);
+  Walker walker(*route, fields, static_cast<uint32_t>(call.worker.random() % 10'000));
+  BodyWriter writer(*body, http.body);
+  ActiveRequest request{call.worker, call.exchange, call.record, call.snapshot,      *route,  *body,
+                        writer,      options,       gate,        call.presented_key, call.key};
+  request.native_query = call.query;
+  co_await WalkRoute(request, walker);
+}
+
+asio::awaitable<void> HandleRequest(Worker& worker, HttpExchange& plain_exchange) {
+  LoggedExchange exchange(plain_exchange);
   const HttpRequest& http = exchange.request();
 
   // Which endpoint, which configuration, who calls. Strangers leave no record.
@@ -231,72 +289,45 @@ asio::awaitable<void> HandleRequest(Worker& worker, HttpExchange& exchange) {
   const Endpoint& endpoint = std::get<Endpoint>(found_endpoint);
   const std::shared_ptr<const ActiveSnapshot> snapshot = worker.snapshot;  // kept to the request's end
   if (snapshot == nullptr) {
-    worker.metrics.CountRefusal("not_ready");
-    co_return co_await Refuse(
-        exchange, endpoint.format,
-        Refusal{503, "not_ready", "this proxy has no configuration yet: no route was deployed", "", 1});
+    Refusal refusal(503, "not_ready", "this proxy has no configuration yet: no route was deployed", "", 1);
+    co_return co_await RefuseStranger(worker, exchange, endpoint, true, std::move(refusal));
   }
-  const std::string_view presented_key = PresentedKey(http.headers);
-  const auto authenticated = AuthenticateKey(*snapshot, presented_key, endpoint.gateway, worker.clock.UnixMicros());
-  if (const auto* refusal = std::get_if<Refusal>(&authenticated)) {
-    worker.metrics.CountRefusal(refusal->code);
-    co_return co_await Refuse(exchange, endpoint.format, *refusal);
+  const bool gateway_exists = snapshot->gateways.contains(endpoint.gateway);
+  const std::string presented_key = PresentedKey(http.headers, http.target);
+  auto authenticated = AuthenticateKey(*snapshot, presented_key, endpoint.gateway, worker.clock.UnixMicros());
+  if (auto* refusal = std::get_if<Refusal>(&authenticated)) {
+    co_return co_await RefuseStranger(worker, exchange, endpoint, gateway_exists, std::move(*refusal));
   }
   const std::shared_ptr<const v1::SnapshotKey>& key = std::get<std::shared_ptr<const v1::SnapshotKey>>(authenticated);
   if (endpoint.kind == Endpoint::Kind::kModels) {
     co_return co_await HandleModels(exchange, *snapshot, endpoint.gateway, *key);
   }
   if (!worker.reporter.CanAccept()) {
-    worker.metrics.CountRefusal("spool_full");
-    co_return co_await Refuse(exchange, endpoint.format,
-                              Refusal{503, "spool_full",
-                                      "this proxy cannot account for more requests: its spool of spend "
-                                      "records is full or cannot be written",
-                                      "", 5});
+    Refusal refusal(503, "spool_full",
+                    "this proxy cannot account for more requests: its spool of spend records is full or cannot be "
+                    "written",
+                    "", 5);
+    co_return co_await RefuseStranger(worker, exchange, endpoint, gateway_exists, std::move(refusal));
   }
 
   // From here on the request has a record: settled and reported when `record` goes, whatever happens.
   RequestRecord record(worker, endpoint.gateway);
   record.record().set_key_id(key->id());
   record.record().set_snapshot_sequence(snapshot->id.sequence());
-  record.record().set_endpoint(std::string(FormatName(endpoint.format)));
-
-  const std::variant<RequestOptions, Refusal> read_options = ReadRequestOptions(http.headers);
-  if (const auto* refusal = std::get_if<Refusal>(&read_options)) {
-    co_return co_await RefuseAndRecord(exchange, endpoint.format, record, *refusal);
+  record.record().set_endpoint(std::string(EndpointName(endpoint)));
+  record.record().set_event_id(exchange.event_id());
+  const Call call{worker,           exchange,      exchange,        record, *snapshot,  *key,
+                  endpoint.gateway, presented_key, endpoint.format, "",     PathSays(), ""};
+  switch (endpoint.kind) {
+    case Endpoint::Kind::kUniversal:
+      co_return co_await AnswerUniversal(call);
+    case Endpoint::Kind::kPassthrough: {
+      const std::string query(QueryOf(http.target));
+      co_return co_await AnswerNative(call, endpoint.provider, endpoint.rest, query);
+    }
+    default:
+      co_return co_await AnswerCall(call);
   }
-  const RequestOptions& options = std::get<RequestOptions>(read_options);
-  BodyFault fault;
-  const std::unique_ptr<RequestBody> body =
-      RequestBody::Parse(endpoint.format, http.body, http.body.size(), PathSays(), fault);
-  if (body == nullptr) {
-    co_return co_await RefuseAndRecord(exchange, endpoint.format, record,
-                                       Refusal{fault.status, fault.code, fault.message, fault.param});
-  }
-  record.record().set_stream(body->stream());
-  const auto found_route = FindRoute(*snapshot, endpoint.gateway, *key, body->model());
-  if (const auto* refusal = std::get_if<Refusal>(&found_route)) {
-    co_return co_await RefuseAndRecord(exchange, endpoint.format, record, *refusal);
-  }
-  const std::shared_ptr<const v1::CompiledRoute>& route =
-      std::get<std::shared_ptr<const v1::CompiledRoute>>(found_route);
-  record.record().set_route_id(route->route_id());
-  record.record().set_route(route->name());
-  record.record().set_version(route->version());
-
-  const auto merged = MergeMetadata(*key, http.headers, *body);
-  if (const auto* refusal = std::get_if<Refusal>(&merged)) {
-    co_return co_await RefuseAndRecord(exchange, endpoint.format, record, *refusal);
-  }
-  const Metadata& metadata = std::get<Metadata>(merged);
-  record.record().set_metadata_json(MetadataJson(metadata));
-
-  const RequestFields fields(metadata, *body, http.headers);
-  LimitGate gate(worker, *route, *body, record);
-  Walker walker(*route, fields, static_cast<uint32_t>(worker.random() % 10'000));
-  BodyWriter writer(*body, http.body);
-  ActiveRequest request{worker, exchange, record, *snapshot, *route, *body, writer, options, gate, presented_key, *key};
-  co_await WalkRoute(request, walker);
 }
 
 }  // namespace signalbox

@@ -87,7 +87,13 @@ std::optional<Refusal> LimitGate::AddBounds(const v1::CompiledElement& element, 
   const v1::CompiledElement::Limit& limit = element.limit();
   for (const uint32_t index : limit.reachable_models()) {
     const v1::CompiledElement::Model& model = at(index).model();
-    if (limit.unit() == v1::NANO_DOLLARS && !model.has_price()) continue;
+    if (limit.unit() == v1::NANO_DOLLARS && !model.has_price()) {
+      if (limit.allow_unpriced() || limit.shadow()) continue;
+      return Refusal{403, "unpriced_model",
+                     absl::StrCat("element \"", element.id(), "\" limits dollars, and \"", model.provider(), "/",
+                                  model.model(), "\" has no price in this gateway: set one, or call another model"),
+                     "model"};
+    }
     const InputBound input = InputOf(model);
     if (!input.unbounded.ok() && LowersCap(limit)) {
       return Refusal{

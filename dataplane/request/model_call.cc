@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "common/model_price.h"
 #include "common/money.h"
 #include "dataplane/health/retry_after.h"
 #include "dataplane/provider/provider_call.h"
@@ -146,6 +147,10 @@ UpstreamRequest BuildUpstreamRequest(const ActiveRequest& request, const Planned
   upstream.target = std::move(call.target);
   upstream.headers = ForwardedRequestHeaders(request.exchange.request().headers, request.presented_key);
   const bool translated = planned.operation.format != request.body.format();
+  if (!translated && !request.native_query.empty() && KindOf(provider) != ProviderKind::kBedrock) {
+    absl::StrAppend(&upstream.target, upstream.target.find('?') == std::string::npos ? "?" : "&",
+                    std::string(request.native_query));
+  }
   // What the provider is configured to get, a client can neither change nor add to.
   std::erase_if(upstream.headers, [&](const auto& header) {
     const auto same = [&header](const auto& set) { return absl::EqualsIgnoreCase(set.first, header.first); };
@@ -343,14 +348,15 @@ std::optional<int64_t> LoweredCap(const ActiveRequest& request, const v1::Compil
 
 void SettleAttempt(const ActiveRequest& request, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
                    const std::optional<v1::TokenUsage>& usage, const v1::TokenUsage& estimate) {
+  const v1::ModelPrice price = PriceAt(model.price(), request.record.record().start_time_us());
   if (usage.has_value()) {
     *attempt.mutable_usage() = *usage;
-    attempt.set_cost_nanos(CostNanos(*usage, model.price()));
+    attempt.set_cost_nanos(CostNanos(*usage, price));
     attempt.set_estimated(false);
     return;
   }
   *attempt.mutable_usage() = estimate;
-  attempt.set_cost_nanos(std::min(CostNanos(attempt.usage(), model.price()), attempt.bound_nanos()));
+  attempt.set_cost_nanos(std::min(CostNanos(attempt.usage(), price), attempt.bound_nanos()));
   attempt.set_estimated(true);
 }
 

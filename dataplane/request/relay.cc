@@ -19,10 +19,10 @@ constexpr std::array<std::string_view, 9> kHopByHop = {"connection",          "k
                                                        "proxy-authorization", "te",         "trailer",
                                                        "transfer-encoding",   "upgrade",    "proxy-connection"};
 // Set anew by the gateway, or not the provider's business.
-constexpr std::array<std::string_view, 13> kNotForwarded = {
-    "host",      "content-length", "content-type",  "authorization",       "accept-encoding",
-    "expect",    "cookie",         "x-api-key",     "x-client-request-id", "x-forwarded-for",
-    "forwarded", "api-key",        "x-goog-api-key"};
+constexpr std::array<std::string_view, 16> kNotForwarded = {
+    "host",           "content-length", "content-type",         "authorization",       "accept-encoding", "expect",
+    "cookie",         "x-api-key",      "x-client-request-id",  "x-forwarded-for",     "forwarded",       "api-key",
+    "x-goog-api-key", "x-amz-date",     "x-amz-security-token", "x-amz-content-sha256"};
 constexpr std::array<std::string_view, 5> kNotReturned = {"content-length", "content-type", "set-cookie", "server",
                                                           "date"};
 

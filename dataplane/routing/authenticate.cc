@@ -4,20 +4,56 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/sha256.h"
+#include "dataplane/routing/percent.h"
 
 namespace signalbox {
 
-std::string_view PresentedKey(const boost::beast::http::fields& headers) {
-  for (const char* name : {"cf-aig-authorization", "authorization"}) {
-    const auto header = headers.find(name);
+namespace {
+
+// Calls `visit(name, value, text)` for each part of a query; name and value decoded.
+template <typename Visit>
+void ForEachPart(std::string_view query, const Visit& visit) {
+  for (const absl::string_view part : absl::StrSplit(absl::string_view(query.data(), query.size()), '&')) {
+    const std::pair<std::string, std::string> sides = absl::StrSplit(part, absl::MaxSplits('=', 1));
+    visit(PercentDecoded(sides.first), PercentDecoded(sides.second), std::string(part));
+  }
+}
+
+}  // namespace
+
+bool IsKeyHeader(std::string_view lower_case_name) {
+  return std::find(std::begin(kKeyHeaders), std::end(kKeyHeaders), lower_case_name) != std::end(kKeyHeaders);
+}
+
+std::string PresentedKey(const boost::beast::http::fields& headers, std::string_view target) {
+  for (const std::string_view name : kKeyHeaders) {
+    const auto header = headers.find(boost::beast::string_view(name.data(), name.size()));
     if (header == headers.end()) continue;
     std::string_view value(header->value().data(), header->value().size());
     if (absl::StartsWithIgnoreCase(absl::string_view(value.data(), value.size()), "bearer ")) value.remove_prefix(7);
     while (!value.empty() && value.front() == ' ') value.remove_prefix(1);
-    return value;
+    return std::string(value);
   }
-  return {};
+  std::string key;
+  const size_t mark = target.find('?');
+  if (mark == std::string_view::npos) return key;
+  ForEachPart(target.substr(mark + 1), [&key](const std::string& name, const std::string& value, const std::string&) {
+    if (key.empty() && name == "key") key = value;
+  });
+  return key;
+}
+
+std::string QueryWithoutKey(std::string_view query, std::string_view presented_key) {
+  std::string kept;
+  ForEachPart(query, [&](const std::string& name, const std::string& value, const std::string& text) {
+    const bool holds_key = !presented_key.empty() && (value.find(presented_key) != std::string::npos ||
+                                                      name.find(presented_key) != std::string::npos);
+    if (text.empty() || name == "key" || holds_key) return;
+    absl::StrAppend(&kept, kept.empty() ? "" : "&", text);
+  });
+  return kept;
 }
 
 std::variant<std::shared_ptr<const v1::SnapshotKey>, Refusal> AuthenticateKey(const ActiveSnapshot& snapshot,
@@ -26,7 +62,9 @@ std::variant<std::shared_ptr<const v1::SnapshotKey>, Refusal> AuthenticateKey(co
                                                                               int64_t now_us) {
   if (presented_key.empty()) {
     return Refusal{401, "missing_key",
-                   "no gateway key: send authorization: Bearer <key> (or cf-aig-authorization: Bearer <key>)", ""};
+                   "no gateway key: send authorization: Bearer <key> (or cf-aig-authorization, x-api-key, "
+                   "x-goog-api-key, api-key)",
+                   ""};
   }
   const auto found = snapshot.keys.find(Sha256Hex(presented_key));
   if (found == snapshot.keys.end()) {

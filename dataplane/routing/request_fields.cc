@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/limits.h"
+#include "dataplane/routing/authenticate.h"
 
 namespace signalbox {
 namespace {
@@ -68,9 +69,6 @@ void AddWeaker(Metadata& into, Metadata weaker) {
     if (!known) into.push_back(std::move(entry));
   }
 }
-
-// What identifies a user goes into counters and the ledger; a gateway key must not.
-bool IsKeyHeader(std::string_view name) { return name == "authorization" || name == "cf-aig-authorization"; }
 
 FieldValue FromScalar(const v1::Scalar& scalar) {
   FieldValue value;
@@ -163,6 +161,7 @@ FieldValue RequestFields::Get(const v1::FieldRef& field) const {
     case v1::FieldRef::BODY:
       return body_.Get({field.path().begin(), field.path().end()});
     case v1::FieldRef::HEADERS: {
+      // What identifies a user goes into counters and the ledger; a gateway key must not.
       if (field.path_size() != 1 || IsKeyHeader(field.path(0))) return {};
       const auto header = headers_.find(field.path(0));
       if (header == headers_.end()) return {};

@@ -66,7 +66,7 @@ class HeaderReader {
     const Header header = Find(option);
     if (!header.given) return "";
     const bool printable =
-        std::all_of(header.value.begin(), header.value.end(), [](char c) { return c >= 0x20 && c != 0x7f; });
+        std::all_of(header.value.begin(), header.value.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
     if (header.value.empty() || header.value.size() > kTextBytesMax || !printable) {
       Fail(header, absl::StrCat("must be 1 to ", kTextBytesMax, " printable ASCII characters"));
       return "";
@@ -112,6 +112,12 @@ std::variant<RequestOptions, Refusal> ReadRequestOptions(const boost::beast::htt
   options.byok_alias = reader.Text("byok-alias");
   if (!reader.fault().empty()) return Refusal(400, "invalid_header", reader.fault(), reader.param());
   return options;
+}
+
+std::string ReadEventId(const boost::beast::http::fields& headers) {
+  HeaderReader reader(headers);
+  std::string event_id = reader.Text("event-id");
+  return reader.fault().empty() ? event_id : "";
 }
 
 }  // namespace signalbox

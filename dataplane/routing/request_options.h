@@ -31,4 +31,7 @@ struct RequestOptions {
 // 400 invalid_header names the header, what is wrong with it and what would be right.
 std::variant<RequestOptions, Refusal> ReadRequestOptions(const boost::beast::http::fields& headers);
 
+// The event id alone, to be echoed even where nothing else is read; empty: none, or one that would be refused.
+std::string ReadEventId(const boost::beast::http::fields& headers);
+
 }  // namespace signalbox

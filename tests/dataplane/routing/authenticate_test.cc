@@ -41,13 +41,27 @@ TEST(AuthenticateKey, ExpiryCountsFromTheMicrosecondItNames) {
   EXPECT_EQ(CodeOf(SnapshotWithKey("sbx_1", "default", kNowUs + 1), "sbx_1"), "ok");
 }
 
-TEST(PresentedKey, TheGatewaysOwnHeaderWins) {
+TEST(PresentedKey, IsWhereEachKindOfClientPutsItAndTheGatewaysOwnHeaderWins) {
   boost::beast::http::fields headers;
-  EXPECT_EQ(PresentedKey(headers), "");
+  EXPECT_EQ(PresentedKey(headers, "/v1/messages"), "");
+  EXPECT_EQ(PresentedKey(headers, "/v1/messages?x=1&key=sbx%5Fgoogle&key=other"), "sbx_google");
+  headers.set("api-key", "sbx_azure");
+  EXPECT_EQ(PresentedKey(headers, "/v1/messages?key=sbx_google"), "sbx_azure");
+  headers.set("x-goog-api-key", "sbx_google");
+  EXPECT_EQ(PresentedKey(headers, "/"), "sbx_google");
+  headers.set("X-Api-Key", "sbx_anthropic");
+  EXPECT_EQ(PresentedKey(headers, "/"), "sbx_anthropic");
   headers.set("Authorization", "Bearer sbx_sdk");
-  EXPECT_EQ(PresentedKey(headers), "sbx_sdk");
+  EXPECT_EQ(PresentedKey(headers, "/"), "sbx_sdk");
   headers.set("cf-aig-authorization", "bearer  sbx_own");
-  EXPECT_EQ(PresentedKey(headers), "sbx_own");
+  EXPECT_EQ(PresentedKey(headers, "/"), "sbx_own");
+}
+
+TEST(QueryWithoutKey, DropsTheKeyHoweverItIsWrittenAndKeepsTheRestAsItIs) {
+  EXPECT_EQ(QueryWithoutKey("", "sbx_1"), "");
+  EXPECT_EQ(QueryWithoutKey("alt=sse&key=sbx_1&pageSize=2", "sbx_1"), "alt=sse&pageSize=2");
+  EXPECT_EQ(QueryWithoutKey("a=%20b&%6Bey=x&token=sbx%5f1&c", "sbx_1"), "a=%20b&c");
+  EXPECT_EQ(QueryWithoutKey("sbx_1=1&monkey=2", "sbx_1"), "monkey=2");
 }
 
 TEST(KeyAllowsRoute, AnEmptyListAllowsEveryRoute) {

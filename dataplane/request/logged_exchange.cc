@@ -1,0 +1,50 @@
+#include "dataplane/request/logged_exchange.h"
+
+#include <algorithm>
+
+#include "common/limits.h"
+#include "dataplane/routing/request_options.h"
+
+namespace signalbox {
+
+LoggedExchange::LoggedExchange(HttpExchange& inner)
+    : ForwardedExchange(inner), event_id_(ReadEventId(inner.request().headers)) {}
+
+void LoggedExchange::KeepPayload(v1::SpendRecord* record) {
+  if (kept_in_ != nullptr) {
+    kept_in_->clear_request_body();
+    kept_in_->clear_response_body();
+  }
+  kept_in_ = record;
+  if (record != nullptr) record->set_request_body(request().body.substr(0, kLoggedPayloadBytesMax));
+}
+
+asio::awaitable<bool> LoggedExchange::Reply(HttpReply reply) {
+  Echo(reply.headers);
+  Keep(reply.body);
+  return ForwardedExchange::Reply(std::move(reply));
+}
+
+asio::awaitable<bool> LoggedExchange::BeginStream(int status, std::string content_type, HttpHeaders headers) {
+  Echo(headers);
+  return ForwardedExchange::BeginStream(status, std::move(content_type), std::move(headers));
+}
+
+asio::awaitable<bool> LoggedExchange::WriteChunk(std::string_view data) {
+  Keep(data);
+  return ForwardedExchange::WriteChunk(data);
+}
+
+void LoggedExchange::Echo(HttpHeaders& headers) const {
+  const bool there =
+      std::any_of(headers.begin(), headers.end(), [](const auto& h) { return h.first == "cf-aig-event-id"; });
+  if (!event_id_.empty() && !there) headers.emplace_back("cf-aig-event-id", event_id_);
+}
+
+void LoggedExchange::Keep(std::string_view data) {
+  if (kept_in_ == nullptr) return;
+  std::string& body = *kept_in_->mutable_response_body();
+  if (body.size() < kLoggedPayloadBytesMax) body.append(data.substr(0, kLoggedPayloadBytesMax - body.size()));
+}
+
+}  // namespace signalbox
