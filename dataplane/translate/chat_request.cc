@@ -65,10 +65,11 @@ class ConversationReader {
 
   void TakeAssistant(const Json& message, const std::string& path) {
     // Earlier reasoning is not part of a conversation unless it is signed (thinking_blocks): providers refuse what they
-    // did not sign. And what an answer says of itself (annotations, citations) is not said back.
+    // did not sign. And what an answer says of itself (annotations, citations, what an SDK parsed) is not said back.
     RefuseMembers(message, path,
                   {"role", "content", "refusal", "tool_calls", "thinking_blocks", "reasoning_content", "reasoning",
-                   "annotations", "citations", "provider_content", "cache_control"});
+                   "reasoning_details", "annotations", "citations", "provider_content", "extra_content", "parsed",
+                   "cache_control"});
     Json blocks = Json::array();
     if (const Json* thinking = FindArray(message, "thinking_blocks")) {
       for (const Json& block : *thinking) {

@@ -189,7 +189,7 @@ TEST(MessagesRequest, ReasoningThatCannotBeIsRefused) {
 
 TEST(MessagesRequest, SignedReasoningGoesBackFirst) {
   EXPECT_EQ(Request(R"({"model":"claude-sonnet-4-6","max_tokens":9,"messages":[{"role":"user","content":"Hi"},
-      {"role":"assistant","content":"Hello","reasoning_content":"hm","refusal":null,"annotations":[],
+      {"role":"assistant","content":"Hello","reasoning_content":"hm","refusal":null,"annotations":[],"parsed":{},
        "thinking_blocks":[{"type":"thinking","thinking":"hm","signature":"s"}]}]})")["messages"][1],
             Parsed(R"({"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"s"},
                                                      {"type":"text","text":"Hello"}]})"));
