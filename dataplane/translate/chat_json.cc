@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -85,9 +86,7 @@ Json ChunkHead(const AnswerContext& context, std::string_view object) {
               {"choices", Json::array()}};
 }
 
-}  // namespace
-
-std::optional<Json> ParseJson(std::string_view text) {
+std::optional<Json> ParseStrictly(std::string_view text) {
   thread_local std::unique_ptr<dom::parser> parser;
   if (parser == nullptr) parser = std::make_unique<dom::parser>();
   const auto parsed = parser->parse(text.data(), text.size());
@@ -95,6 +94,56 @@ std::optional<Json> ParseJson(std::string_view text) {
   if (parsed.error() == simdjson::SUCCESS) value = Convert(parsed.value_unsafe());
   if (parser->capacity() > kKeptParserBytesMax) parser.reset();
   return value;
+}
+
+// The value of "\uXXXX" at the front; -1 when something else stands there.
+int EscapedUnit(std::string_view text) {
+  if (text.size() < 6 || text[0] != '\\' || text[1] != 'u') return -1;
+  int unit = 0;
+  for (const char c : text.substr(2, 4)) {
+    if (!absl::ascii_isxdigit(static_cast<unsigned char>(c))) return -1;
+    unit = unit * 16 + (absl::ascii_isdigit(static_cast<unsigned char>(c)) ? c - '0' : (c | 32) - 'a' + 10);
+  }
+  return unit;
+}
+
+// An answer is paid for: what models write that is JSON but past this parser is put in words it takes. Integers past 64
+// bits become floating, and halves of surrogate pairs U+FFFD.
+std::string Mended(std::string_view text) {
+  constexpr size_t kExactDigits = 18;
+  std::string mended;
+  mended.reserve(text.size() + 16);
+  bool in_string = false;
+  for (size_t at = 0; at < text.size();) {
+    size_t taken = 1;
+    std::string_view written;
+    if (in_string && text[at] == '\\') {
+      const int unit = EscapedUnit(text.substr(at));
+      const int next = unit < 0 ? -1 : EscapedUnit(text.substr(at + 6));
+      const bool high = unit >= 0xD800 && unit < 0xDC00;
+      const bool pair = high && next >= 0xDC00 && next < 0xE000;
+      taken = pair ? 12 : unit >= 0 ? 6 : 2;
+      if (!pair && unit >= 0xD800 && unit < 0xE000) written = "\\ufffd";
+    } else if (text[at] == '"') {
+      in_string = !in_string;
+    } else if (!in_string && absl::ascii_isdigit(static_cast<unsigned char>(text[at]))) {
+      taken = std::min(text.find_first_not_of("0123456789+-.eE", at), text.size()) - at;
+    }
+    const std::string_view piece = text.substr(at, taken);
+    mended += written.empty() ? piece : written;
+    const bool number = !in_string && taken > kExactDigits;
+    if (number && piece.find_first_not_of("0123456789") == std::string_view::npos) mended += ".0";
+    at += taken;
+  }
+  return mended;
+}
+
+}  // namespace
+
+std::optional<Json> ParseJson(std::string_view text) {
+  if (std::optional<Json> value = ParseStrictly(text)) return value;
+  const std::string mended = Mended(text);
+  return mended == text ? std::nullopt : ParseStrictly(mended);
 }
 
 std::string DumpJson(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }

@@ -15,7 +15,8 @@ namespace signalbox {
 
 using Json = nlohmann::ordered_json;
 
-// nullopt when `text` is not one valid JSON value. Of members with one name the last counts, as everywhere.
+// nullopt when `text` is not one valid JSON value. Of members with one name the last counts, as everywhere. Integers
+// past 64 bits become floating, and half a surrogate pair U+FFFD.
 std::optional<Json> ParseJson(std::string_view text);
 // In one line.
 std::string DumpJson(const Json& value);
