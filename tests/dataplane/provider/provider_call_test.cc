@@ -102,5 +102,36 @@ TEST(BuildProviderCall, BedrockIsSignedForItsRegion) {
                                                                       "eu-west-1/bedrock/aws4_request, "))));
 }
 
+ProviderCall Raw(const char* kind, const std::string& target) {
+  v1::SnapshotProvider provider = Provider("p", kind);
+  (*provider.mutable_options())["region"] = "us-east-1";
+  CallPlace place;
+  place.secret = "AKID:s3cret";
+  place.host = "api.example.com";
+  return BuildRawCall(provider, place, "GET", target, "", 1'700'000'000'000'000);
+}
+
+TEST(BuildRawCall, HasTheTargetAsItIsAndTheKindsCredentials) {
+  EXPECT_EQ(Raw("openai", "/v1/files?limit=2").target, "/v1/files?limit=2");
+  EXPECT_THAT(Raw("openai", "/v1/files").headers, Contains(Pair("authorization", "Bearer AKID:s3cret")));
+  EXPECT_THAT(Raw("azure-openai", "/openai/v1/files").headers, Contains(Pair("api-key", "AKID:s3cret")));
+  EXPECT_THAT(Raw("anthropic", "/v1/models").headers, Contains(Pair("x-api-key", "AKID:s3cret")));
+  EXPECT_THAT(Raw("anthropic", "/v1/models").headers, Contains(Pair("anthropic-version", "2023-06-01")));
+  EXPECT_THAT(Raw("google", "/v1beta/models").headers, Contains(Pair("x-goog-api-key", "AKID:s3cret")));
+  EXPECT_THAT(Raw("google", "/v1beta/openai/models").headers, Contains(Pair("authorization", "Bearer AKID:s3cret")));
+}
+
+TEST(BuildRawCall, BedrocksSignatureIsOverMethodPathAndQuery) {
+  const auto signature = [](const std::string& target) {
+    for (const auto& [name, value] : Raw("bedrock", target).headers) {
+      if (name == "authorization") return value;
+    }
+    return std::string();
+  };
+  EXPECT_THAT(signature("/model/m/invoke"), StartsWith("AWS4-HMAC-SHA256 Credential=AKID/"));
+  EXPECT_NE(signature("/model/m/invoke"), signature("/model/m/invoke?a=1"));
+  EXPECT_NE(signature("/model/m/invoke"), signature("/model/n/invoke"));
+}
+
 }  // namespace
 }  // namespace signalbox

@@ -501,6 +501,19 @@ TEST(RequestBody, EmbeddingsPutNothingOutAndAreNeverCapped) {
   EXPECT_EQ(body->Splice(rewrite), R"({"model":"e2","input":["a","b"]})");
 }
 
+TEST(RequestBody, AModelInThePathCountsMoreThanTheBodysAndIsAddedWhereThatNamesNone) {
+  PathSays path;
+  path.model = "my-deployment";
+  RequestBody::Rewrite rewrite;
+  rewrite.model = "my-deployment";
+  const std::string named = R"({ "model":"gpt-4o", "messages":[] })";
+  const auto body = Read(Format::kChat, named, path);
+  EXPECT_EQ(body->model(), "my-deployment");
+  EXPECT_EQ(body->Splice(rewrite), named);
+  EXPECT_EQ(Read(Format::kChat, R"({"messages":[]})", path)->Splice(rewrite),
+            R"({"messages":[],"model":"my-deployment"})");
+}
+
 TEST(RequestBody, GoogleSaysModelAndStreamInThePathAndItsCapInsideTheConfig) {
   PathSays path;
   path.model = "gemini-2.5-pro";
