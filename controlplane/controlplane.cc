@@ -23,6 +23,8 @@
 #include "controlplane/ledger/suspense_reader.h"
 #include "controlplane/prices/bundled_prices.h"
 #include "controlplane/prices/genai_prices.h"
+#include "controlplane/prices/price_fetch.h"
+#include "controlplane/prices/price_refresher.h"
 #include "controlplane/publish/grpc_publisher.h"
 #include "controlplane/quota/quota_metrics.h"
 #include "controlplane/quota/quota_service.h"
@@ -37,6 +39,10 @@ constexpr int kSuspenseIntervalMs = 5'000;
 constexpr int kRetentionIntervalMs = 60'000;
 constexpr int kMessageBytesMax = 16 << 20;  // a batch of spend records with long metadata
 constexpr auto kStreamsEndWithin = std::chrono::milliseconds(500);
+
+absl::StatusOr<PriceCatalogue> ReadCatalogue(std::string_view text, std::string origin) {
+  return ParseGenaiPrices(text, std::move(origin), BundledModelLimits());
+}
 
 // What the tokens table says, and one token that lives in this process only: with it the control plane reads its own
 // quota service's suspense, and reads and adjusts its counters for operators.
@@ -73,6 +79,7 @@ class RunningControlPlane final : public ControlPlane {
                                                      " is too short: give 0 to keep everything, or at least ",
                                                      kLedgerRetentionDaysMin));
     }
+    RETURN_IF_ERROR(CheckPriceRefresh());
     RETURN_IF_ERROR(CheckListenerIsSafe(options_.grpc_address, options_.listener_tls));
     RETURN_IF_ERROR(CheckListenerIsSafe(options_.http_address, options_.listener_tls));
     ASSIGN_OR_RETURN(data_dir_, DataDir::Open(options_.data_dir));
@@ -83,6 +90,7 @@ class RunningControlPlane final : public ControlPlane {
     publisher_->Start();
     RETURN_IF_ERROR(ConnectQuota());
     StartRetention();
+    refresher_->Start();
     return absl::OkStatus();
   }
 
@@ -91,6 +99,7 @@ class RunningControlPlane final : public ControlPlane {
 
   // Readers of others' services first, then what wakes waiting calls, then the listeners; the databases close last.
   void Stop() override {
+    if (refresher_ != nullptr) refresher_->Stop();
     if (retention_ != nullptr) retention_->Stop();
     if (suspense_ != nullptr) suspense_->Stop();
     if (server_ != nullptr) server_->GetHealthCheckService()->SetServingStatus(false);
@@ -101,14 +110,23 @@ class RunningControlPlane final : public ControlPlane {
   }
 
  private:
+  absl::Status CheckPriceRefresh() const {
+    if (options_.price_refresh_hours < 0 || options_.price_refresh_hours > kPriceRefreshHoursMax) {
+      return absl::InvalidArgumentError(absl::StrCat("--price_refresh_hours=", options_.price_refresh_hours,
+                                                     " is not from 0 (only when asked) to ", kPriceRefreshHoursMax));
+    }
+    if (options_.price_url.empty()) return absl::OkStatus();
+    const absl::Status url = CheckPriceUrl(options_.price_url);
+    if (url.ok()) return url;
+    return absl::InvalidArgumentError(absl::StrCat("--price_url: ", std::string(url.message())));
+  }
+
   absl::Status OpenStores() {
     StoreOptions store_options;
     store_options.data_dir = data_dir_->path();
     store_options.master_key_path = options_.master_key_file;
     store_options.bundled_catalogue = BundledCatalogue();
-    store_options.read_catalogue = [](std::string_view text, std::string origin) {
-      return ParseGenaiPrices(text, std::move(origin), BundledModelLimits());
-    };
+    store_options.read_catalogue = ReadCatalogue;
     ASSIGN_OR_RETURN(store_, SqliteStore::Open(store_options, *options_.clock));
     ASSIGN_OR_RETURN(authority_, StoredTokenAuthority::Open(store_->tokens(), data_dir_->path()));
     plane_authority_ = std::make_unique<PlaneAuthority>(*authority_);
@@ -132,8 +150,16 @@ class RunningControlPlane final : public ControlPlane {
     ASSIGN_OR_RETURN(memory.known, store_->RememberedFleet());
     memory.remember = [this](const std::vector<std::string>& known) { return store_->RememberFleet(known); };
     publisher_ = NewGrpcPublisher(*store_, *authority_, *options_.clock, std::move(memory));
+    RefreshOptions refresh;
+    refresh.url = options_.price_url;
+    refresh.interval_s = int64_t{options_.price_refresh_hours} * 3'600;
+    refresh.fetch = FetchPriceText;
+    refresh.read = ReadCatalogue;
+    refresh.on_published = [this] { publisher_->OnCommitted(); };
+    refresher_ = std::make_unique<PriceRefresher>(store_->catalogue(), *options_.clock, std::move(refresh));
     OperatorDeps deps;
     deps.store = store_.get();
+    deps.refresher = refresher_.get();
     deps.publisher = publisher_.get();
     deps.authority = authority_.get();
     deps.quota = &quota_connection_;
@@ -299,6 +325,7 @@ class RunningControlPlane final : public ControlPlane {
   std::unique_ptr<QuotaHost> quota_;
   QuotaConnection quota_connection_;
   std::unique_ptr<GrpcPublisher> publisher_;
+  std::unique_ptr<PriceRefresher> refresher_;
   std::unique_ptr<OperatorServices> operators_;
   std::unique_ptr<SpendService> spend_;
   std::unique_ptr<UsageService> usage_;

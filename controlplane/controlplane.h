@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/rpc/rpc.h"
 #include "controlplane/ledger/ledger_retention.h"
+#include "controlplane/prices/price_refresher.h"
 
 namespace signalbox {
 
@@ -22,6 +23,8 @@ struct ControlPlaneOptions {
   std::string quota_token_file;    // for host:port; an admin token there, so that operators can adjust counters
   bool quota_power_safe = false;   // embedded: fsync each decision
   int ledger_retention_days = kLedgerRetentionDaysDefault;  // 0: everything is kept
+  std::string price_url;                                    // empty: prices are those of the build
+  int price_refresh_hours = kPriceRefreshHoursDefault;      // 0: only when an operator asks
   std::string master_key_file;                              // empty: <data_dir>/master.key
   TlsFiles listener_tls;                                    // both listeners; `ca` asks gRPC clients for certificates
   TlsFiles peer_tls;                                        // towards a quota service of its own

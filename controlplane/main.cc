@@ -22,6 +22,12 @@ ABSL_FLAG(
 ABSL_FLAG(std::string, durability, "process", "embedded quota: process (survives kill -9) or power (fsync)");
 ABSL_FLAG(int32_t, ledger_retention_days, signalbox::kLedgerRetentionDaysDefault,
           "how long the ledger keeps what requests did and cost; 0 keeps everything, else at least 7");
+ABSL_FLAG(
+    std::string, price_url, "",
+    "where newer prices are fetched from, https://, http:// or file://, of the shape of genai-prices' data; empty: "
+    "those of the build, and the last that were fetched, stay");
+ABSL_FLAG(int32_t, price_refresh_hours, signalbox::kPriceRefreshHoursDefault,
+          "how often they are fetched; 0: only by signalboxctl price refresh");
 ABSL_FLAG(std::string, master_key_file, "",
           "key that seals the providers' secrets, made when missing; empty: <data_dir>/master.key");
 ABSL_FLAG(std::string, tls_cert, "", "PEM certificate chain of the listeners; needed off loopback");
@@ -48,6 +54,8 @@ int main(int argc, char** argv) {
   options.quota_token_file = absl::GetFlag(FLAGS_quota_token_file);
   options.quota_power_safe = durability == "power";
   options.ledger_retention_days = absl::GetFlag(FLAGS_ledger_retention_days);
+  options.price_url = absl::GetFlag(FLAGS_price_url);
+  options.price_refresh_hours = absl::GetFlag(FLAGS_price_refresh_hours);
   options.master_key_file = absl::GetFlag(FLAGS_master_key_file);
   options.listener_tls = {absl::GetFlag(FLAGS_tls_cert), absl::GetFlag(FLAGS_tls_key), absl::GetFlag(FLAGS_tls_ca)};
   options.peer_tls = {absl::GetFlag(FLAGS_peer_tls_cert), absl::GetFlag(FLAGS_peer_tls_key),

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "common/model_price.h"
 #include "common/route/condition.h"
 #include "common/route/field_ref.h"
 #include "common/route/graph.h"
@@ -16,15 +17,6 @@ Graph GraphOf(const v1::CompiledRoute& route) {
   Graph graph;
   for (const v1::CompiledElement& element : route.elements()) graph.push_back(Targets(element));
   return graph;
-}
-
-std::string PriceProblem(const v1::ModelPrice& price) {
-  const bool negative = price.input_nanos_per_mtok() < 0 || price.cached_input_nanos_per_mtok() < 0 ||
-                        price.cache_write_nanos_per_mtok() < 0 || price.output_nanos_per_mtok() < 0 ||
-                        price.audio_input_nanos_per_mtok() < 0 || price.audio_output_nanos_per_mtok() < 0 ||
-                        price.max_output_tokens() < 0 || price.image_tokens_max() < 0 || price.audio_tokens_max() < 0 ||
-                        price.file_tokens_max() < 0;
-  return negative ? "has a negative price" : "";
 }
 
 std::string ConditionalProblem(const v1::CompiledElement::Conditional& conditional) {

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "common/model_price.h"
 #include "common/status_macros.h"
 
 namespace signalbox {
@@ -15,7 +16,6 @@ namespace {
 constexpr size_t kResourceNameBytesMax = 63;
 constexpr size_t kCommentBytesMax = 4096;
 constexpr int kWaitMsMax = 600'000;
-constexpr int64_t kPriceNanosMax = 1'000'000LL * kNanosPerDollar;
 constexpr int64_t kTokensMax = 1'000'000'000;
 
 }  // namespace
@@ -151,6 +151,8 @@ absl::Status CheckPrice(const v1::ModelPrice& price) {
       return Bad(absl::StrCat("price.", field), absl::StrCat(count, " is not between 0 and ", kTokensMax));
     }
   }
+  if (const std::string problem = PriceProblem(price); !problem.empty()) return Bad("price", problem);
+  if (price.has_match()) return Bad("price.match", "a gateway's own price is for the one model that it names");
   if (price.max_output_tokens() == 0) {
     return Bad("price.max_output_tokens", "is missing: the most output tokens the model can be asked for");
   }

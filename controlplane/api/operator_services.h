@@ -20,6 +20,7 @@ class ServerBuilder;
 
 namespace signalbox {
 
+class PriceRefresher;
 class QuotaConnection;
 class StoredTokenAuthority;
 
@@ -28,6 +29,7 @@ struct OperatorDeps {
   Publisher* publisher = nullptr;
   StoredTokenAuthority* authority = nullptr;  // controlplane/api/token_authority.h
   const QuotaConnection* quota = nullptr;     // controlplane/api/quota_connection.h
+  PriceRefresher* refresher = nullptr;        // controlplane/prices/price_refresher.h
   const Clock* clock = nullptr;
   std::string build;  // version and build of the binary
   // Writes online copies of every database into `directory`, which exists and is empty, and returns their paths.

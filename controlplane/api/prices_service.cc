@@ -6,6 +6,7 @@
 #include "controlplane/api/input.h"
 #include "controlplane/api/pages.h"
 #include "controlplane/api/token_authority.h"
+#include "controlplane/prices/price_refresher.h"
 
 namespace signalbox {
 
@@ -54,6 +55,22 @@ grpc::Status PricesService::SetPrice(grpc::ServerContext* context, const v1::Set
     ASSIGN_OR_RETURN(price, deps_.store->prices().Set(request->gateway(), price));
     deps_.publisher->OnCommitted();
     return price;
+  });
+}
+
+grpc::Status PricesService::GetPriceCatalogue(grpc::ServerContext* context, const v1::GetPriceCatalogueRequest*,
+                                              v1::PriceCatalogueStatus* response) {
+  return Answer(*context, *deps_.authority, response, [&](const Caller&) { return deps_.refresher->Status(); });
+}
+
+grpc::Status PricesService::RefreshPrices(grpc::ServerContext* context, const v1::RefreshPricesRequest* request,
+                                          v1::PriceCatalogueStatus* response) {
+  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::PriceCatalogueStatus> {
+    if (request->bundled() && request->force()) {
+      return absl::InvalidArgumentError("bundled and force: give one of them");
+    }
+    RETURN_IF_ERROR(request->bundled() ? deps_.refresher->UseBundled() : deps_.refresher->Refresh(request->force()));
+    return deps_.refresher->Status();
   });
 }
 

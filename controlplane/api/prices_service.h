@@ -15,6 +15,10 @@ class PricesService : public v1::Prices::Service {
                           v1::ListPricesResponse* response) override;
   grpc::Status SetPrice(grpc::ServerContext* context, const v1::SetPriceRequest* request,
                         v1::ModelPrice* response) override;
+  grpc::Status GetPriceCatalogue(grpc::ServerContext* context, const v1::GetPriceCatalogueRequest* request,
+                                 v1::PriceCatalogueStatus* response) override;
+  grpc::Status RefreshPrices(grpc::ServerContext* context, const v1::RefreshPricesRequest* request,
+                             v1::PriceCatalogueStatus* response) override;
 
  private:
   const OperatorDeps& deps_;

@@ -190,6 +190,35 @@ absl::Status ListPrices(Session& session) {
   return absl::OkStatus();
 }
 
+absl::Status ShowCatalogue(const Session& session, const v1::PriceCatalogueStatus& status) {
+  if (session.json()) return PrintJson(status);
+  Table table({"PRICES", ""});
+  table.Add({"source", absl::StrCat(status.source(), status.bundled() ? " (of this build)" : "")});
+  table.Add({"models", absl::StrCat(status.models())});
+  table.Add({"in force since", status.bundled() ? "the build" : FormatTimeMicros(status.update_us())});
+  table.Add({"refreshed from", status.refresh_url().empty() ? "nowhere (--price_url)" : status.refresh_url()});
+  table.Add({"last refresh", FormatTimeMicros(status.last_refresh_us())});
+  table.Add({"its result", status.last_refresh_us() == 0 ? "-"
+                           : status.last_error().empty() ? "ok"
+                                                         : status.last_error()});
+  table.Add({"next refresh", FormatTimeMicros(status.next_refresh_us())});
+  Print(table.ToString());
+  return absl::OkStatus();
+}
+
+absl::Status ShowCatalogueStatus(Session& session) {
+  ASSIGN_OR_RETURN(
+      const v1::PriceCatalogueStatus status,
+      session.client.Call<v1::Prices>(&v1::Prices::Stub::GetPriceCatalogue, v1::GetPriceCatalogueRequest()));
+  return ShowCatalogue(session, status);
+}
+
+absl::Status RefreshPrices(Session& session, const v1::RefreshPricesRequest& request) {
+  ASSIGN_OR_RETURN(const v1::PriceCatalogueStatus status,
+                   session.client.Call<v1::Prices>(&v1::Prices::Stub::RefreshPrices, request));
+  return ShowCatalogue(session, status);
+}
+
 struct PriceArgs {
   std::string provider;
   std::string model;
@@ -222,6 +251,13 @@ absl::Status SetPrice(Session& session, const PriceArgs& args) {
   price.set_provider(args.provider);
   price.set_model(args.model);
   price.set_source("signalboxctl");
+  price.clear_match();
+  if (!(args.input + args.cached_input + args.cache_write + args.output + args.audio_input + args.audio_output)
+           .empty()) {
+    price.clear_tiers();  // what is set by hand holds for every prompt at any time
+    price.clear_times();
+    price.clear_unmetered();
+  }
   const auto set = [&price](const std::string& text, void (v1::ModelPrice::*setter)(int64_t)) -> absl::Status {
     if (text.empty()) return absl::OkStatus();
     ASSIGN_OR_RETURN(const int64_t nanos, ParseDollars(text));
@@ -273,6 +309,17 @@ void AddPriceCommands(CLI::App& app, Session& session) {
     };
   });
   AddPlain(price, session, "list", "every price in force", &ListPrices);
+  AddPlain(price, session, "status", "which catalogue is in force, and how its last refresh went",
+           &ShowCatalogueStatus);
+  auto how = std::make_shared<v1::RefreshPricesRequest>();
+  CLI::App* refresh = price->add_subcommand("refresh", "fetch the catalogue from the control plane's --price_url now");
+  CLI::Option* bundled = refresh->add_flag_function(
+      "--bundled", [how](int64_t) { how->set_bundled(true); }, "instead go back to the catalogue of the build");
+  refresh
+      ->add_flag_function(
+          "--force", [how](int64_t) { how->set_force(true); }, "also one that lost more than half of its models")
+      ->excludes(bundled);
+  refresh->callback([&session, how] { session.command = [&session, how] { return RefreshPrices(session, *how); }; });
   CLI::App* set = price->add_subcommand("set", "override a price in this gateway; what is not given stays as it is");
   set->add_option("provider", args->provider)->required();
   set->add_option("model", args->model)->required();

@@ -81,6 +81,8 @@ const std::vector<ApiMethod>& ApiTable() {
       {"GET", "/v1/gateways/{gateway}/prices", "signalbox.v1.Prices.ListPrices"},
       {"GET", "/v1/gateways/{gateway}/prices/{provider}/{model}", "signalbox.v1.Prices.GetPrice"},
       {"PUT", "/v1/gateways/{gateway}/prices/{price.provider}/{price.model}", "signalbox.v1.Prices.SetPrice"},
+      {"GET", "/v1/prices:catalogue", "signalbox.v1.Prices.GetPriceCatalogue"},
+      {"POST", "/v1/prices:refresh", "signalbox.v1.Prices.RefreshPrices"},
 
       {"GET", "/v1/gateways/{gateway}/usage", "signalbox.v1.Usage.QueryUsage"},
       {"GET", "/v1/gateways/{gateway}/requests", "signalbox.v1.Usage.ListRequests"},

@@ -13,6 +13,8 @@
 #include "controlplane/api/operator_services.h"
 #include "controlplane/api/quota_connection.h"
 #include "controlplane/api/token_authority.h"
+#include "controlplane/prices/genai_prices.h"
+#include "controlplane/prices/price_refresher.h"
 #include "signalbox/v1/admin.grpc.pb.h"
 #include "signalbox/v1/counters.grpc.pb.h"
 #include "signalbox/v1/gateway.grpc.pb.h"
@@ -56,8 +58,17 @@ class ApiTest : public StoreTest {
     auto authority = StoredTokenAuthority::Open(store_->tokens(), dir_.path());
     ASSERT_TRUE(authority.ok()) << authority.status();
     authority_ = *std::move(authority);
+    RefreshOptions refresh;
+    refresh.url = price_url_;
+    refresh.fetch = [this](const std::string&, const std::function<bool()>&) { return price_data_; };
+    refresh.read = [](std::string_view text, std::string origin) {
+      return ParseGenaiPrices(text, std::move(origin), ModelLimits());
+    };
+    refresh.on_published = [this] { publisher_.OnCommitted(); };
+    refresher_ = std::make_unique<PriceRefresher>(store_->catalogue(), clock_, std::move(refresh));
     OperatorDeps deps;
     deps.store = store_.get();
+    deps.refresher = refresher_.get();
     deps.publisher = &publisher_;
     deps.authority = authority_.get();
     deps.quota = &quota_connection_;
@@ -91,6 +102,7 @@ class ApiTest : public StoreTest {
     if (server_ != nullptr) server_->Shutdown();
     server_.reset();
     services_.reset();
+    refresher_.reset();
     authority_.reset();
   }
 
@@ -139,6 +151,9 @@ class ApiTest : public StoreTest {
   RecordingPublisher publisher_;
   std::unique_ptr<StoredTokenAuthority> authority_;
   QuotaConnection quota_connection_;  // to nothing, unless a test connects it
+  std::string price_url_;             // of the refresher; empty until Start() is called with another one
+  absl::StatusOr<std::string> price_data_ = absl::UnavailableError("nobody is there");  // what it then fetches
+  std::unique_ptr<PriceRefresher> refresher_;
   std::unique_ptr<OperatorServices> services_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::Routes::Stub> routes_;
