@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/limits.h"
+#include "common/model_price.h"
 #include "common/money.h"
 #include "common/route/field_ref.h"
 #include "common/route/json_tree.h"
@@ -70,8 +71,9 @@ Bounds BoundsAt(const v1::CompiledRoute& route, const v1::CompiledElement::Limit
     const v1::ModelPrice& price = model.price();
     const int64_t sent_bytes = request.body_bytes() + static_cast<int64_t>(model.parameters_json().size());
     v1::AttemptBound bound;
-    bound.set_input_nanos(BoundNanos(0, 1, sent_bytes, DearestInputPrice(price)));
-    bound.set_output_nanos_per_mtok(DearestOutputPrice(price));
+    const DearestRates dearest = DearestRatesOf(price, sent_bytes);
+    bound.set_input_nanos(BoundNanos(dearest.request_nanos, 1, sent_bytes, dearest.input_nanos_per_mtok));
+    bound.set_output_nanos_per_mtok(dearest.output_nanos_per_mtok);
     bound.set_max_output_tokens(OutputTokensMax(price));
     bound.set_choices(request.choices());
     bound.set_input_tokens(sent_bytes);

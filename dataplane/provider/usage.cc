@@ -315,7 +315,7 @@ InputBound BoundInput(const RequestBody& body, size_t sent_bytes, const v1::Mode
   }
   bound.tokens = static_cast<int64_t>(std::min<Int128>(tokens, kMax));
   // A longer prompt may cost more a token: no tier that this one cannot reach counts.
-  const DearestRates dearest = DearestRatesOf(price, bound.tokens);
+  const DearestRates dearest = DearestRatesOf(price, bound.unbounded.ok() ? bound.tokens : kMax);
   const Int128 nanos =
       (Int128{bound.tokens} * std::max<int64_t>(dearest.input_nanos_per_mtok, 0) + kTokensPerPriceUnit - 1) /
           kTokensPerPriceUnit +

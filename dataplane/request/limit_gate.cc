@@ -6,10 +6,12 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/limits.h"
+#include "common/model_price.h"
 #include "common/money.h"
 #include "common/route/limit_terms.h"
 
@@ -68,6 +70,12 @@ int64_t FinallyRemaining(const v1::CompiledElement::Limit& limit, const v1::Limi
   return std::clamp<int64_t>(state.remaining() + held - used, 0, limit.limit());
 }
 
+// The dearest a token of the answer to such an input can be: no tier that the input cannot reach counts.
+int64_t OutputPrice(const v1::ModelPrice& price, const InputBound& input) {
+  constexpr int64_t kAnyLength = std::numeric_limits<int64_t>::max();
+  return DearestRatesOf(price, input.unbounded.ok() ? input.tokens : kAnyLength).output_nanos_per_mtok;
+}
+
 }  // namespace
 
 LimitGate::LimitGate(Worker& worker, const v1::CompiledRoute& route, const RequestBody& body, RequestRecord& record)
@@ -110,7 +118,7 @@ std::optional<Refusal> LimitGate::AddBounds(const v1::CompiledElement& element, 
     v1::AttemptBound& bound = *acquire.add_bounds();
     bound.set_input_nanos(input.nanos);
     bound.set_input_tokens(input.tokens);
-    bound.set_output_nanos_per_mtok(DearestOutputPrice(model.price()));
+    bound.set_output_nanos_per_mtok(OutputPrice(model.price(), input));
     bound.set_max_output_tokens(OutputTokensMax(model.price()));
     bound.set_choices(body_.choices());
   }
@@ -274,7 +282,7 @@ Use LimitGate::AttemptBound(const v1::CompiledElement::Model& model) const {
   Use bound;
   bound.tokens = BoundNanos(input.tokens, body_.choices(), cap, kTokensPerPriceUnit);  // a token's price: one token
   if (model.has_price()) {
-    bound.nanos = BoundNanos(input.nanos, body_.choices(), cap, DearestOutputPrice(model.price()));
+    bound.nanos = BoundNanos(input.nanos, body_.choices(), cap, OutputPrice(model.price(), input));
   }
   return bound;
 }
