@@ -420,6 +420,21 @@ TEST(BoundInput, BytesArePricedAtTheDearestInputPriceRoundedUp) {
   EXPECT_EQ(BoundInput(*body, 0, price).tokens, 13);
 }
 
+TEST(BoundInput, OnlyTiersThatThePromptCanReachCountAndTheCallItselfDoes) {
+  BodyFault fault;
+  const auto body = RequestBody::Parse(R"({"model":"m"})", fault);
+  ASSERT_NE(body, nullptr) << fault.message;
+  v1::ModelPrice price;
+  price.set_input_nanos_per_mtok(1'000'000);
+  price.set_request_nanos(5);
+  v1::PriceTier& tier = *price.add_tiers();
+  tier.set_above_input_tokens(1'000);
+  tier.mutable_rates()->set_input_nanos_per_mtok(2'000'000);
+  tier.mutable_rates()->set_request_nanos(7);
+  EXPECT_EQ(BoundInput(*body, 1'000, price).nanos, 1'005);
+  EXPECT_EQ(BoundInput(*body, 1'001, price).nanos, 2'009);
+}
+
 TEST(BoundInput, APartWithAKnownMaximumAddsIt) {
   const auto body = MustParse(R"({"model":"m","messages":[{"content":[{"type":"image_url"},{"type":"image_url"}]}]})");
   v1::ModelPrice price;
