@@ -26,6 +26,7 @@
 #include "dataplane/http/http_server.h"
 #include "dataplane/quota/grpc_quota_client.h"
 #include "dataplane/request/handle_request.h"
+#include "dataplane/request/health_prober.h"
 #include "dataplane/request/worker.h"
 #include "dataplane/spend/grpc_spend_reporter.h"
 
@@ -85,6 +86,7 @@ class ProxyDataplane : public Dataplane {
     RETURN_IF_ERROR(ConnectPeers(token));
     RETURN_IF_ERROR(BuildCache());
     RETURN_IF_ERROR(BuildWorkers());
+    prober_ = std::make_unique<HealthProber>(workers_.front()->io, *upstream_tls_, health_, Clock::System());
     RETURN_IF_ERROR(BuildAdmin());
     config_->holder().AddListener(
         [this](std::shared_ptr<const ActiveSnapshot> snapshot) { SwapSnapshot(std::move(snapshot)); });
@@ -103,6 +105,7 @@ class ProxyDataplane : public Dataplane {
     draining_ = true;
     bool wound_up = true;
     if (running_) {
+      prober_->Stop();
       for (auto& thread : workers_) {
         asio::post(thread->io, [server = thread->server.get()] { server->BeginDrain(); });
       }
@@ -137,6 +140,7 @@ class ProxyDataplane : public Dataplane {
     // Servers and their coroutines go before the lines they settle and report on, and what the shared cache still
     // says goes to loops that are there.
     admin_server_.reset();
+    prober_.reset();
     if (cache_ != nullptr) cache_->Stop();
     workers_.clear();
     cache_.reset();
@@ -312,6 +316,7 @@ class ProxyDataplane : public Dataplane {
   // Returns when every worker serves the new snapshot, so that an ack means what it says.
   void SwapSnapshot(std::shared_ptr<const ActiveSnapshot> snapshot) {
     health_.Configure(ProvidersOf(*snapshot));
+    prober_->Watch(ProvidersOf(*snapshot));
     if (!running_) {
       for (auto& thread : workers_) thread->worker->snapshot = snapshot;
       return;
@@ -368,6 +373,7 @@ class ProxyDataplane : public Dataplane {
   const std::string boot_id_;
   ProxyMetrics metrics_;
   ProviderHealth health_;
+  std::unique_ptr<HealthProber> prober_;  // on the first worker
   std::unique_ptr<asio::ssl::context> listener_tls_;
   std::unique_ptr<asio::ssl::context> upstream_tls_;
   std::unique_ptr<SpendReporter> reporter_;

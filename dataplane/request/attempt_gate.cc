@@ -68,7 +68,7 @@ AttemptGate::Next AttemptGate::Ask() {
     const std::optional<int64_t> delay_us =
         RetryDelayUs(policy_, attempts_, failed, request_.allowance, now_us, request_.worker.random());
     if (!delay_us.has_value()) return last_->failure;
-    attempt.wait_us = *delay_us;
+    attempt.wait_us = std::max<int64_t>(failed_at_us_ + *delay_us - now_us, 0);  // a rest may have been waited for
   }
   ++attempts_;
   request_.allowance.CountAttempt(retry);
@@ -115,6 +115,7 @@ void AttemptGate::OnFailed(Failed failed) {
     failed.other_endpoint_may_help = false;
   }
   last_ = std::move(failed);
+  failed_at_us_ = request_.worker.clock.MonotonicMicros();
 }
 
 CallResult AttemptGate::ResultOfTimeout(int64_t waited_us) const {

@@ -66,6 +66,7 @@ class AttemptGate {
   int attempts_ = 0;
   int waits_ = 0;
   std::optional<Failed> last_;
+  int64_t failed_at_us_ = 0;  // with last_
 };
 
 }  // namespace signalbox

@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <deque>
 #include <future>
@@ -214,6 +215,16 @@ ProviderStep Answers(int status, std::string body) {
   };
 }
 
+ProviderStep Refuses(int status, std::string header, std::string value) {
+  return [status, header, value](HttpExchange& exchange) -> asio::awaitable<void> {
+    HttpReply reply;
+    reply.status = status;
+    reply.headers.emplace_back(header, value);
+    reply.body = "{}";
+    co_await exchange.Reply(std::move(reply));
+  };
+}
+
 ProviderStep Streams(std::vector<std::string> events, bool cut) {
   return [events, cut](HttpExchange& exchange) -> asio::awaitable<void> {
     HttpHeaders none;
@@ -290,6 +301,8 @@ class RequestFlowTest : public ::testing::Test {
     provider->set_base_url(absl::StrCat("http://", provider_->address(), "/v1"));
     provider->set_secret("sk-provider");
     (*provider->mutable_headers())["Openai-Organization"] = "ours";
+    change_provider_(*provider);
+    health_.Configure({provider});
     auto key = std::make_shared<v1::SnapshotKey>();
     key->set_gateway("default");
     key->set_id("key-1");
@@ -321,6 +334,33 @@ class RequestFlowTest : public ::testing::Test {
   // The n-th signalbox-limit of an answer.
   static std::string LimitHeader(const httplib::Result& result, size_t n) {
     return result->get_header_value("signalbox-limit", n);
+  }
+
+  // Two keys of one provider at the same address.
+  void DeployTwoEndpoints(const Change& change = [](v1::CompiledRoute&) {}) {
+    change_provider_ = [](v1::SnapshotProvider& provider) {
+      for (const char* name : {"first", "second"}) {
+        v1::SnapshotProvider::Endpoint& endpoint = *provider.add_endpoints();
+        endpoint.set_name(name);
+        endpoint.set_base_url(provider.base_url());
+        endpoint.set_weight(1);
+        endpoint.set_secret(absl::StrCat("sk-", name));
+      }
+    };
+    Deploy(change);
+  }
+  static v1::CompiledElement::Model& FirstModel(v1::CompiledRoute& route) {
+    return *route.mutable_elements(3)->mutable_model();
+  }
+  static void OnlyTheFirstModel(v1::CompiledRoute& route) {
+    FirstModel(route).clear_on_fallback();
+    for (const int limit : {1, 2})
+      route.mutable_elements(limit)->mutable_limit()->mutable_reachable_models()->Truncate(1);
+  }
+  httplib::Result PostWith(const httplib::Headers& more, bool stream = false) {
+    httplib::Headers headers = Headers();
+    headers.insert(more.begin(), more.end());
+    return Client().Post("/v1/chat/completions", headers, Body(stream), "application/json");
   }
 
   void Provider(std::vector<ProviderStep> steps) {
@@ -366,6 +406,7 @@ class RequestFlowTest : public ::testing::Test {
   FakeReporter reporter_;
   ProxyMetrics metrics_;
   ProviderHealth health_;
+  std::function<void(v1::SnapshotProvider&)> change_provider_ = [](v1::SnapshotProvider&) {};
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<HttpServer> provider_;
   std::unique_ptr<HttpServer> front_;
@@ -1151,7 +1192,7 @@ TEST_F(RequestFlowTest, BadRequestsAreRefusedByName) {
       {R"({"model":"dynamic/my-saas","max_tokens":5,"max\u005ftokens":6,"messages":[]})", Headers(), 400,
        "duplicate_key"},
       {R"({"model":"dynamic/nothing","messages":[]})", Headers(), 404, "route_not_found"},
-      {R"({"model":"gpt-4o","messages":[]})", Headers(), 404, "route_not_found"},
+      {R"({"model":"nobody/gpt-4o","messages":[]})", Headers(), 404, "provider_not_found"},
       {Body(false), {{"authorization", "Bearer wrong"}}, 401, "invalid_key"},
       {Body(false), {}, 401, "missing_key"},
       {Body(false), {{"authorization", absl::StrCat("Bearer ", kKey)}}, 400, "missing_identifier"},
@@ -1181,6 +1222,181 @@ TEST_F(RequestFlowTest, FullSpoolRefusesBeforeAnythingIsSpent) {
   ASSERT_TRUE(result);
   EXPECT_EQ(result->status, 503);
   EXPECT_EQ(CodeOf(result), "spool_full");
+}
+
+// ---- Failures; docs/failures.md.
+
+TEST_F(RequestFlowTest, AnOpenBreakerIsNotCalledAndTheRecordSaysSo) {
+  const std::vector<std::string> none;
+  const v1::SnapshotProvider& provider = *worker_->snapshot->gateways.at("default").providers.at("openai");
+  const auto now_us = [] { return Clock::System().MonotonicMicros(); };
+  for (int i = 0; i < kBreakerConsecutiveFailures; ++i) {
+    ProviderHealth::Answer answer = health_.Ask({provider, "model-a", "", none}, now_us(), 0);
+    // The longest opening there is: a draw of its jitter's upper end.
+    std::get<ProviderHealth::Granted>(answer).permit.Ended(CallResult::kFailure, now_us(), kBreakerOpenUsMin / 2);
+  }
+  Provider({Answers(200, Completion(100, 10))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 200);
+  EXPECT_EQ(result->get_header_value("cf-aig-model"), "model-b");
+  EXPECT_EQ(result->get_header_value("cf-aig-step"), "1");
+  const v1::SpendRecord record = Wait();
+  ASSERT_EQ(record.attempts_size(), 2);
+  EXPECT_EQ(record.attempts(0).error(), "circuit_open");
+  EXPECT_EQ(record.attempts(0).element_id(), "a");
+  EXPECT_EQ(record.attempts(0).status(), 0);
+  EXPECT_EQ(record.attempts(0).cost_nanos(), 0);
+  EXPECT_EQ(record.attempts(1).error(), "");
+  EXPECT_THAT(provider_bodies_, SizeIs(1));
+}
+
+TEST_F(RequestFlowTest, WhatCallsComeToReachesHealth) {
+  Provider({Answers(500, "{}"), Answers(200, Completion(1, 1)), Streams({Delta("hi"), kUsageEvent, kDone}, false),
+            Streams({Delta("hi")}, true)});
+  for (const bool stream : {false, true, true}) ASSERT_TRUE(Post(stream));
+  Wait(3);
+  const std::vector<v1::ProviderStatus> report = health_.Report(Clock::System().MonotonicMicros(), 0);
+  ASSERT_THAT(report, SizeIs(2));
+  EXPECT_EQ(report[1].model(), "model-a");
+  EXPECT_EQ(report[1].attempts(), 4);
+  EXPECT_EQ(report[1].failures(), 2) << "the 500, and the cut";
+  EXPECT_EQ(report[1].consecutive_failures(), 1);
+  EXPECT_EQ(report[1].last_error(), "cut");
+  EXPECT_EQ(health_.counters().at(0).retries, 1);
+}
+
+TEST_F(RequestFlowTest, AShortRetryAfterIsWaitedFor) {
+  Deploy(OnlyTheFirstModel);
+  Provider({Refuses(429, "retry-after-ms", "300"), Answers(200, Completion(100, 10))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 200);
+  EXPECT_EQ(result->get_header_value("cf-aig-model"), "model-a");
+  const v1::SpendRecord record = Wait();
+  ASSERT_EQ(record.attempts_size(), 2);
+  EXPECT_GE(record.attempts(1).start_us() - record.attempts(0).start_us(), 300'000) << "never earlier than told";
+}
+
+TEST_F(RequestFlowTest, ALongRetryAfterFallsBackAtOnceAndKeepsOthersAway) {
+  Provider({Refuses(429, "retry-after", "60"), Answers(200, Completion(100, 10)), Answers(200, Completion(100, 10))});
+  const httplib::Result first = Post();
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->get_header_value("cf-aig-model"), "model-b");
+  const httplib::Result second = Post();
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->get_header_value("cf-aig-model"), "model-b");
+  const v1::SpendRecord record = Wait(2);
+  ASSERT_EQ(record.attempts_size(), 2);
+  EXPECT_EQ(record.attempts(0).error(), "circuit_open");
+}
+
+TEST_F(RequestFlowTest, WhereNothingElseIsLeftTheAnswerSaysWhenToComeBack) {
+  Deploy(OnlyTheFirstModel);
+  Provider({Refuses(429, "retry-after", "60")});
+  ASSERT_TRUE(Post());
+  const httplib::Result second = Post();
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->status, 502);
+  EXPECT_EQ(CodeOf(second), "model_failed");
+  EXPECT_EQ(second->get_header_value("retry-after"), "60");
+  EXPECT_THAT(second->body, HasSubstr("asked for a pause"));
+  Wait(2);
+}
+
+TEST_F(RequestFlowTest, AProviderThatSaysNotToRetryIsBelieved) {
+  Provider({Refuses(500, "x-should-retry", "false"), Answers(200, Completion(100, 10))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->get_header_value("cf-aig-model"), "model-b");
+  EXPECT_EQ(Wait().attempts_size(), 2);
+}
+
+TEST_F(RequestFlowTest, TheRequestsOwnAttemptsCountInsteadOfTheRoutes) {
+  Provider({Answers(500, "{}"), Answers(500, "{}"), Answers(500, "{}"), Answers(200, Completion(100, 10))});
+  const httplib::Result result = PostWith({{"cf-aig-max-attempts", "4"}, {"cf-aig-retry-delay", "1"}});
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->get_header_value("cf-aig-model"), "model-a");
+  EXPECT_EQ(Wait().attempts_size(), 4);
+}
+
+TEST_F(RequestFlowTest, TheRequestsOwnTimeoutCountsAndBlamesNobody) {
+  const ProviderStep silent = [](HttpExchange& exchange) -> asio::awaitable<void> {
+    asio::steady_timer never(co_await asio::this_coro::executor, std::chrono::steady_clock::time_point::max());
+    exchange.OnClientGone([&never] { never.cancel(); });
+    boost::system::error_code ignored;
+    co_await never.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    exchange.OnClientGone({});
+  };
+  Provider({silent, Answers(200, Completion(100, 10))});
+  const httplib::Result result = PostWith({{"cf-aig-max-attempts", "1"}, {"cf-aig-request-timeout", "50"}});
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->get_header_value("cf-aig-model"), "model-b");
+  const v1::SpendRecord record = Wait();
+  EXPECT_EQ(record.attempts(0).error(), "timeout");
+  for (const v1::ProviderStatus& status : health_.Report(Clock::System().MonotonicMicros(), 0)) {
+    EXPECT_EQ(status.failures(), 0) << status.model() << ": 50 ms were the client's idea";
+  }
+}
+
+TEST_F(RequestFlowTest, AWholeRequestsTimeIsUpWhateverIsLeftToTry) {
+  std::promise<void> done;
+  asio::post(io_, [&] {
+    worker_->request_timeout_us = 1'000;
+    done.set_value();
+  });
+  done.get_future().wait();
+  const ProviderStep slow = [](HttpExchange& exchange) -> asio::awaitable<void> {
+    asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::milliseconds(20));
+    boost::system::error_code ignored;
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    co_await Answers(500, "{}")(exchange);
+  };
+  Provider({slow, slow, slow, slow});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 504);
+  EXPECT_EQ(CodeOf(result), "deadline_exceeded");
+  const v1::SpendRecord record = Wait();
+  EXPECT_EQ(record.outcome(), v1::TIMEOUT);
+  EXPECT_LE(record.attempts_size(), 1);
+}
+
+TEST_F(RequestFlowTest, ARefusedKeyGoesOnToTheOtherEndpoint) {
+  DeployTwoEndpoints();
+  Provider({Answers(401, "{}"), Answers(200, Completion(100, 10))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->get_header_value("cf-aig-model"), "model-a");
+  const v1::SpendRecord record = Wait();
+  ASSERT_EQ(record.attempts_size(), 2);
+  EXPECT_EQ(record.attempts(0).error(), "status_401");
+  EXPECT_THAT((std::vector<std::string>{record.attempts(0).endpoint(), record.attempts(1).endpoint()}),
+              ::testing::UnorderedElementsAre("first", "second"));
+}
+
+TEST_F(RequestFlowTest, ARefusedKeyOfBothEndpointsIsNotTriedAThirdTime) {
+  DeployTwoEndpoints([](v1::CompiledRoute& route) { FirstModel(route).set_retries(5); });
+  Provider({Answers(401, "{}"), Answers(403, "{}"), Answers(200, Completion(100, 10))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->get_header_value("cf-aig-model"), "model-b");
+  EXPECT_EQ(Wait().attempts_size(), 3);
+}
+
+TEST_F(RequestFlowTest, AnAliasNamesTheEndpoint) {
+  DeployTwoEndpoints();
+  for (int i = 1; i <= 6; ++i) {
+    Provider({Answers(200, Completion(100, 10))});
+    ASSERT_TRUE(PostWith({{"cf-aig-byok-alias", "second"}}));
+    EXPECT_EQ(Wait(static_cast<size_t>(i)).attempts(0).endpoint(), "second");
+  }
+  const httplib::Result unknown = PostWith({{"cf-aig-byok-alias", "third"}});
+  ASSERT_TRUE(unknown);
+  EXPECT_EQ(unknown->status, 400);
+  EXPECT_EQ(CodeOf(unknown), "invalid_request");
+  EXPECT_THAT(unknown->body, HasSubstr("(known: first, second)"));
+  EXPECT_EQ(Wait(7).attempts_size(), 0);
 }
 
 }  // namespace
