@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -99,8 +100,8 @@ class ConfigClientTest : public ::testing::Test {
   }
   ~ConfigClientTest() override { std::filesystem::remove_all(directory_); }
 
-  std::unique_ptr<ConfigClient> NewClient(const std::shared_ptr<grpc::Channel>& channel, const std::string& id = "p1",
-                                          int max_schema = kSchema, const std::string& token = "proxy") {
+  ConfigClientOptions Options(const std::shared_ptr<grpc::Channel>& channel, const std::string& id = "p1",
+                              int max_schema = kSchema, const std::string& token = "proxy") {
     ConfigClientOptions options;
     options.channel = channel;
     options.token = token;
@@ -113,7 +114,11 @@ class ConfigClientTest : public ::testing::Test {
     options.in_flight = [] { return int64_t{3}; };
     options.status_us = 10'000;
     std::filesystem::create_directories(options.data_dir);
-    auto client = NewConfigClient(std::move(options));
+    return options;
+  }
+  std::unique_ptr<ConfigClient> NewClient(const std::shared_ptr<grpc::Channel>& channel, const std::string& id = "p1",
+                                          int max_schema = kSchema, const std::string& token = "proxy") {
+    auto client = NewConfigClient(Options(channel, id, max_schema, token));
     EXPECT_TRUE(client.ok()) << client.status();
     return *std::move(client);
   }
@@ -166,6 +171,38 @@ TEST_F(ConfigClientTest, ADeploymentReachesTheProxyAndTheFleetTellsHowLongItTook
   EXPECT_EQ(status.build(), "0.1.0");
   EXPECT_EQ(status.labels().at("zone"), "a");
   EXPECT_EQ(client->counters().applied, 2);
+}
+
+TEST_F(ConfigClientTest, AStatusCarriesTheHealthOfProvidersAndComesEarlyWhenItChanged) {
+  source_.Set(VersionOfRoute(1, 1));
+  ControlPlane control(source_);
+  std::atomic<uint64_t> changes{1};
+  ConfigClientOptions options = Options(control.Channel(), "p1");
+  options.status_us = 3'600'000'000;  // never, in this test
+  options.providers = [&changes] {
+    v1::ProviderStatus status;
+    status.set_gateway("default");
+    status.set_provider("openai");
+    status.set_failures(static_cast<int64_t>(changes.load()));
+    return std::vector<v1::ProviderStatus>{status};
+  };
+  options.provider_changes = [&changes] { return changes.load(); };
+  auto client = NewConfigClient(std::move(options));
+  ASSERT_TRUE(client.ok()) << client.status();
+  (*client)->Start();
+  const auto told = [&control](int64_t failures) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
+    while (std::chrono::steady_clock::now() < deadline) {
+      const std::vector<v1::ProviderStatus> providers = control.publisher().ProviderStatuses("default");
+      if (providers.size() == 1 && providers[0].proxy_id() == "p1" && providers[0].failures() == failures) return true;
+      control.publisher().WaitForFleet(INT64_MAX, 1);  // gives the others the processor
+    }
+    return false;
+  };
+  EXPECT_TRUE(told(1)) << "once the stream is there";
+  changes = 2;
+  EXPECT_TRUE(told(2));
+  (*client)->Stop();
 }
 
 TEST_F(ConfigClientTest, CommitsWithinTheDebounceTravelTogether) {
