@@ -4,9 +4,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/identifier.h"
 #include "common/limits.h"
 #include "common/status_macros.h"
+#include "controlplane/ledger/ledger_schema.h"
 #include "controlplane/ledger/usage_query.h"
 
 namespace signalbox {
@@ -22,12 +24,10 @@ absl::Status Malformed(const std::string& field, const std::string& rule) {
 }
 
 absl::Status CheckUsage(const v1::TokenUsage& usage, const std::string& field) {
-  const auto* const type = v1::TokenUsage::descriptor();
-  for (int i = 0; i < type->field_count(); ++i) {
-    const int64_t tokens = usage.GetReflection()->GetInt64(usage, type->field(i));
-    if (tokens < 0 || tokens > kTokensMax) {
-      return Malformed(absl::StrCat(field, ".", type->field(i)->name()),
-                       absl::StrCat("must be from 0 to ", kTokensMax));
+  for (int kind = 0; kind < kUsageKinds; ++kind) {
+    const int64_t amount = UsageAt(usage, kind);
+    if (amount < 0 || amount > kTokensMax) {
+      return Malformed(absl::StrCat(field, ".", kUsageColumns[kind]), absl::StrCat("must be from 0 to ", kTokensMax));
     }
   }
   return absl::OkStatus();
@@ -75,60 +75,6 @@ bool AddHold(const v1::SuspendedHold& hold, v1::SpendRecord& record) {
 }
 
 }  // namespace
-
-const std::vector<std::string>& LedgerMigrations() {
-  static const auto* const steps = new std::vector<std::string>{
-      // `record` is the whole record; the columns beside it are what queries filter and group by.
-      R"(CREATE TABLE requests (
-           id INTEGER PRIMARY KEY AUTOINCREMENT,
-           request_id TEXT NOT NULL UNIQUE,
-           gateway TEXT NOT NULL,
-           route_id TEXT NOT NULL,
-           route TEXT NOT NULL,
-           version INTEGER NOT NULL,
-           key_id TEXT NOT NULL,
-           identifier TEXT NOT NULL,
-           outcome INTEGER NOT NULL,
-           start_time_us INTEGER NOT NULL,
-           cost_nanos INTEGER NOT NULL,
-           record BLOB NOT NULL
-         );
-         CREATE INDEX requests_by_time ON requests (gateway, start_time_us, id);
-         CREATE INDEX requests_by_identifier ON requests (gateway, identifier, start_time_us);
-         CREATE TABLE charges (
-           request INTEGER NOT NULL REFERENCES requests (id) ON DELETE CASCADE,
-           ordinal INTEGER NOT NULL,
-           provider TEXT NOT NULL,
-           model TEXT NOT NULL,
-           input INTEGER NOT NULL,
-           cached_input INTEGER NOT NULL,
-           cache_write INTEGER NOT NULL,
-           output INTEGER NOT NULL,
-           reasoning INTEGER NOT NULL,
-           cost_nanos INTEGER NOT NULL,
-           estimated INTEGER NOT NULL,
-           PRIMARY KEY (request, ordinal)
-         ) WITHOUT ROWID;)",
-      // `open`: suspended, and neither the real record nor a settlement has come. `horizon_us`: what started before it
-      // and is not open was deleted; kept, so that neither a restart nor a longer retention lets it in again.
-      R"(ALTER TABLE requests ADD COLUMN open INTEGER NOT NULL DEFAULT 0;
-         UPDATE requests SET open = 1 WHERE outcome = 7;
-         CREATE INDEX requests_open ON requests (id) WHERE open = 1;
-         CREATE TABLE retention (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), horizon_us INTEGER NOT NULL);
-         INSERT INTO retention (only_row, horizon_us) VALUES (1, 0);)",
-      // `listed`: 0 where the client or the gateway wants no log; such a record is counted and shown to nobody. Bodies
-      // are apart from the records, so that lists do not read them.
-      R"(ALTER TABLE requests ADD COLUMN cache INTEGER NOT NULL DEFAULT 0;
-         ALTER TABLE requests ADD COLUMN endpoint TEXT NOT NULL DEFAULT '';
-         ALTER TABLE requests ADD COLUMN listed INTEGER NOT NULL DEFAULT 1;
-         CREATE TABLE payloads (
-           request INTEGER PRIMARY KEY REFERENCES requests (id) ON DELETE CASCADE,
-           request_body BLOB NOT NULL,
-           response_body BLOB NOT NULL
-         );)",
-  };
-  return *steps;
-}
 
 absl::Status CheckSpendRecord(const v1::SpendRecord& record) {
   if (record.request_id().empty() || record.request_id().size() > kRequestIdBytesMax) {
@@ -288,36 +234,39 @@ absl::Status SqliteLedger::Insert(const v1::SpendRecord& record, bool open) {
                              SqlBlob{request.substr(0, kLoggedPayloadBytesMax)},
                              SqlBlob{response.substr(0, kLoggedPayloadBytesMax)}));
   }
+  return InsertCharges(record, id);
+}
+
+absl::Status SqliteLedger::InsertCharges(const v1::SpendRecord& record, int64_t id) {
+  const std::string columns = absl::StrJoin(kUsageColumns, ", ");
+  std::string marks;
+  for (int kind = 0; kind < kUsageKinds; ++kind) absl::StrAppend(&marks, ", ?");
   ASSIGN_OR_RETURN(SqliteStatement charge,
-                   db_->Prepare("INSERT INTO charges (request, ordinal, provider, model, input, cached_input, "
-                                "cache_write, output, reasoning, cost_nanos, estimated) "
-                                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+                   db_->Prepare(absl::StrCat("INSERT INTO charges (request, ordinal, provider, model, cost_nanos, "
+                                             "estimated, ",
+                                             columns, ") VALUES (?, ?, ?, ?, ?, ?", marks, ")")));
+  constexpr int kBefore = 6;
   v1::TokenUsage rest = record.usage();
   int64_t rest_nanos = record.cost_nanos();
   int ordinal = 0;
   for (const v1::Attempt& attempt : record.attempts()) {
-    const v1::TokenUsage& usage = attempt.usage();
-    RETURN_IF_ERROR(charge
-                        .BindAll(id, ordinal++, attempt.provider(), attempt.model(), usage.input(),
-                                 usage.cached_input(), usage.cache_write(), usage.output(), usage.reasoning(),
-                                 attempt.cost_nanos(), attempt.estimated())
-                        .Run());
+    charge.BindAll(id, ordinal++, attempt.provider(), attempt.model(), attempt.cost_nanos(), attempt.estimated());
+    for (int kind = 0; kind < kUsageKinds; ++kind) {
+      const int64_t amount = UsageAt(attempt.usage(), kind);
+      charge.Bind(kBefore + 1 + kind, amount);
+      SetUsageAt(rest, kind, UsageAt(rest, kind) - amount);
+    }
+    RETURN_IF_ERROR(charge.Run());
     rest_nanos -= attempt.cost_nanos();
-    rest.set_input(rest.input() - usage.input());
-    rest.set_cached_input(rest.cached_input() - usage.cached_input());
-    rest.set_cache_write(rest.cache_write() - usage.cache_write());
-    rest.set_output(rest.output() - usage.output());
-    rest.set_reasoning(rest.reasoning() - usage.reasoning());
   }
   // What no attempt accounts for: a refused request's nothing, a suspended hold, a record that disagrees with its
   // attempts. It keeps totals equal whichever way usage is grouped.
-  const bool accounted = rest_nanos == 0 && rest.input() == 0 && rest.cached_input() == 0 && rest.cache_write() == 0 &&
-                         rest.output() == 0 && rest.reasoning() == 0;
+  bool accounted = rest_nanos == 0;
+  for (int kind = 0; kind < kUsageKinds; ++kind) accounted = accounted && UsageAt(rest, kind) == 0;
   if (ordinal > 0 && accounted) return absl::OkStatus();
-  return charge
-      .BindAll(id, ordinal, record.provider(), record.model(), rest.input(), rest.cached_input(), rest.cache_write(),
-               rest.output(), rest.reasoning(), rest_nanos, record.estimated())
-      .Run();
+  charge.BindAll(id, ordinal, record.provider(), record.model(), rest_nanos, record.estimated());
+  for (int kind = 0; kind < kUsageKinds; ++kind) charge.Bind(kBefore + 1 + kind, UsageAt(rest, kind));
+  return charge.Run();
 }
 
 absl::StatusOr<v1::SpendRecord> SqliteLedger::Find(const std::string& request_id) const {

@@ -87,6 +87,7 @@ class SqliteLedger {
   SqliteLedger(std::unique_ptr<SqliteDb> db, int64_t records, int64_t horizon_us)
       : db_(std::move(db)), records_(records), horizon_us_(horizon_us) {}
   absl::Status Insert(const v1::SpendRecord& record, bool open) SB_REQUIRES(mutex_);
+  absl::Status InsertCharges(const v1::SpendRecord& record, int64_t id) SB_REQUIRES(mutex_);
   // The first gateway after `after` that has records; empty: none.
   absl::StatusOr<std::string> NextGateway(const std::string& after) const SB_REQUIRES(mutex_);
   void LetRecordsIn() const SB_EXCLUDES(mutex_);  // between slices: those that wait to be written go first
@@ -104,9 +105,6 @@ class SqliteLedger {
   int64_t expired_ SB_GUARDED_BY(mutex_) = 0;
   int64_t replaced_ SB_GUARDED_BY(mutex_) = 0;  // suspended records, by what came after them
 };
-
-// Step n brings schema n to n + 1; a step that was released never changes.
-const std::vector<std::string>& LedgerMigrations();
 
 // INVALID_ARGUMENT naming the field when a record from a peer is malformed.
 absl::Status CheckSpendRecord(const v1::SpendRecord& record);

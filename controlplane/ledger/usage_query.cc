@@ -85,7 +85,22 @@ absl::StatusOr<int> PageSize(int32_t asked) {
   return asked == 0 ? kPageSizeDefault : std::min<int>(asked, kPageSizeMax);
 }
 
+const google::protobuf::FieldDescriptor* FieldOf(int kind) {
+  static const auto& fields = *new std::vector<const google::protobuf::FieldDescriptor*>([] {
+    std::vector<const google::protobuf::FieldDescriptor*> found;
+    for (const char* column : kUsageColumns) found.push_back(v1::TokenUsage::descriptor()->FindFieldByName(column));
+    return found;
+  }());
+  return fields[static_cast<size_t>(kind)];
+}
+
 }  // namespace
+
+int64_t UsageAt(const v1::TokenUsage& usage, int kind) { return usage.GetReflection()->GetInt64(usage, FieldOf(kind)); }
+
+void SetUsageAt(v1::TokenUsage& usage, int kind, int64_t amount) {
+  usage.GetReflection()->SetInt64(&usage, FieldOf(kind), amount);
+}
 
 absl::StatusOr<UsageQuery> BuildUsageQuery(const v1::QueryUsageRequest& request) {
   UsageQuery query;
@@ -131,13 +146,15 @@ absl::StatusOr<UsageQuery> BuildUsageQuery(const v1::QueryUsageRequest& request)
   selects.insert(selects.end(), group_by.begin(), group_by.end());
 
   // Cost is summed as whole dollars and the rest, as one sum of many large amounts could overflow.
+  for (const char* sum : {"count(DISTINCT r.id)", "count(DISTINCT CASE WHEN r.outcome = 2 THEN r.id END)",
+                          "count(DISTINCT CASE WHEN r.outcome IN (3, 5, 6) THEN r.id END)"}) {
+    selects.push_back(sum);
+  }
+  for (const char* column : kUsageColumns) selects.push_back(absl::StrCat("sum(c.", column, ")"));
   for (const char* sum :
-       {"count(DISTINCT r.id)", "count(DISTINCT CASE WHEN r.outcome = 2 THEN r.id END)",
-        "count(DISTINCT CASE WHEN r.outcome IN (3, 5, 6) THEN r.id END)", "sum(c.input)", "sum(c.cached_input)",
-        "sum(c.cache_write)", "sum(c.output)", "sum(c.reasoning)", "sum(c.cost_nanos / 1000000000)",
-        "sum(c.cost_nanos % 1000000000)", "sum(c.estimated * (c.cost_nanos / 1000000000))",
-        "sum(c.estimated * (c.cost_nanos % 1000000000))", "count(DISTINCT CASE WHEN r.cache = 2 THEN r.id END)",
-        "max(r.start_time_us)"}) {
+       {"sum(c.cost_nanos / 1000000000)", "sum(c.cost_nanos % 1000000000)",
+        "sum(c.estimated * (c.cost_nanos / 1000000000))", "sum(c.estimated * (c.cost_nanos % 1000000000))",
+        "count(DISTINCT CASE WHEN r.cache = 2 THEN r.id END)", "max(r.start_time_us)"}) {
     selects.push_back(sum);
   }
   query.sql = absl::StrCat("SELECT ", absl::StrJoin(selects, ", "),

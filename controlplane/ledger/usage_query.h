@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <variant>
 #include <vector>
@@ -16,7 +17,17 @@ namespace signalbox {
 
 using SqlValue = std::variant<int64_t, std::string>;
 
-inline constexpr int kUsageSums = 13;  // those of UsageRow in its order, money as whole dollars and the rest
+// The kinds of usage: fields of v1::TokenUsage, and columns of `charges` by the same names.
+inline constexpr const char* kUsageColumns[] = {
+    "input",        "cached_input",   "cache_write",        "output",       "reasoning",          "audio_input",
+    "audio_output", "cache_write_1h", "cached_audio_input", "image_input",  "cached_image_input", "image_output",
+    "video_input",  "video_output",   "citation",           "web_searches", "storage_searches"};
+inline constexpr int kUsageKinds = static_cast<int>(std::size(kUsageColumns));
+int64_t UsageAt(const v1::TokenUsage& usage, int kind);
+void SetUsageAt(v1::TokenUsage& usage, int kind, int64_t amount);
+
+// Requests, refused, errors, every kind of usage, cost and estimated cost each as whole dollars and the rest, hits.
+inline constexpr int kUsageSums = 3 + kUsageKinds + 5;
 
 struct UsageQuery {
   // Columns: one per name in `groups`, one per key, the sums, the newest start. Parameters: `values`, then gateway and

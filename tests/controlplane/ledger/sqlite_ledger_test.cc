@@ -7,6 +7,8 @@
 #include <thread>
 
 #include "common/limits.h"
+#include "controlplane/ledger/ledger_schema.h"
+#include "controlplane/ledger/usage_query.h"
 #include "tests/controlplane/ledger/temp_dir.h"
 
 namespace signalbox {
@@ -154,6 +156,25 @@ TEST_F(SqliteLedgerTest, HitsAreCountedAmongTheRequestsAndCostNothing) {
   EXPECT_EQ(response->rows(0).cost_nanos(), 12);
   EXPECT_THAT(Usage(By({"cache"}), "cache"),
               ElementsAre(" requests=1 cost=7", "MISS requests=1 cost=5", "HIT requests=2 cost=0"));
+}
+
+TEST_F(SqliteLedgerTest, EveryKindOfUsageIsSummed) {
+  ASSERT_EQ(v1::TokenUsage::descriptor()->field_count(), kUsageKinds)
+      << "a new kind of usage needs a column: a migration and kUsageColumns";
+  v1::SpendRecord record = Record("a", 5);
+  for (int kind = 0; kind < kUsageKinds; ++kind) {
+    SetUsageAt(*record.mutable_attempts(0)->mutable_usage(), kind, 10 + kind);
+    SetUsageAt(*record.mutable_usage(), kind, 11 + kind);  // one more of each than its attempt accounts for
+  }
+  Append({record, Record("b", 7)});
+  const auto response = ledger_->QueryUsage(By({"route"}));
+  ASSERT_TRUE(response.ok()) << response.status();
+  v1::TokenUsage sum = record.usage();
+  sum.set_input(sum.input() + 100);
+  sum.set_output(sum.output() + 10);
+  EXPECT_EQ(response->rows(0).usage().SerializeAsString(), sum.SerializeAsString());
+  EXPECT_EQ(response->rows(0).requests(), 2);
+  EXPECT_EQ(response->rows(0).cost_nanos(), 12);
 }
 
 TEST_F(SqliteLedgerTest, WhatWasCalledIsADimension) {
