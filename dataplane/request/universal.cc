@@ -86,7 +86,9 @@ HttpRequest RequestOf(const UniversalEntry& entry, const HttpRequest& whole) {
 }
 
 // What the record says of one entry must not be left in the next one's.
-void ForgetEntry(v1::SpendRecord& record) {
+void ForgetEntry(RequestRecord& account) {
+  account.End(v1::OUTCOME_UNSPECIFIED, 0, "");
+  v1::SpendRecord& record = account.record();
   record.clear_first_byte_us();
   record.clear_route_id();
   record.clear_route();
@@ -160,7 +162,7 @@ asio::awaitable<void> AnswerUniversal(const Call& call) {
   for (size_t i = 0; i < entries.size(); ++i) {
     const bool last = i + 1 == entries.size();
     EntryExchange exchange(call.exchange, RequestOf(entries[i], whole), i, last);
-    ForgetEntry(call.record.record());
+    ForgetEntry(call.record);
     const Call entry{call.worker,  exchange,           call.logged,   call.record, call.snapshot, call.key,
                      call.gateway, call.presented_key, Format::kChat, "",          PathSays(),    ""};
     co_await AnswerEntry(entry, entries[i]);

@@ -12,11 +12,11 @@ namespace signalbox {
 namespace {
 
 // Collections of OpenAI's and Anthropic's own APIs: /v1/audio/speech is no gateway called "speech".
-constexpr std::array<std::string_view, 26> kNotAccounts = {
-    "assistants", "audio",   "batches",     "chat",          "completions",   "containers", "conversations",
-    "embeddings", "evals",   "files",       "fine-tuning",   "fine_tuning",   "graders",    "images",
-    "messages",   "models",  "moderations", "organization",  "organizations", "realtime",   "responses",
-    "skills",     "threads", "uploads",     "vector_stores", "videos"};
+constexpr std::array<std::string_view, 27> kNotAccounts = {
+    "assistants", "audio",   "batches",     "chat",         "completions",   "containers", "conversations",
+    "embeddings", "evals",   "files",       "fine-tuning",  "fine_tuning",   "graders",    "images",
+    "messages",   "models",  "moderations", "organization", "organizations", "realtime",   "responses",
+    "skills",     "threads", "uploads",     "v1",           "vector_stores", "videos"};
 
 constexpr std::array<const char*, 5> kPassedMethods = {"GET", "POST", "PUT", "PATCH", "DELETE"};
 

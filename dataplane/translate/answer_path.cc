@@ -1,5 +1,6 @@
 #include "dataplane/translate/answer_path.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,46 @@ const AnswerTranslator* AnswersOf(Format provider) {
     default:
       return ProviderTranslatorOf(provider);
   }
+}
+
+struct NativeStatus {
+  int status;
+  std::string_view google;
+  std::string_view aws;
+};
+// As both tell their clients what kind of error it is.
+constexpr NativeStatus kNativeStatuses[] = {{400, "INVALID_ARGUMENT", "ValidationException"},
+                                            {401, "UNAUTHENTICATED", "AccessDeniedException"},
+                                            {403, "PERMISSION_DENIED", "AccessDeniedException"},
+                                            {404, "NOT_FOUND", "ResourceNotFoundException"},
+                                            {429, "RESOURCE_EXHAUSTED", "ThrottlingException"},
+                                            {500, "INTERNAL", "InternalServerException"},
+                                            {502, "UNAVAILABLE", "ServiceUnavailableException"},
+                                            {503, "UNAVAILABLE", "ServiceUnavailableException"},
+                                            {504, "DEADLINE_EXCEEDED", "ModelTimeoutException"}};
+
+// The gateway's error for clients of Google's and Amazon's own APIs; our code stands beside theirs.
+std::string NativeError(Format client, int status, const std::string& chat_error) {
+  using Json = nlohmann::ordered_json;
+  NativeStatus known = kNativeStatuses[status >= 500 ? 5 : 0];
+  for (const NativeStatus& candidate : kNativeStatuses) {
+    if (candidate.status == status) known = candidate;
+  }
+  const Json chat = Json::parse(chat_error, nullptr, /*allow_exceptions=*/false);
+  if (!chat.is_object() || !chat.contains("error") || !chat["error"].is_object()) return chat_error;
+  const Json& error = chat["error"];
+  Json body;
+  if (client == Format::kConverse) {
+    body["__type"] = known.aws;
+    body["message"] = error.value("message", Json());
+    body["error"] = error;
+  } else {
+    body["error"]["code"] = status;
+    body["error"]["message"] = error.value("message", Json());
+    body["error"]["status"] = known.google;
+    body["error"]["details"] = Json::array({error});
+  }
+  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string ErrorEventFor(Format client, std::string_view chat_error, const AnswerContext& context) {
@@ -135,6 +176,7 @@ const ProviderTranslator* ProviderTranslatorOf(Format provider) {
 }
 
 std::string ErrorFor(Format client, int status, std::string chat_error) {
+  if (client == Format::kGenerateContent || client == Format::kConverse) return NativeError(client, status, chat_error);
   const ClientTranslator* translator = ClientTranslatorOf(client);
   return translator == nullptr ? std::move(chat_error) : translator->Error(status, chat_error);
 }

@@ -66,8 +66,8 @@ class Endpoints : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     stack_ = new Stack({.proxies = 1, .provider_flags = {"--fail=model=sick-model:503"}});
-    stack_->ApplyEveryKind();
     stack_->DeployRoute(Direct("direct", "openai", "gpt-4o-mini"));
+    stack_->ApplyEveryKind();
     stack_->DeployRoute(Guard("counted", "count", 2));
     stack_->DeployRoute(Guard("budget", "cost", 1));
   }
@@ -120,7 +120,7 @@ TEST_F(Endpoints, APlainModelIsCalledAtItsPriceUnderItsBareNameToo) {
     EXPECT_EQ(answer.Header("cf-aig-provider"), "openai");
     EXPECT_EQ(answer.Header("cf-aig-model"), "gpt-4o-mini");
     EXPECT_EQ(answer.Header("signalbox-route"), "");
-    EXPECT_EQ(answer.Header("signalbox-path"), "start/model");
+    EXPECT_EQ(answer.Header("signalbox-path"), "start/model/end");
     EXPECT_EQ(json::parse(Received()["body"].get<std::string>())["model"], "gpt-4o-mini");
     const json record = RecordOf(answer);
     EXPECT_GT(CostNanos(record), 0) << record;

