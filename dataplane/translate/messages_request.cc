@@ -70,7 +70,9 @@ class MessagesBlocks : public BlockFormat {
   static Json Source(const std::string& url) {
     const std::optional<DataUrl> data = ParseDataUrl(url);
     if (!data) return {{"type", "url"}, {"url", url}};
-    return {{"type", "base64"}, {"media_type", std::string(data->media_type)}, {"data", std::string(data->data)}};
+    // A name that is none, and that browsers take.
+    const std::string type(data->media_type == "image/jpg" ? "image/jpeg" : data->media_type);
+    return {{"type", "base64"}, {"media_type", type}, {"data", std::string(data->data)}};
   }
 };
 
@@ -136,8 +138,10 @@ class MessagesWriter {
                         "least that many"));
       }
       if (!asked.thinking.is_null()) out_["thinking"] = asked.thinking;
-    } else if (!effort.empty()) {
-      asked.effort = effort;
+    } else if (!effort.empty() && !model_.adaptive()) {
+      fault_.Refuse(Invalid("reasoning_effort", "says what `thinking` says already: leave one out"));
+    } else if (!effort.empty() && effort != "none") {
+      asked.effort = effort == "minimal" ? "low" : effort;
     }
     thinks_ = StringAt(out_.contains("thinking") ? out_["thinking"] : chat_.value("thinking", Json()), "type",
                        "disabled") != "disabled";

@@ -61,6 +61,7 @@ TEST(MessagesRequest, ImagesAndFilesBecomeSources) {
       {"type":"text","text":"What is this?"},
       {"type":"image_url","image_url":{"url":"https://x.test/a.png","detail":"high"}},
       {"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0="}},
+      {"type":"image_url","image_url":{"url":"data:image/jpg;base64,/9g="}},
       {"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,JVBERi0="}},
       {"type":"file","file":{"file_data":"data:text/plain;base64,aGVsbG8="}},
       {"type":"file","file":{"file_id":"file_1"}},
@@ -69,6 +70,7 @@ TEST(MessagesRequest, ImagesAndFilesBecomeSources) {
       {"type":"text","text":"What is this?"},
       {"type":"image","source":{"type":"url","url":"https://x.test/a.png"}},
       {"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0="}},
+      {"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"/9g="}},
       {"type":"document","title":"a.pdf","source":{"type":"base64","media_type":"application/pdf","data":"JVBERi0="}},
       {"type":"document","source":{"type":"text","media_type":"text/plain","data":"hello"}},
       {"type":"document","source":{"type":"file","file_id":"file_1"}}]}])"));
@@ -185,6 +187,9 @@ TEST(MessagesRequest, ReasoningThatCannotBeIsRefused) {
   EXPECT_EQ(small.param, "reasoning_effort");
   EXPECT_THAT(small.message, HasSubstr("more than 1024 tokens"));
   EXPECT_EQ(Fault(With(R"("reasoning_effort":"much")")).code, "invalid_request");
+  const std::string both = R"("reasoning_effort":"minimal","thinking":{"type":"enabled","budget_tokens":1500})";
+  EXPECT_EQ(Fault(With(both, "claude-sonnet-4-5")).param, "reasoning_effort");
+  EXPECT_EQ(Request(With(both))["output_config"], Parsed(R"({"effort":"low"})"));
 }
 
 TEST(MessagesRequest, SignedReasoningGoesBackFirst) {
