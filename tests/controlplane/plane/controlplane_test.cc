@@ -92,7 +92,7 @@ class ControlPlaneTest : public ::testing::Test {
     record.set_cost_nanos(42);
     v1::SpendAck ack;
     ASSERT_TRUE(stream->Write(batch));
-    ASSERT_TRUE(stream->Read(&ack));
+    if (!stream->Read(&ack)) FAIL() << stream->Finish().error_message();
     stream->WritesDone();
     ASSERT_TRUE(stream->Finish().ok());
   }
