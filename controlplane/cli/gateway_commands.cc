@@ -174,6 +174,13 @@ absl::Status ShowPrice(const Session& session, const v1::ModelPrice& price) {
   Table table = PriceTable();
   table.Add(PriceRow(price));
   Print(table.ToString());
+  for (const v1::PriceTier& tier : price.tiers()) {
+    Print(absl::StrCat("above ", tier.above_input_tokens(), " input tokens: input ",
+                       FormatMoney(tier.rates().input_nanos_per_mtok()), ", output ",
+                       FormatMoney(tier.rates().output_nanos_per_mtok()), "\n"));
+  }
+  if (price.times_size() > 0) Print("other prices hold at other times; -o json shows them\n");
+  for (const std::string& unit : price.unmetered()) Print(absl::StrCat("not counted: ", unit, "\n"));
   return absl::OkStatus();
 }
 

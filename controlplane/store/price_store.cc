@@ -37,6 +37,7 @@ absl::StatusOr<std::vector<v1::ModelPrice>> PriceStore::List(const std::string& 
   for (const std::string& provider : providers) {
     ASSIGN_OR_RETURN(std::vector<v1::ModelPrice> in_force, PricesInForce(core_, gateway, provider));
     for (v1::ModelPrice& price : in_force) {
+      if (price.source().empty()) price.set_source(core_.catalogue.origin());
       prices.emplace(std::pair(provider, price.model()), std::move(price));  // the first that is tried counts
     }
   }

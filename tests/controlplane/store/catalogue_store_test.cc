@@ -69,6 +69,11 @@ TEST_F(CatalogueStoreTest, AnotherCatalogueIsPublishedWithTheRoutesThatItPrices)
   EXPECT_EQ(price.model(), "gpt-4o-mini-2024-07-18");
   EXPECT_EQ(price.source(), "https://prices.example/data.json: openai/gpt-4o-mini");
 
+  const std::vector<v1::ModelPrice> list = *store_->prices().List("default");
+  ASSERT_EQ(list.size(), 2u) << "of the providers that are set up";
+  EXPECT_EQ(list[0].model(), "gpt-4o-mini");
+  EXPECT_EQ(list[0].source(), kUrl);
+
   const v1::PriceCatalogueStatus status = *store_->catalogue().Status();
   EXPECT_EQ(status.source(), kUrl);
   EXPECT_FALSE(status.bundled());
