@@ -6,6 +6,7 @@
 #include "dataplane/translate/claude_models.h"
 #include "dataplane/translate/converse_blocks.h"
 #include "dataplane/translate/converse_wire.h"
+#include "dataplane/translate/json_members.h"
 
 namespace signalbox {
 namespace {
@@ -183,21 +184,26 @@ class ConverseWriter {
                                                "outputConfig",
                                                "serviceTier",
                                                "additionalModelResponseFieldPaths"};
+    const Json* config = FindObject(chat_, "output_config");
+    if (config != nullptr && !config->empty()) {
+      MemberSetter own(additional_["output_config"]);
+      for (const auto& [name, member] : config->items()) own.Set(name, member);
+    }
+    const Json* top_k = Names(name_, {"nova"}) ? Find(chat_, "top_k") : nullptr;
+    if (top_k != nullptr) additional_["inferenceConfig"]["topK"] = *top_k;
+    MemberSetter rest(additional_);
     for (const auto& [key, value] : chat_.items()) {
       if (IsKnownChatMember(key) || value.is_null()) continue;
+      if ((key == "output_config" && config != nullptr) || (key == "top_k" && top_k != nullptr)) continue;
       if (key == "additionalModelRequestFields" && value.is_object()) {
-        for (const auto& [name, member] : value.items()) additional_[name] = member;
+        for (const auto& [name, member] : value.items()) rest.Set(name, member);
       } else if (std::find(std::begin(kConverses), std::end(kConverses), key) != std::end(kConverses)) {
         if (out_.contains(key)) {
           fault_.Refuse(Invalid(key, "says what another member of the request says already: leave one out"));
         }
         out_[key] = value;
-      } else if (key == "top_k" && Names(name_, {"nova"})) {
-        additional_["inferenceConfig"]["topK"] = value;
-      } else if (key == "output_config" && value.is_object()) {
-        for (const auto& [name, member] : value.items()) additional_["output_config"][name] = member;
       } else {
-        additional_[key] = value;
+        rest.Set(key, value);
       }
     }
   }

@@ -186,7 +186,7 @@ Candidate ReadCandidate(const Json& candidate, size_t position, std::string_view
     if (name == "content" || name == "finishReason" || name == "index" || name == "logprobsResult" || value.is_null()) {
       continue;
     }
-    extra.rest[name] = value;
+    AddMember(extra.rest, name, value);
   }
   if (!extra.rest.empty()) read.notes = {{"google", std::move(extra.rest)}};
   if (!extra.signature.empty()) read.extra["google"]["thought_signature"] = extra.signature;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -82,11 +83,10 @@ std::string Normal(std::string_view name) {
   return normal;
 }
 
-bool HasNormal(const Json& object, const std::string& normal) {
-  if (!object.is_object()) return false;
-  const auto& members = object.get_ref<const Json::object_t&>();
-  return std::any_of(members.begin(), members.end(),
-                     [&](const auto& member) { return Normal(member.first) == normal; });
+std::set<std::string> NormalNames(const Json& object) {
+  std::set<std::string> names;
+  for (const auto& [name, value] : object.get_ref<const Json::object_t&>()) names.insert(Normal(name));
+  return names;
 }
 
 Fault AddEffort(const Json& chat, Json& config) {
@@ -219,18 +219,21 @@ Fault RefuseKnown(const Json& chat) {
 // and the number of choices were reckoned with.
 Fault MergeConfig(const Json& own, Json& config) {
   if (!own.is_object()) return Invalid("generationConfig", "is not an object");
+  std::set<std::string> said = NormalNames(config);
+  said.insert({"maxoutputtokens", "candidatecount"});
   for (const auto& [name, value] : own.get_ref<const Json::object_t&>()) {
-    const std::string normal = Normal(name);
-    if (normal == "maxoutputtokens" || normal == "candidatecount" || HasNormal(config, normal)) {
+    if (!said.insert(Normal(name)).second) {
       return Unsupported(absl::StrCat("generationConfig.", name), "is said by a parameter of chat completions here");
     }
-    config[name] = value;
+    AddMember(config, name, value);
   }
   return std::nullopt;
 }
 
 // Google's own fields, and what nobody knows: Google refuses that by name.
 Fault PassUnknown(const Json& chat, Json& body, Json& config) {
+  std::set<std::string> said = NormalNames(body);
+  said.insert({"contents", "systeminstruction", "tools"});
   for (const auto& [name, value] : chat.get_ref<const Json::object_t&>()) {
     const auto same_name = [&name = name](const auto& entry) { return entry.first == name; };
     const auto refused_name = [&name = name](const Refused& entry) { return entry.name == name; };
@@ -239,12 +242,13 @@ Fault PassUnknown(const Json& chat, Json& body, Json& config) {
       continue;
     }
     const std::string normal = Normal(name);
+    if (!said.insert(normal).second) {
+      return Unsupported(name, "is made of the chat completion here: say it there");
+    }
     if (normal == "generationconfig") {
       if (Fault fault = MergeConfig(value, config)) return fault;
-    } else if (normal == "contents" || normal == "systeminstruction" || normal == "tools" || HasNormal(body, normal)) {
-      return Unsupported(name, "is made of the chat completion here: say it there");
     } else {
-      body[name] = value;
+      AddMember(body, name, value);
     }
   }
   return std::nullopt;

@@ -13,15 +13,16 @@ const std::set<std::string_view> kSchemaLists = {"anyOf", "oneOf", "allOf", "pre
 const std::set<std::string_view> kSchemas = {"items", "additionalProperties", "not"};
 
 Json CleanMember(const std::string& name, const Json& value) {
-  Json cleaned = value;
   if (kSchemas.contains(name)) return GeminiSchema(value);
   if (kSchemaLists.contains(name) && value.is_array()) {
-    for (Json& schema : cleaned) schema = GeminiSchema(schema);
+    Json list = Json::array();
+    for (const Json& schema : value) list.push_back(GeminiSchema(schema));
+    return list;
   }
-  if (kSchemaMaps.contains(name) && value.is_object()) {
-    for (auto& [key, schema] : cleaned.get_ref<Json::object_t&>()) schema = GeminiSchema(schema);
-  }
-  return cleaned;
+  if (!kSchemaMaps.contains(name) || !value.is_object()) return value;
+  Json map = Json::object();
+  for (const auto& [key, schema] : value.get_ref<const Json::object_t&>()) AddMember(map, key, GeminiSchema(schema));
+  return map;
 }
 
 Fault Declaration(const Json& tool, const std::string& path, Json& declarations, bool& strict) {
@@ -81,14 +82,13 @@ Json GeminiSchema(const Json& schema) {
   if (!schema.is_object()) return schema;
   const bool reference = schema.contains("$ref");
   Json cleaned = Json::object();
-  Json::object_t& members = cleaned.get_ref<Json::object_t&>();
   for (const auto& [name, value] : schema.get_ref<const Json::object_t&>()) {
     // Beside $ref Gemini takes only names that begin with $, and the dialect's name nowhere.
     if (name == "$schema" || (reference && !name.starts_with('$'))) continue;
     if (name == "const" && !schema.contains("enum")) {
-      members.emplace_back("enum", Json::array({value}));
+      AddMember(cleaned, "enum", Json::array({value}));
     } else if (name != "const") {
-      members.emplace_back(name, CleanMember(name, value));
+      AddMember(cleaned, name, CleanMember(name, value));
     }
   }
   return cleaned;

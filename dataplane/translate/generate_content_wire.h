@@ -11,6 +11,7 @@
 
 #include "dataplane/provider/body_fault.h"
 #include "dataplane/translate/chat_json.h"
+#include "dataplane/translate/json_members.h"
 
 namespace signalbox {
 

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "dataplane/translate/chat_request.h"
+#include "dataplane/translate/json_members.h"
 #include "dataplane/translate/messages_client_wire.h"
 
 namespace signalbox {
@@ -322,17 +323,20 @@ class ChatWriter {
   void WriteMetadata() {
     const Json* metadata = FindObject(source_, "metadata");
     if (metadata == nullptr) return;
+    Json rest = Json::object();
     for (const auto& [key, value] : metadata->items()) {
       if (value.is_null()) continue;
       if (key == "user_id") {
         out_["user"] = value;
       } else {
-        out_["metadata"][key] = value;
+        AddMember(rest, key, value);
       }
     }
+    if (!rest.empty()) out_["metadata"] = std::move(rest);
   }
 
   void PassTheRest() {
+    MemberSetter rest(out_);
     for (const auto& [key, value] : source_.items()) {
       constexpr std::string_view kTaken[] = {"model",          "system",      "messages",    "max_tokens",
                                              "stop_sequences", "temperature", "top_p",       "stream",
@@ -344,8 +348,8 @@ class ChatWriter {
       if (key == "speed" && value == "standard") continue;
       if (key == "speed" || std::find(std::begin(kAnthropics), std::end(kAnthropics), key) != std::end(kAnthropics)) {
         fault_.Refuse(Unsupported(key, kNoCounterpart));
-      } else if (!out_.contains(key)) {
-        out_[key] = value;
+      } else if (!rest.Has(key)) {
+        rest.Set(key, value);
       }
     }
   }

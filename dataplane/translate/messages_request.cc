@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "dataplane/translate/chat_request.h"
 #include "dataplane/translate/claude_models.h"
+#include "dataplane/translate/json_members.h"
 #include "dataplane/translate/messages_wire.h"
 
 namespace signalbox {
@@ -244,14 +245,19 @@ class MessagesWriter {
 
   // What is not OpenAI's is the client's word to Anthropic (top_k, thinking, container, output_config …).
   void PassTheRest() {
+    const Json* config = FindObject(chat_, "output_config");
+    if (config != nullptr && !config->empty()) {
+      MemberSetter own(out_["output_config"]);
+      for (const auto& [name, member] : config->items()) own.Set(name, member);
+    }
+    MemberSetter rest(out_);
     for (const auto& [key, value] : chat_.items()) {
       if (IsKnownChatMember(key) || value.is_null()) continue;
-      if (key == "output_config" && value.is_object()) {
-        for (const auto& [name, member] : value.items()) out_["output_config"][name] = member;
-      } else if (out_.contains(key)) {
+      if (key == "output_config" && config != nullptr) continue;
+      if (rest.Has(key)) {
         fault_.Refuse(Invalid(key, "says what another member of the request says already: leave one out"));
       } else {
-        out_[key] = value;
+        rest.Set(key, value);
       }
     }
   }

@@ -139,7 +139,7 @@ Json ResponsesUsage(const Json& chat_usage) {
   const auto keep = [](const Json* details, std::string_view known, Json& to) {
     if (details == nullptr) return;
     for (const auto& [name, value] : details->get_ref<const Json::object_t&>()) {
-      if (name != known && !value.is_null()) to[name] = value;
+      if (name != known && !value.is_null()) AddMember(to, name, value);
     }
   };
   keep(input, "cached_tokens", usage["input_tokens_details"]);
@@ -202,7 +202,9 @@ Json Annotations(const Json& chat_annotations) {
       continue;
     }
     Json flat = {{"type", "url_citation"}};
-    for (const auto& [name, value] : citation->get_ref<const Json::object_t&>()) flat[name] = value;
+    for (const auto& [name, value] : citation->get_ref<const Json::object_t&>()) {
+      if (name != "type") AddMember(flat, name, value);
+    }
     annotations.push_back(std::move(flat));
   }
   return annotations;
@@ -214,10 +216,13 @@ std::string ReasoningOf(const Json& message) {
   return reasoning.empty() ? StringAt(message, "reasoning") : reasoning;
 }
 
+// Past so many members a search for each is too much: the newer ones stand for all.
+constexpr size_t kMergedMembersMax = 64;
+
 void MergeExtra(const Json& more, Json& extra) {
   if (more.is_array() && extra.is_array()) {
     extra.insert(extra.end(), more.begin(), more.end());
-  } else if (more.is_object() && extra.is_object()) {
+  } else if (more.is_object() && extra.is_object() && more.size() + extra.size() <= kMergedMembersMax) {
     for (const auto& [name, value] : more.get_ref<const Json::object_t&>()) MergeExtra(value, extra[name]);
   } else {
     extra = more;

@@ -401,7 +401,7 @@ Fault Write(const Json& body, Json& chat) {
   }
   for (const auto& [name, value] : body.get_ref<const Json::object_t&>()) {
     const bool handled = std::find(std::begin(kHandled), std::end(kHandled), name) != std::end(kHandled);
-    if (!value.is_null() && !handled && !Names(kRenamed, name) && !Names(kRefused, name)) chat[name] = value;
+    if (!value.is_null() && !handled && !Names(kRenamed, name) && !Names(kRefused, name)) AddMember(chat, name, value);
   }
   return std::nullopt;
 }

@@ -340,8 +340,16 @@ Talk ReadGemini(const json& body) {
   if (body.contains("systemInstruction")) {
     for (const json& part : body["systemInstruction"].at("parts")) talk.system.push_back(part.at("text"));
   }
+  size_t calls = 0;  // of the content before: Gemini wants as many responses in the next one
   for (const json& content : body.at("contents")) {
     Require(!content.at("parts").empty(), "a content without parts");
+    size_t called = 0, responses = 0;
+    for (const json& part : content["parts"]) {
+      called += part.contains("functionCall");
+      responses += part.contains("functionResponse");
+    }
+    Require(responses == calls, "not as many functionResponses as there were functionCalls");
+    calls = called;
     for (const json& part : content["parts"]) ReadGeminiPart(part, content.at("role"), talk);
   }
   for (const json& tool : body.value("tools", json::array())) {
