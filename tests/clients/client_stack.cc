@@ -31,7 +31,7 @@ json Model(const char* id, const std::string& provider, const char* model, const
 }
 
 std::string Route(const std::string& name, const json& models) {
-  json elements = {{{"id", "start"}, {"type", "start"}, {"outputs", {{"next", To("first")}}}}};
+  json elements = json::array({{{"id", "start"}, {"type", "start"}, {"outputs", {{"next", To("first")}}}}});
   for (const json& model : models) elements.push_back(model);
   elements.push_back({{"id", "end"}, {"type", "end"}, {"outputs", json::object()}});
   return json{{"name", name}, {"elements", elements}}.dump();
@@ -49,11 +49,11 @@ int main(int argc, char** argv) {
   Stack stack({.proxies = 1, .provider_flags = {std::string("--fail=model=") + kSickModel + ":503"}});
   stack.ApplyEveryKind();
   for (const char* provider : kProviders) {
-    stack.DeployRoute(Route(std::string("on-") + provider, {Model("first", provider, kModel, "end")}));
+    stack.DeployRoute(Route(std::string("on-") + provider, json::array({Model("first", provider, kModel, "end")})));
   }
-  stack.DeployRoute(
-      Route("healed", {Model("first", "openai", kSickModel, "second"), Model("second", "anthropic", kModel, "end")}));
-  stack.DeployRoute(Route("embedded", {Model("first", "openai", "text-embedding-3-small", "end")}));
+  stack.DeployRoute(Route("healed", json::array({Model("first", "openai", kSickModel, "second"),
+                                                 Model("second", "anthropic", kModel, "end")})));
+  stack.DeployRoute(Route("embedded", json::array({Model("first", "openai", "text-embedding-3-small", "end")})));
   Tell("SIGNALBOX_URL", "http://" + stack.proxy_address(0));
   Tell("SIGNALBOX_KEY", stack.key());
   Tell("SIGNALBOX_PROVIDER", stack.provider_root());

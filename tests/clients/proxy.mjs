@@ -24,7 +24,7 @@ export async function recordOf(requestId) {
     const response = await fetch(`${process.env.SIGNALBOX_API}/v1/gateways/default/requests/${requestId}`, {
       headers: { authorization: `Bearer ${process.env.SIGNALBOX_ADMIN_TOKEN}` },
     });
-    if (response.ok) return (await response.json()).record ?? assert.fail('a request without a record');
+    if (response.ok) return response.json();
     await response.text();
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

@@ -234,6 +234,12 @@ void Stack::ApplyProvider(const std::string& name, const json& provider, const s
 
 std::string Stack::provider_key() { return kProviderKey; }
 
+// Nothing is published before the first deployment.
+void Stack::AwaitPublished() {
+  if (Api("GET", "/v1/proxies")["published"].value("sequence", "0") == "0") return;
+  for (size_t i = 0; i < proxies_.size(); ++i) AwaitInSync(i);
+}
+
 void Stack::ApplyEveryKind() {
   const std::string root = provider_root();
   const auto apply = [&](const char* name, const char* kind, const std::string& base_url, const json& options) {
@@ -250,12 +256,12 @@ void Stack::ApplyEveryKind() {
   apply("aws-bedrock", "bedrock", root, {{"region", "us-east-1"}});
   apply("azure-openai", "azure-openai", root, {{"api_version", "2024-10-21"}});
   apply("azure-v1", "azure-openai", root + "/openai/v1", none);
-  for (size_t i = 0; i < proxies_.size(); ++i) AwaitInSync(i);
+  AwaitPublished();
 }
 
 void Stack::SetGateway(const json& settings) {
   Api("PUT", "/v1/gateways/default", {{"settings", settings}});
-  for (size_t i = 0; i < proxies_.size(); ++i) AwaitInSync(i);
+  AwaitPublished();
 }
 
 std::string Stack::CreateKey(const json& fields, const std::string& gateway) {

@@ -101,6 +101,7 @@ class Stack {
   static std::string provider_key();  // what the simulated providers ask for
 
  private:
+  void AwaitPublished();
   std::string Path(const std::string& name) const { return directory_ + "/" + name; }
   std::string directory_;
   Member provider_, control_plane_, quota_;
