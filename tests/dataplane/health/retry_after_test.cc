@@ -81,6 +81,21 @@ TEST(RetryAfter, AnthropicTellsTheMoment) {
             20 * kSecondUs);
 }
 
+TEST(RetryDelayInBody, IsGeminisWordForIt) {
+  const std::string body = R"({"error":{"code":429,"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo",
+    "retryDelay": "34.5s"}]}})";
+  EXPECT_EQ(RetryDelayInBody(429, body), 34'500'000);
+  EXPECT_EQ(RetryDelayInBody(503, body), 34'500'000);
+  EXPECT_EQ(RetryDelayInBody(500, body), std::nullopt);
+}
+
+TEST(RetryDelayInBody, WhatMeansNoTimeIsNotThere) {
+  for (const char* body : {"", "{}", R"({"retryDelay":)", R"({"retryDelay":34})", R"({"retryDelay":"34)",
+                           R"({"retryDelay":"soon"})", R"({"retryDelay":"-1s"})", R"("retryDelay")"}) {
+    EXPECT_EQ(RetryDelayInBody(429, body), std::nullopt) << body;
+  }
+}
+
 TEST(ShouldRetry, IsWhatTheProviderSays) {
   const Headers none, yes = {{"x-should-retry", "true"}}, no = {{"x-should-retry", "false"}},
                       odd = {{"x-should-retry", "1"}};
