@@ -357,10 +357,14 @@ void AddGatewayCommands(CLI::App& app, Session& session) {
   set->add_option("name", args->name)->required();
   set->add_option("--default-route,--default_route", args->default_route,
                   "calls of plain {provider}/{model} pass through this deployed route; \"\" for none");
-  set->add_flag("--refuse-plain-models,!--allow-plain-models", args->refuse_plain_models, "only dynamic/<route>");
-  set->add_flag("--collect-log-payload,!--no-log-payload", args->collect_log_payload,
-                "keep bodies with the spend records");
-  set->add_flag("--skip-log,!--keep-log", args->skip_log, "keep of requests what bills need, and list none");
+  // add_flag would make an optional that was not given false.
+  const auto flag = [set](const char* names, std::optional<bool>& value, const char* help) {
+    set->add_flag_function(
+        names, [&value](int64_t times) { value = times > 0; }, help);
+  };
+  flag("--refuse-plain-models,!--allow-plain-models", args->refuse_plain_models, "only dynamic/<route>");
+  flag("--collect-log-payload,!--no-log-payload", args->collect_log_payload, "keep bodies with the spend records");
+  flag("--skip-log,!--keep-log", args->skip_log, "keep of requests what bills need, and list none");
   set->callback([&session, args] { session.command = [&session, args] { return SetGateway(session, *args); }; });
   AddKeyCommands(app, session);
   AddPriceCommands(app, session);
