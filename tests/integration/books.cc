@@ -110,7 +110,8 @@ Books CloseBooks(Stack& stack, const QuotaView& quota, size_t proxies, const std
   }
   books.bill = stack.Provider("/bill");
   for (size_t i = 1; i < providers; ++i) {
-    for (const json& line : stack.Provider("/bill", i)["requests"]) books.bill["requests"].push_back(line);
+    const json bill = stack.Provider("/bill", i);
+    for (const json& line : bill["requests"]) books.bill["requests"].push_back(line);
   }
   return books;
 }
