@@ -18,6 +18,7 @@
 #include "dataplane/routing/authenticate.h"
 #include "dataplane/routing/find_route.h"
 #include "dataplane/routing/native_path.h"
+#include "dataplane/routing/percent.h"
 #include "dataplane/routing/request_fields.h"
 #include "dataplane/routing/request_options.h"
 
@@ -111,6 +112,10 @@ std::variant<RawCall, Refusal> PlanRaw(const Call& call, const v1::SnapshotProvi
   std::optional<std::string> path = ProviderPath(place->path_prefix, rest);
   if (!path.has_value()) {
     return Refusal(400, "invalid_request", "the path may not contain \".\" and \"..\": write it without");
+  }
+  if (PercentDecoded(*path).find(call.presented_key) != std::string::npos) {
+    return Refusal(400, "invalid_request",
+                   "the path contains the gateway key, which never leaves: send it in a header");
   }
   const std::string kept = QueryWithoutKey(query, call.presented_key);
   if (!kept.empty()) absl::StrAppend(&*path, "?", kept);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/provider_kind.h"
+#include "common/route/walker.h"
 #include "dataplane/routing/authenticate.h"
 
 namespace signalbox {
@@ -160,6 +161,12 @@ std::shared_ptr<const v1::CompiledRoute> PlainRoute(const v1::CompiledRoute* def
     replaced.clear_on_fallback();
     replaced.clear_price();
     if (price != nullptr) *replaced.mutable_price() = *price;
+  }
+  // Models behind the fallbacks can be reached no more.
+  for (v1::CompiledElement& element : *route->mutable_elements()) {
+    if (!element.has_limit()) continue;
+    const std::vector<uint32_t> reachable = ReachableModels(*route, element.limit().on_success());
+    element.mutable_limit()->mutable_reachable_models()->Assign(reachable.begin(), reachable.end());
   }
   return route;
 }

@@ -234,6 +234,7 @@ TEST_F(Endpoints, StreamsOfProvidersOwnApisAreMeteredOnTheirWay) {
       Post("/v1/account/default/google/v1beta/models/gemini-2.5-flash:streamGenerateContent", kGemini);
   EXPECT_EQ(array.status, 400) << "a stream that is no event stream cannot be read on its way";
   EXPECT_THAT(array.body, HasSubstr("alt=sse"));
+  EXPECT_EQ(json::parse(array.body)["error"].value("status", ""), "INVALID_ARGUMENT") << "as Google's clients know it";
 }
 
 TEST_F(Endpoints, TheKeyMayComeAsAnyClientSendsItAndNeverLeaves) {
@@ -255,6 +256,9 @@ TEST_F(Endpoints, TheKeyMayComeAsAnyClientSendsItAndNeverLeaves) {
     EXPECT_THAT(received, Not(HasSubstr("sk-own"))) << target;
     EXPECT_THAT(received, HasSubstr(Stack::provider_key())) << "the provider's own key comes from the gateway";
   }
+  const HttpAnswer in_path =
+      Call(stack_->proxy_address(0), "GET", "/v1/account/default/openai/v1/files/" + key, With());
+  EXPECT_EQ(CodeOf(in_path), "400 invalid_request");
   const HttpAnswer stranger = Call(stack_->proxy_address(0), "GET", "/v1/account/default/openai/v1/models?key=wrong");
   EXPECT_EQ(CodeOf(stranger), "401 invalid_key");
 }
