@@ -98,5 +98,28 @@ TEST(ReadUniversalBody, MoreEntriesThanTheBoundAreRefused) {
   EXPECT_EQ(Fault(json + "," + entry + "]"), ": the body must be an array of 1 to 16 calls");
 }
 
+TEST(ReadUniversalBody, WhateverAByteBecomesEntriesStayWithinTheText) {
+  const std::string json =
+      R"([{"provider":"p","endpoint":"e","headers":{"x":"y"},"query":{"a":[1,"b"]}},{"provider":"q","endpoint":"f","query":{}}])";
+  size_t read_whole = 0;
+  for (size_t at = 0; at < json.size(); ++at) {
+    for (const char byte : {'"', '\\', '{', '}', '[', ']', ',', ':', ' ', '\0', '\xff', '7'}) {
+      std::string mutated = json;
+      mutated[at] = byte;
+      const auto read = ReadUniversalBody(mutated);
+      const auto* entries = std::get_if<std::vector<UniversalEntry>>(&read);
+      if (entries == nullptr) continue;
+      ++read_whole;
+      for (const UniversalEntry& entry : *entries) {
+        ASSERT_GE(entry.query.data(), mutated.data());
+        ASSERT_LE(entry.query.data() + entry.query.size(), mutated.data() + mutated.size());
+        ASSERT_EQ(entry.query.front(), '{');
+        ASSERT_EQ(entry.query.back(), '}');
+      }
+    }
+  }
+  EXPECT_GT(read_whole, json.size() / 2) << "letters in names and texts may change";
+}
+
 }  // namespace
 }  // namespace signalbox
