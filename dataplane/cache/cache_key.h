@@ -18,7 +18,7 @@ struct CacheKeyParts {
   std::string_view format;       // of the client: the answer is kept in it
   bool stream = false;           // a stream is replayed as one, and to nobody who asked for none
   bool usage_in_stream = false;  // whether the client asked to be told the usage
-  std::string_view endpoint;     // the rest of the path where the format does not say it all
+  std::string_view endpoint;     // what of the path or its query the format does not say
   std::string_view provider;
   std::string_view byok_alias;  // the provider's endpoint that the client names
   std::string_view model;

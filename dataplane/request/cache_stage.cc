@@ -64,6 +64,7 @@ std::string CacheStage::KeyOf(const v1::CompiledElement::Model& model) const {
   parts.format = FormatName(request_.body.format());
   parts.stream = request_.body.stream();
   parts.usage_in_stream = request_.body.client_wants_usage();
+  parts.endpoint = request_.native_query;
   parts.provider = model.provider();
   parts.byok_alias = request_.options.byok_alias;
   parts.model = model.model();
