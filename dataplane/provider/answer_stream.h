@@ -22,6 +22,7 @@ struct UnaryReport {
   bool names_usage = false;  // there is a usage object, readable or not
   size_t content_bytes = 0;  // of text, reasoning and tool-call arguments; all bytes of what is no chat completion
   bool hit_cap = false;      // an answer ended at its cap (finish_reason length)
+  bool only_error = false;   // an {"error":...} and no choices: a failure, whatever the status says
 };
 UnaryReport ReadUnary(std::string_view response_json);
 

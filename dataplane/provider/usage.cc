@@ -260,6 +260,8 @@ UnaryReport ReadUnary(std::string_view response_json) {
   if (document.root().get_object().get(root) != simdjson::SUCCESS) return report;
   report.usage = FindUsage(root);
   report.names_usage = report.usage.has_value() || Member(root, "usage").has_value();
+  const std::optional<dom::element> error = FindLast(root, "error");
+  report.only_error = error && !error->is_null() && !FindLast(root, "choices");
   const std::optional<dom::element> found = FindLast(root, "choices");
   dom::array choices;
   if (!found || found->get_array().get(choices) != simdjson::SUCCESS) return report;

@@ -305,6 +305,14 @@ asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::Com
     absl::StatusOr<AnswerPath::Unary> read = path.Answer(*std::move(whole), context);
     if (!read.ok()) co_return broken(*call, read.status(), EstimateUsage(body.size(), 0));
     unary = *std::move(read);
+    if (unary.report.only_error) {
+      // Some providers tell what went wrong behind them in a 200: definite, and free unless it says what was used.
+      attempt.set_error("provider_error");
+      attempt.set_cost_nanos(0);
+      attempt.set_estimated(false);
+      if (unary.report.usage.has_value()) SettleAttempt(request, model, attempt, unary.report.usage, v1::TokenUsage());
+      co_return Failed(Verdict::kRetry, "the provider answered with an error", CallResult::kFailure);
+    }
     SettleAttempt(request, model, attempt, unary.report.usage, EstimateUsage(body.size(), unary.report.content_bytes));
   } else {
     // A definite error costs nothing, unless it says itself what was used.

@@ -541,6 +541,19 @@ TEST_F(RequestFlowTest, TransientFailureIsRetriedAndFree) {
   EXPECT_THAT(quota_.extends, SizeIs(0));
 }
 
+TEST_F(RequestFlowTest, AnErrorInsideA200IsAFailureAndFree) {
+  Provider({Answers(200, R"({"error":{"message":"the model behind is away","code":502}})"),
+            Answers(200, Completion(100, 10))});
+  const httplib::Result result = Post();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 200);
+  const v1::SpendRecord record = Wait();
+  ASSERT_EQ(record.attempts_size(), 2);
+  EXPECT_EQ(record.attempts(0).error(), "provider_error");
+  EXPECT_EQ(record.attempts(0).cost_nanos(), 0);
+  EXPECT_EQ(record.cost_nanos(), 120'000);
+}
+
 TEST_F(RequestFlowTest, FallbackModelAnswersAfterTheRetries) {
   Provider({Answers(500, "{}"), Answers(500, "{}"), Answers(200, Completion(100, 10))});
   const httplib::Result result = Post();
