@@ -24,11 +24,11 @@ struct DataplaneOptions {
   int max_schema = 0;
   int drain_timeout_ms = kDrainTimeoutMs;
   int request_timeout_ms = kRequestTimeoutMs;  // of a whole request, until its answer began
-  TlsFiles listener_tls;                     // of the HTTP and admin listeners
-  TlsFiles peer_tls;                         // towards control plane and quota service
-  std::string upstream_ca_file;              // empty: the system's certificate store
-  int64_t cache_bytes = kCacheBytesDefault;  // of cached answers in memory; 0: none are kept there
-  std::string cache_url;                     // redis://: answers shared with other proxies; empty: not
+  TlsFiles listener_tls;                       // of the HTTP and admin listeners
+  TlsFiles peer_tls;                           // towards control plane and quota service
+  std::string upstream_ca_file;                // empty: the system's certificate store
+  int64_t cache_bytes = kCacheBytesDefault;    // of cached answers in memory; 0: none are kept there
+  std::string cache_url;                       // redis://: answers shared with other proxies; empty: not
 };
 
 class Dataplane {

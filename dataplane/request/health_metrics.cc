@@ -44,8 +44,7 @@ std::vector<prometheus::MetricFamily> HealthMetrics(const std::vector<v1::Provid
       Family("signalbox_provider_endpoint_ejected", "1 while an endpoint gets no calls as long as another one is there",
              prometheus::MetricType::Gauge);
   for (const v1::ProviderStatus& status : statuses) {
-    Labels labels = {
-        {"gateway", status.gateway()}, {"provider", status.provider()}, {"endpoint", status.endpoint()}};
+    Labels labels = {{"gateway", status.gateway()}, {"provider", status.provider()}, {"endpoint", status.endpoint()}};
     if (status.model().empty()) {
       Add(ejected, labels, status.ejected() ? 1 : 0);
     } else {

@@ -35,7 +35,8 @@ class ProxyMetrics {
   void SetInFlight(double requests) { in_flight_requests_.Set(requests); }
   void SetQuotaConnected(bool connected) { quota_connected_.Set(connected ? 1 : 0); }
   // As of now: breakers, ejections, retries.
-  void SetHealth(const std::vector<v1::ProviderStatus>& statuses, const std::vector<ProviderHealth::Counters>& counters);
+  void SetHealth(const std::vector<v1::ProviderStatus>& statuses,
+                 const std::vector<ProviderHealth::Counters>& counters);
   std::string Serialize() const;  // Prometheus text format
 
  private:

@@ -26,15 +26,12 @@ struct NativeStatus {
   std::string_view aws;
 };
 // As both tell their clients what kind of error it is.
-constexpr NativeStatus kNativeStatuses[] = {{400, "INVALID_ARGUMENT", "ValidationException"},
-                                            {401, "UNAUTHENTICATED", "AccessDeniedException"},
-                                            {403, "PERMISSION_DENIED", "AccessDeniedException"},
-                                            {404, "NOT_FOUND", "ResourceNotFoundException"},
-                                            {429, "RESOURCE_EXHAUSTED", "ThrottlingException"},
-                                            {500, "INTERNAL", "InternalServerException"},
-                                            {502, "UNAVAILABLE", "ServiceUnavailableException"},
-                                            {503, "UNAVAILABLE", "ServiceUnavailableException"},
-                                            {504, "DEADLINE_EXCEEDED", "ModelTimeoutException"}};
+constexpr NativeStatus kNativeStatuses[] = {
+    {400, "INVALID_ARGUMENT", "ValidationException"},    {401, "UNAUTHENTICATED", "AccessDeniedException"},
+    {403, "PERMISSION_DENIED", "AccessDeniedException"}, {404, "NOT_FOUND", "ResourceNotFoundException"},
+    {429, "RESOURCE_EXHAUSTED", "ThrottlingException"},  {500, "INTERNAL", "InternalServerException"},
+    {502, "UNAVAILABLE", "ServiceUnavailableException"}, {503, "UNAVAILABLE", "ServiceUnavailableException"},
+    {504, "DEADLINE_EXCEEDED", "ModelTimeoutException"}};
 
 // The gateway's error for clients of Google's and Amazon's own APIs; our code stands beside theirs.
 std::string NativeError(Format client, int status, const std::string& chat_error) {
