@@ -81,6 +81,15 @@ const Candidate* LeastBad(const std::vector<Candidate>& candidates) {
   return best;
 }
 
+v1::SnapshotProvider::Endpoint OnlyEndpoint(const v1::SnapshotProvider& provider) {
+  v1::SnapshotProvider::Endpoint only;
+  only.set_name("default");
+  only.set_base_url(provider.base_url());
+  only.set_weight(1);
+  only.set_secret(provider.secret());
+  return only;
+}
+
 }  // namespace
 
 CallResult ResultOfStatus(int http_status) {
@@ -93,12 +102,16 @@ CallResult ResultOfStatus(int http_status) {
 
 std::vector<v1::SnapshotProvider::Endpoint> EndpointsOf(const v1::SnapshotProvider& provider) {
   if (!provider.endpoints().empty()) return {provider.endpoints().begin(), provider.endpoints().end()};
-  v1::SnapshotProvider::Endpoint only;
-  only.set_name("default");
-  only.set_base_url(provider.base_url());
-  only.set_weight(1);
-  only.set_secret(provider.secret());
-  return {only};
+  return {OnlyEndpoint(provider)};
+}
+
+std::optional<v1::SnapshotProvider::Endpoint> EndpointNamed(const v1::SnapshotProvider& provider,
+                                                            std::string_view name) {
+  for (const v1::SnapshotProvider::Endpoint& endpoint : provider.endpoints()) {
+    if (endpoint.name() == name) return endpoint;
+  }
+  if (!provider.endpoints().empty() || name != "default") return std::nullopt;
+  return OnlyEndpoint(provider);
 }
 
 // ---- Permits.

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -144,5 +145,8 @@ class ProviderHealth {
 
 // A provider's endpoints as configured: one named "default" where it names none.
 std::vector<v1::SnapshotProvider::Endpoint> EndpointsOf(const v1::SnapshotProvider& provider);
+// The one of that name; nullopt: there is none.
+std::optional<v1::SnapshotProvider::Endpoint> EndpointNamed(const v1::SnapshotProvider& provider,
+                                                            std::string_view name);
 
 }  // namespace signalbox

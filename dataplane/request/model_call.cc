@@ -14,7 +14,7 @@
 #include "common/money.h"
 #include "dataplane/health/retry_after.h"
 #include "dataplane/provider/provider_call.h"
-#include "dataplane/request/relay.h"
+#include "dataplane/request/upstream_headers.h"
 
 namespace signalbox {
 namespace {
@@ -128,12 +128,6 @@ void ReadRetryAdvice(const UpstreamHead& head, const absl::StatusOr<std::string>
   if (ShouldRetry(reader) == false && result.verdict == Verdict::kRetry) result.verdict = Verdict::kFallback;
 }
 
-// Only of use to a provider that is asked in the client's own format.
-bool BelongsToFormat(std::string_view header) {
-  return header.starts_with("anthropic-") || header.starts_with("openai-") || header.starts_with("x-goog-") ||
-         header.starts_with("x-amz-");
-}
-
 UpstreamRequest BuildUpstreamRequest(const ActiveRequest& request, const PlannedCall& planned) {
   const v1::SnapshotProvider& provider = planned.provider;
   CallPlace place;
@@ -145,29 +139,10 @@ UpstreamRequest BuildUpstreamRequest(const ActiveRequest& request, const Planned
       BuildProviderCall(provider, place, planned.operation, planned.body, request.worker.clock.UnixMicros());
   UpstreamRequest upstream;
   upstream.target = std::move(call.target);
-  upstream.headers = ForwardedRequestHeaders(request.exchange.request().headers, request.presented_key);
   const bool translated = planned.operation.format != request.body.format();
-  if (!translated && !request.native_query.empty() && KindOf(provider) != ProviderKind::kBedrock) {
-    absl::StrAppend(&upstream.target, upstream.target.find('?') == std::string::npos ? "?" : "&",
-                    std::string(request.native_query));
-  }
-  // What the provider is configured to get, a client can neither change nor add to.
-  std::erase_if(upstream.headers, [&](const auto& header) {
-    const auto same = [&header](const auto& set) { return absl::EqualsIgnoreCase(set.first, header.first); };
-    return std::any_of(provider.headers().begin(), provider.headers().end(), same) ||
-           (translated && BelongsToFormat(header.first));
-  });
-  // A client that speaks the provider's format may name the version of it that it was written for.
-  for (auto& header : call.headers) {
-    const auto same = [&header](const auto& set) { return absl::EqualsIgnoreCase(set.first, header.first); };
-    const bool given = std::any_of(upstream.headers.begin(), upstream.headers.end(), same) ||
-                       std::any_of(provider.headers().begin(), provider.headers().end(), same);
-    if (!given) upstream.headers.push_back(std::move(header));
-  }
-  upstream.headers.emplace_back("content-type", "application/json");
-  upstream.headers.emplace_back("accept-encoding", "identity");  // usage is read from the response
-  upstream.headers.emplace_back("x-client-request-id", request.record.request_id());
-  for (const auto& [name, value] : provider.headers()) upstream.headers.emplace_back(name, value);
+  upstream.headers = UpstreamHeaders({request.exchange.request().headers, request.presented_key, provider,
+                                      request.record.request_id(), "application/json", translated},
+                                     std::move(call.headers));
   upstream.body = planned.body;
   return upstream;
 }
@@ -205,15 +180,13 @@ std::variant<PlannedCall, Refusal> PlanCall(ActiveRequest& request, const v1::Co
 
 // False when the endpoint's address is none, which the control plane does not let pass.
 bool AimAt(const std::string& endpoint, PlannedCall& planned) {
-  for (const v1::SnapshotProvider::Endpoint& known : EndpointsOf(planned.provider)) {
-    if (known.name() != endpoint) continue;
-    const absl::StatusOr<UpstreamEndpoint> place = ParseEndpoint(known.base_url());
-    if (!place.ok()) return false;
-    planned.place = *place;
-    planned.secret = known.secret();
-    return true;
-  }
-  return false;
+  const std::optional<v1::SnapshotProvider::Endpoint> known = EndpointNamed(planned.provider, endpoint);
+  if (!known.has_value()) return false;
+  const absl::StatusOr<UpstreamEndpoint> place = ParseEndpoint(known->base_url());
+  if (!place.ok()) return false;
+  planned.place = *place;
+  planned.secret = known->secret();
+  return true;
 }
 
 AnswerContext ContextOf(const ActiveRequest& request, const v1::CompiledElement::Model& model) {

@@ -15,6 +15,7 @@
 #include "dataplane/provider/provider_call.h"
 #include "dataplane/request/limit_gate.h"
 #include "dataplane/request/relay.h"
+#include "dataplane/request/upstream_headers.h"
 #include "dataplane/routing/authenticate.h"
 #include "dataplane/routing/find_route.h"
 #include "dataplane/routing/native_path.h"
@@ -80,13 +81,10 @@ asio::awaitable<std::optional<Refusal>> PassDefaultRoute(const Call& call, const
 // By weight, or the one the client names.
 std::optional<v1::SnapshotProvider::Endpoint> ChooseEndpoint(const v1::SnapshotProvider& provider,
                                                              const std::string& alias, uint64_t random) {
+  if (!alias.empty()) return EndpointNamed(provider, alias);
   const std::vector<v1::SnapshotProvider::Endpoint> endpoints = EndpointsOf(provider);
   uint64_t total = 0;
-  for (const auto& endpoint : endpoints) {
-    if (!alias.empty() && endpoint.name() == alias) return endpoint;
-    total += static_cast<uint64_t>(std::max(endpoint.weight(), 1));
-  }
-  if (!alias.empty() || endpoints.empty()) return std::nullopt;
+  for (const auto& endpoint : endpoints) total += static_cast<uint64_t>(std::max(endpoint.weight(), 1));
   uint64_t at = random % total;
   for (const auto& endpoint : endpoints) {
     const uint64_t weight = static_cast<uint64_t>(std::max(endpoint.weight(), 1));
@@ -136,24 +134,10 @@ UpstreamRequest BuildRaw(const Call& call, const RawCall& raw) {
   UpstreamRequest upstream;
   upstream.method = http.method;
   upstream.target = std::move(built.target);
-  upstream.headers = ForwardedRequestHeaders(http.headers, call.presented_key);
-  const auto& configured = raw.provider.headers();
-  const auto is_configured = [&configured](const auto& header) {
-    return std::any_of(configured.begin(), configured.end(),
-                       [&header](const auto& set) { return absl::EqualsIgnoreCase(set.first, header.first); });
-  };
-  std::erase_if(upstream.headers, is_configured);
-  for (auto& header : built.headers) {
-    const bool given = std::any_of(upstream.headers.begin(), upstream.headers.end(), [&header](const auto& set) {
-      return absl::EqualsIgnoreCase(set.first, header.first);
-    });
-    if (!given && !is_configured(header)) upstream.headers.push_back(std::move(header));
-  }
   const auto type = http.headers[boost::beast::http::field::content_type];
-  if (!type.empty()) upstream.headers.emplace_back("content-type", std::string(type.data(), type.size()));
-  upstream.headers.emplace_back("accept-encoding", "identity");
-  upstream.headers.emplace_back("x-client-request-id", call.record.request_id());
-  for (const auto& [name, value] : configured) upstream.headers.emplace_back(name, value);
+  upstream.headers = UpstreamHeaders(
+      {http.headers, call.presented_key, raw.provider, call.record.request_id(), {type.data(), type.size()}},
+      std::move(built.headers));
   upstream.body = http.body;
   return upstream;
 }

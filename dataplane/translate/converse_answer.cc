@@ -4,7 +4,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "dataplane/translate/claude_models.h"
+#include "dataplane/translate/answer_message.h"
 #include "dataplane/translate/converse_wire.h"
 
 namespace signalbox {
@@ -17,71 +17,31 @@ int64_t Figure(const Json& usage, std::string_view key) {
   return std::min(CountAt(usage, key).value_or(0), kTokensMax);
 }
 
-// One answer's content, gathered block by block.
-struct Content {
-  std::string text, reasoning;
-  Json thinking_blocks = Json::array();
-  Json calls = Json::array();
-  Json citations = Json::array();
-  Json others = Json::array();
-  bool has_text = false;
-  bool answered_by_tool = false;
-
-  void Take(const Json& block) {
-    if (const Json* said = Find(block, "text"); said != nullptr && said->is_string()) {
-      has_text = true;
-      text += said->get_ref<const std::string&>();
-    } else if (const Json* thought = FindObject(block, "reasoningContent")) {
-      const Json* words = FindObject(*thought, "reasoningText");
-      if (words != nullptr) reasoning += StringAt(*words, "text");
-      thinking_blocks.push_back(ThinkingBlockOf(*thought));
-    } else if (const Json* call = FindObject(block, "toolUse")) {
-      TakeCall(*call);
-    } else if (const Json* cited = FindObject(block, "citationsContent")) {
-      TakeCited(*cited);
-    } else if (block.is_object()) {
-      others.push_back(block);
-    }
+void TakeCited(const Json& cited, AnswerMessage& message) {
+  if (const Json* parts = FindArray(cited, "content")) {
+    for (const Json& part : *parts) message.AddText(StringAt(part, "text"));
   }
-
-  void TakeCall(const Json& call) {
-    const Json* input = Find(call, "input");
-    std::string arguments = input == nullptr ? "{}" : DumpJson(*input);
-    if (StringAt(call, "name") == kAnswerTool) {
-      has_text = answered_by_tool = true;
-      text += arguments;
-      return;
-    }
-    calls.push_back(Json{{"id", StringAt(call, "toolUseId")},
-                         {"type", "function"},
-                         {"function", {{"name", StringAt(call, "name")}, {"arguments", std::move(arguments)}}}});
+  if (const Json* sources = FindArray(cited, "citations")) {
+    for (const Json& source : *sources) message.citations.push_back(source);
   }
+}
 
-  void TakeCited(const Json& cited) {
-    if (const Json* parts = FindArray(cited, "content")) {
-      for (const Json& part : *parts) {
-        has_text = true;
-        text += StringAt(part, "text");
-      }
-    }
-    if (const Json* sources = FindArray(cited, "citations")) {
-      for (const Json& source : *sources) citations.push_back(source);
-    }
+void TakeBlock(const Json& block, AnswerMessage& message) {
+  if (const Json* said = Find(block, "text"); said != nullptr && said->is_string()) {
+    message.AddText(said->get_ref<const std::string&>());
+  } else if (const Json* thought = FindObject(block, "reasoningContent")) {
+    const Json* words = FindObject(*thought, "reasoningText");
+    if (words != nullptr) message.reasoning += StringAt(*words, "text");
+    message.thinking_blocks.push_back(ThinkingBlockOf(*thought));
+  } else if (const Json* call = FindObject(block, "toolUse")) {
+    const Json* input = Find(*call, "input");
+    message.AddCall(StringAt(*call, "toolUseId"), StringAt(*call, "name"), input == nullptr ? "{}" : DumpJson(*input));
+  } else if (const Json* cited = FindObject(block, "citationsContent")) {
+    TakeCited(*cited, message);
+  } else if (block.is_object()) {
+    message.others.push_back(block);
   }
-
-  // `provider_content` holds what chat completions have no word for.
-  Json Message() && {
-    Json message = {{"role", "assistant"}, {"content", nullptr}};
-    if (has_text || calls.empty()) message["content"] = std::move(text);
-    message["refusal"] = nullptr;
-    if (!reasoning.empty()) message["reasoning_content"] = std::move(reasoning);
-    if (!thinking_blocks.empty()) message["thinking_blocks"] = std::move(thinking_blocks);
-    if (!calls.empty()) message["tool_calls"] = std::move(calls);
-    if (!citations.empty()) message["citations"] = std::move(citations);
-    if (!others.empty()) message["provider_content"] = std::move(others);
-    return message;
-  }
-};
+}
 
 }  // namespace
 
@@ -132,20 +92,20 @@ void SetConverseStop(const Json& source, bool answer_tool_only, Json& choice) {
 absl::StatusOr<std::string> ConverseAnswer(std::string_view body, const AnswerContext& context) {
   const std::optional<Json> source = ParseJson(body);
   const Json* output = source ? FindObject(*source, "output") : nullptr;
-  const Json* message = output == nullptr ? nullptr : FindObject(*output, "message");
-  const Json* blocks = message == nullptr ? nullptr : FindArray(*message, "content");
+  const Json* said = output == nullptr ? nullptr : FindObject(*output, "message");
+  const Json* blocks = said == nullptr ? nullptr : FindArray(*said, "content");
   if (blocks == nullptr) {
     return absl::DataLossError("the provider's answer is not one of Converse: it has no `output.message.content`");
   }
-  Content content;
-  for (const Json& block : *blocks) content.Take(block);
-  const bool answer_tool_only = content.answered_by_tool && content.calls.empty();
+  AnswerMessage message;
+  for (const Json& block : *blocks) TakeBlock(block, message);
+  const bool answer_tool_only = message.answered_by_tool && message.calls.empty();
   Json answer = ChatCompletion(context);
-  Json choice = {{"index", 0}, {"message", std::move(content).Message()}, {"finish_reason", nullptr}};
+  Json choice = {{"index", 0}, {"message", std::move(message).Message()}, {"finish_reason", nullptr}};
   SetConverseStop(*source, answer_tool_only, choice);
   answer["choices"].push_back(std::move(choice));
-  if (const Json* said = FindObject(*source, "usage")) {
-    if (const std::optional<ChatUsage> usage = ReadConverseUsage(*said)) answer["usage"] = ChatUsageJson(*usage);
+  if (const Json* figures = FindObject(*source, "usage")) {
+    if (const std::optional<ChatUsage> usage = ReadConverseUsage(*figures)) answer["usage"] = ChatUsageJson(*usage);
   }
   return DumpJson(answer);
 }

@@ -3,6 +3,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "dataplane/translate/answer_message.h"
 #include "dataplane/translate/aws_event_stream.h"
 #include "dataplane/translate/claude_models.h"
 #include "dataplane/translate/converse_wire.h"
@@ -84,11 +85,7 @@ class ConverseStreamTranslator : public StreamTranslator {
       return;
     }
     block.call = calls_++;
-    EmitDelta(
-        {{"tool_calls", Json::array({Json{{"index", block.call},
-                                          {"id", StringAt(call, "toolUseId")},
-                                          {"type", "function"},
-                                          {"function", {{"name", StringAt(call, "name")}, {"arguments", ""}}}}})}});
+    EmitDelta(CallStart(block.call, StringAt(call, "toolUseId"), StringAt(call, "name")));
   }
 
   void TakeDelta(const Json& payload) {
@@ -112,8 +109,7 @@ class ConverseStreamTranslator : public StreamTranslator {
     if (part.empty()) return;
     block.any_input = true;
     if (block.is_answer) return EmitDelta({{"content", std::move(part)}});
-    EmitDelta(
-        {{"tool_calls", Json::array({Json{{"index", block.call}, {"function", {{"arguments", std::move(part)}}}}})}});
+    EmitDelta(CallArguments(block.call, std::move(part)));
   }
 
   void TakeThought(const Json& thought, Block& block) {

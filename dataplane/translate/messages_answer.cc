@@ -2,7 +2,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "dataplane/translate/claude_models.h"
+#include "dataplane/translate/answer_message.h"
 #include "dataplane/translate/messages_wire.h"
 
 namespace signalbox {
@@ -15,61 +15,23 @@ void TakeFigure(const Json& usage, std::string_view key, std::optional<int64_t>&
   if (const std::optional<int64_t> read = CountAt(usage, key); read && *read <= kTokensMax) figure = read;
 }
 
-// One answer's content, gathered block by block.
-struct Content {
-  std::string text;
-  std::string reasoning;
-  Json thinking_blocks = Json::array();
-  Json calls = Json::array();
-  Json citations = Json::array();
-  Json others = Json::array();
-  bool has_text = false;
-  bool answered_by_tool = false;
-
-  void Take(const Json& block) {
-    const std::string type = StringAt(block, "type");
-    if (type == "text") {
-      has_text = true;
-      text += StringAt(block, "text");
-      if (const Json* cited = FindArray(block, "citations")) {
-        for (const Json& citation : *cited) citations.push_back(citation);
-      }
-    } else if (type == "thinking" || type == "redacted_thinking") {
-      reasoning += StringAt(block, "thinking");
-      thinking_blocks.push_back(block);
-    } else if (type == "tool_use") {
-      TakeCall(block);
-    } else {
-      others.push_back(block);
+void TakeBlock(const Json& block, AnswerMessage& message) {
+  const std::string type = StringAt(block, "type");
+  if (type == "text") {
+    message.AddText(StringAt(block, "text"));
+    if (const Json* cited = FindArray(block, "citations")) {
+      for (const Json& citation : *cited) message.citations.push_back(citation);
     }
-  }
-
-  void TakeCall(const Json& block) {
+  } else if (type == "thinking" || type == "redacted_thinking") {
+    message.reasoning += StringAt(block, "thinking");
+    message.thinking_blocks.push_back(block);
+  } else if (type == "tool_use") {
     const Json* input = FindObject(block, "input");
-    std::string arguments = input == nullptr ? "{}" : DumpJson(*input);
-    if (StringAt(block, "name") == kAnswerTool) {
-      has_text = answered_by_tool = true;
-      text += arguments;
-      return;
-    }
-    calls.push_back(Json{{"id", StringAt(block, "id")},
-                         {"type", "function"},
-                         {"function", {{"name", StringAt(block, "name")}, {"arguments", std::move(arguments)}}}});
+    message.AddCall(StringAt(block, "id"), StringAt(block, "name"), input == nullptr ? "{}" : DumpJson(*input));
+  } else {
+    message.others.push_back(block);  // server tools and their results
   }
-
-  // `provider_content` holds what chat completions have no word for (server tools and their results).
-  Json Message() && {
-    Json message = {{"role", "assistant"}, {"content", nullptr}};
-    if (has_text || calls.empty()) message["content"] = std::move(text);
-    message["refusal"] = nullptr;
-    if (!reasoning.empty()) message["reasoning_content"] = std::move(reasoning);
-    if (!thinking_blocks.empty()) message["thinking_blocks"] = std::move(thinking_blocks);
-    if (!calls.empty()) message["tool_calls"] = std::move(calls);
-    if (!citations.empty()) message["citations"] = std::move(citations);
-    if (!others.empty()) message["provider_content"] = std::move(others);
-    return message;
-  }
-};
+}
 
 }  // namespace
 
@@ -116,13 +78,13 @@ absl::StatusOr<std::string> MessagesAnswer(std::string_view body, const AnswerCo
   if (blocks == nullptr) {
     return absl::DataLossError("the provider's answer is not a message of Anthropic's: it has no `content` array");
   }
-  Content content;
-  for (const Json& block : *blocks) content.Take(block);
-  const bool answer_tool_only = content.answered_by_tool && content.calls.empty();
+  AnswerMessage message;
+  for (const Json& block : *blocks) TakeBlock(block, message);
+  const bool answer_tool_only = message.answered_by_tool && message.calls.empty();
   Json answer = ChatCompletion({.id = StringAt(*source, "id", context.id),
                                 .model = StringAt(*source, "model", context.model),
                                 .created_s = context.created_s});
-  Json choice = {{"index", 0}, {"message", std::move(content).Message()}, {"finish_reason", nullptr}};
+  Json choice = {{"index", 0}, {"message", std::move(message).Message()}, {"finish_reason", nullptr}};
   if (const Json* details = FindObject(*source, "stop_details")) {
     if (std::string why = StringAt(*details, "explanation"); !why.empty())
       choice["message"]["refusal"] = std::move(why);

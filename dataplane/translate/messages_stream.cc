@@ -3,6 +3,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "dataplane/translate/answer_message.h"
 #include "dataplane/translate/claude_models.h"
 #include "dataplane/translate/messages_wire.h"
 #include "dataplane/translate/sse.h"
@@ -99,11 +100,7 @@ class MessagesStreamTranslator : public StreamTranslator {
       return;
     }
     block.call = calls_++;
-    EmitDelta(
-        {{"tool_calls", Json::array({Json{{"index", block.call},
-                                          {"id", StringAt(source, "id")},
-                                          {"type", "function"},
-                                          {"function", {{"name", StringAt(source, "name")}, {"arguments", ""}}}}})}});
+    EmitDelta(CallStart(block.call, StringAt(source, "id"), StringAt(source, "name")));
   }
 
   void TakeDelta(const Json& data) {
@@ -137,8 +134,7 @@ class MessagesStreamTranslator : public StreamTranslator {
 
   void EmitInput(std::string part, const Block& block) {
     if (block.is_answer) return EmitDelta({{"content", std::move(part)}});
-    EmitDelta(
-        {{"tool_calls", Json::array({Json{{"index", block.call}, {"function", {{"arguments", std::move(part)}}}}})}});
+    EmitDelta(CallArguments(block.call, std::move(part)));
   }
 
   void TakeBlockEnd(const Json& data) {
