@@ -14,6 +14,7 @@
 #include "tests/controlplane/quota/redis_server.h"
 #include "tests/integration/load.h"
 #include "tests/integration/quota_view.h"
+#include "tests/integration/route_elements.h"
 #include "tests/testing/eventually.h"
 #include "tests/testing/stack.h"
 
@@ -26,8 +27,6 @@ using ::testing::Not;
 using ::testing::StartsWith;
 
 const Headers kKeepTenMinutes = {{"cf-aig-cache-ttl", "600"}};
-
-json To(const std::string& id) { return json{{"elementId", id}}; }
 
 // A model whose failure ends the route.
 json Model(const std::string& id, const std::string& model) {

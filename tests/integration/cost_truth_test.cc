@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/integration/books.h"
 #include "tests/integration/load.h"
+#include "tests/integration/route_elements.h"
 
 namespace signalbox {
 namespace {
@@ -29,19 +30,6 @@ const std::vector<OddPrice> kPrices = {
 };
 const std::vector<std::string> kPools = {"count", "tokens", "dollars", "watched", "observed"};
 
-json To(const std::string& id) { return {{"elementId", id}}; }
-
-json Limit(const std::string& id, const std::string& type, double limit, const std::string& success,
-           const std::string& fallback, const json& more = json::object()) {
-  json properties = {
-      {"limitType", type}, {"key", "metadata.user"}, {"limit", limit}, {"window", kLongWindowSeconds}, {"pool", id}};
-  properties.update(more);
-  return {{"id", id},
-          {"type", "rate"},
-          {"properties", properties},
-          {"outputs", {{"success", To(success)}, {"fallback", To(fallback)}}}};
-}
-
 json Model(const std::string& id, const std::string& model, int retries, const std::string& fallback) {
   return {{"id", id},
           {"type", "model"},
@@ -58,11 +46,11 @@ std::string Route() {
                           {"type", "conditional"},
                           {"properties", {{"conditions", {{"metadata.plan", "strict"}}}}},
                           {"outputs", {{"true", To("count")}, {"false", To("observed")}}}},
-                         Limit("count", "count", 10'000, "tokens", "end"),
-                         Limit("tokens", "tokens", 60'000, "dollars", "end"),
-                         Limit("dollars", "cost", 0.4, "watched", "observed"),
-                         Limit("watched", "cost", 0.0001, "model-a", "end", {{"shadow", true}}),
-                         Limit("observed", "cost", 0.2, "model-b", "end", {{"admission", "observed"}}),
+                         UserLimit("count", "count", 10'000, "tokens", "end"),
+                         UserLimit("tokens", "tokens", 60'000, "dollars", "end"),
+                         UserLimit("dollars", "cost", 0.4, "watched", "observed"),
+                         UserLimit("watched", "cost", 0.0001, "model-a", "end", {{"shadow", true}}),
+                         UserLimit("observed", "cost", 0.2, "model-b", "end", {{"admission", "observed"}}),
                          Model("model-a", "truth-a", 1, "model-a2"),
                          Model("model-a2", "truth-b", 0, "end"),
                          Model("model-b", "truth-b", 1, "end"),

@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "tests/integration/route_elements.h"
 #include "tests/testing/stack.h"
 
 namespace signalbox {
@@ -18,8 +19,6 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr int64_t kDay = 86'400;
-
-json To(const std::string& id) { return json{{"elementId", id}}; }
 
 json Model(const std::string& provider, const std::string& model) {
   return {{"id", "model"},

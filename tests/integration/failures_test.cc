@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/integration/books.h"
 #include "tests/integration/load.h"
+#include "tests/integration/route_elements.h"
 
 namespace signalbox {
 namespace {
@@ -36,17 +37,6 @@ const std::vector<std::string> kPools = {"requests", "dollars", "little"};
 // Shares of all calls: 30 % fail, 5 of the other 70 hang, and 2 of the 65 of a hundred streams that are left are cut.
 constexpr char kFaults[] = "503@0.3,hang@0.0714286,stream:cut=4@0.0307692";
 
-json To(const std::string& id) { return {{"elementId", id}}; }
-
-json Limit(const std::string& id, const std::string& type, double limit, const std::string& success) {
-  return {
-      {"id", id},
-      {"type", "rate"},
-      {"properties",
-       {{"limitType", type}, {"key", "metadata.user"}, {"limit", limit}, {"window", kLongWindowSeconds}, {"pool", id}}},
-      {"outputs", {{"success", To(success)}, {"fallback", To("end")}}}};
-}
-
 json Model(const std::string& provider, const std::string& model, int retries, const std::string& fallback) {
   return {{"id", model},
           {"type", "model"},
@@ -61,9 +51,9 @@ std::string Route() {
                           {"type", "conditional"},
                           {"properties", {{"conditions", {{"metadata.plan", "little"}}}}},
                           {"outputs", {{"true", To("little")}, {"false", To("requests")}}}},
-                         Limit("little", "cost", kSmallBudget, "sick-a"),
-                         Limit("requests", "count", kRequests, "dollars"),
-                         Limit("dollars", "cost", 100, "sick-a"),
+                         UserLimit("little", "cost", kSmallBudget, "sick-a"),
+                         UserLimit("requests", "count", kRequests, "dollars"),
+                         UserLimit("dollars", "cost", 100, "sick-a"),
                          Model("openai", "sick-a", 1, "sick-b"),
                          Model("openai", "sick-b", 1, "well-c"),
                          Model("anthropic", "well-c", 1, "end"),

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "tests/integration/route_elements.h"
 #include "tests/testing/eventually.h"
 #include "tests/testing/stack.h"
 
@@ -14,8 +15,6 @@ using nlohmann::json;
 using testing::HasSubstr;
 
 constexpr char kModel[] = "gpt-4o-mini";
-
-json To(const std::string& id) { return {{"elementId", id}}; }
 
 json Model(const std::string& provider, int retries, const std::string& fallback) {
   json outputs = {{"success", To("end")}};

@@ -12,12 +12,11 @@
 #include "absl/strings/str_cat.h"
 #include "common/rpc/rpc.h"
 #include "signalbox/v1/quota.grpc.pb.h"
+#include "tests/integration/route_elements.h"
 #include "tests/testing/eventually.h"
 #include "tests/testing/stack.h"
 
 namespace signalbox {
-
-inline constexpr int64_t kLongWindowSeconds = 366LL * 86'400;  // no test sees two of them
 
 // A route of one limit before one model: key metadata.team, pool "team".
 inline std::string LimitedRoute(const nlohmann::json& limit, const std::string& model = "gpt-4o-mini") {

@@ -1,12 +1,11 @@
 // signalboxctl against a control plane in the test's process: what an operator types, and what it changes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdio.h>
-#include <sys/wait.h>
 
 #include <string>
 
 #include "controlplane/controlplane.h"
+#include "tests/controlplane/cli/run_shell.h"
 #include "tests/controlplane/ledger/temp_dir.h"
 
 namespace signalbox {
@@ -15,11 +14,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-struct Ran {
-  int exit_code = -1;
-  std::string output;  // both streams
-};
 
 class ProviderCommandsTest : public ::testing::Test {
  protected:
@@ -46,17 +40,8 @@ class ProviderCommandsTest : public ::testing::Test {
 
  private:
   Ran RunOnce(const std::string& arguments, const std::string& environment) {
-    const std::string command = environment + " " + SIGNALBOX_BIN_DIR +
-                                "/signalboxctl --server=" + plane_->grpc_address() +
-                                " --token_file=" + dir_.File("plane/admin.token") + " " + arguments + " 2>&1";
-    Ran ran;
-    FILE* pipe = ::popen(command.c_str(), "r");
-    if (pipe == nullptr) return ran;
-    char buffer[4096];
-    for (size_t n; (n = ::fread(buffer, 1, sizeof(buffer), pipe)) > 0;) ran.output.append(buffer, n);
-    const int status = ::pclose(pipe);
-    if (WIFEXITED(status)) ran.exit_code = WEXITSTATUS(status);
-    return ran;
+    return RunShell(environment + " " + SIGNALBOX_BIN_DIR + "/signalboxctl --server=" + plane_->grpc_address() +
+                    " --token_file=" + dir_.File("plane/admin.token") + " " + arguments);
   }
 
   TempDir dir_;

@@ -1,11 +1,11 @@
 // Runs the binary where it needs no control plane.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdio.h>
-#include <sys/wait.h>
 
 #include <filesystem>
 #include <string>
+
+#include "tests/controlplane/cli/run_shell.h"
 
 namespace signalbox {
 namespace {
@@ -13,22 +13,8 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-struct Ran {
-  int exit_code = -1;
-  std::string output;  // both streams
-};
-
 Ran RunCtl(const std::string& arguments) {
-  const std::string command =
-      std::string("SIGNALBOX_TOKEN_FILE= ") + SIGNALBOX_BIN_DIR + "/signalboxctl " + arguments + " 2>&1";
-  Ran ran;
-  FILE* pipe = ::popen(command.c_str(), "r");
-  if (pipe == nullptr) return ran;
-  char buffer[4096];
-  for (size_t n; (n = ::fread(buffer, 1, sizeof(buffer), pipe)) > 0;) ran.output.append(buffer, n);
-  const int status = ::pclose(pipe);
-  if (WIFEXITED(status)) ran.exit_code = WEXITSTATUS(status);
-  return ran;
+  return RunShell(std::string("SIGNALBOX_TOKEN_FILE= ") + SIGNALBOX_BIN_DIR + "/signalboxctl " + arguments);
 }
 
 std::string RoutesDirectory(const std::string& kind) {

@@ -2,10 +2,9 @@
 // what is accepted keeps its promises. A failure names its seed.
 #include <gtest/gtest.h>
 
-#include <random>
-
 #include "dataplane/provider/answer_stream.h"
 #include "dataplane/provider/request_body.h"
+#include "tests/testing/mutator.h"
 
 namespace signalbox {
 namespace {
@@ -24,70 +23,6 @@ const char* const kStreams[] = {
 };
 const char kUnary[] =
     R"({"id":"c","choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,"prompt_tokens_details":{"cached_tokens":40},"completion_tokens_details":{"reasoning_tokens":30}}})";
-
-class Mutator {
- public:
-  explicit Mutator(uint32_t seed) : random_(seed) {}
-  size_t Below(size_t n) { return n == 0 ? 0 : random_() % n; }
-  std::string Mutate(std::string text) {
-    static const char* const kTokens[] = {"\"",
-                                          "\\",
-                                          "{",
-                                          "}",
-                                          "[",
-                                          "]",
-                                          ",",
-                                          ":",
-                                          "null",
-                                          "true",
-                                          "-1",
-                                          "0",
-                                          "1e999",
-                                          "9223372036854775808",
-                                          "\\u0000",
-                                          "\\ud800",
-                                          "\xff",
-                                          "\xC3",
-                                          "\xEF\xBB\xBF",
-                                          "\n",
-                                          "\r",
-                                          "\r\n\r\n",
-                                          "data: ",
-                                          "[DONE]",
-                                          "\"model\":",
-                                          "\"max_tokens\":5,",
-                                          "\"n\":1,",
-                                          "\"stream\":true,",
-                                          "\"usage\":{},"};
-    for (size_t rounds = 1 + Below(4); rounds > 0; --rounds) {
-      const size_t at = Below(text.size() + 1);
-      switch (Below(6)) {
-        case 0:
-          if (at < text.size()) text[at] = static_cast<char>(random_());
-          break;
-        case 1:
-          text.erase(at, Below(8));
-          break;
-        case 2:
-          text.insert(at, kTokens[Below(std::size(kTokens))]);
-          break;
-        case 3:
-          text.insert(at, text.substr(Below(text.size() + 1), Below(40)));
-          break;
-        case 4:
-          text.resize(at);
-          break;
-        default:
-          if (at < text.size()) text[at] ^= static_cast<char>(1 << Below(8));
-          break;
-      }
-    }
-    return text;
-  }
-
- private:
-  std::mt19937 random_;
-};
 
 TEST(WireMutation, AnAcceptedBodySplicesIntoABodyThatSaysWhatWasAsked) {
   int accepted = 0;
