@@ -152,16 +152,21 @@ class RedisSharedCache final : public SharedCache {
         if (IsRedisError(reply)) Complain(RedisText(reply));
         continue;
       }
-      std::optional<Found> found = Read(command.key, reply, *(*replies)[next++]);
-      Count([&](Counts& counts) {
-        ++(found.has_value() ? counts.hits : reply.type == REDIS_REPLY_NIL ? counts.misses : counts.failed);
-      });
+      const redisReply& millis_left = *(*replies)[next++];
+      std::optional<Found> found = Read(command.key, reply, millis_left);
+      const bool gone = reply.type == REDIS_REPLY_NIL || IsUp(millis_left);
+      Count([&](Counts& counts) { ++(found.has_value() ? counts.hits : gone ? counts.misses : counts.failed); });
       command.done(std::move(found));
     }
   }
 
+  // The key's time ended between GET and PTTL (-2), or ends now.
+  static bool IsUp(const redisReply& millis_left) {
+    return millis_left.type == REDIS_REPLY_INTEGER && (millis_left.integer == -2 || millis_left.integer == 0);
+  }
+
   std::optional<Found> Read(const std::string& key, const redisReply& value, const redisReply& millis_left) {
-    if (value.type == REDIS_REPLY_NIL) return std::nullopt;
+    if (value.type == REDIS_REPLY_NIL || IsUp(millis_left)) return std::nullopt;
     const int64_t left_us = RedisInteger(millis_left) * 1'000;
     absl::StatusOr<SharedAnswer> answer = absl::UnavailableError(std::string(RedisText(value)));
     if (value.type == REDIS_REPLY_STRING) answer = DecodeAnswer(key, RedisText(value));

@@ -140,6 +140,10 @@ UpstreamRequest BuildUpstreamRequest(const ActiveRequest& request, const Planned
   UpstreamRequest upstream;
   upstream.target = std::move(call.target);
   const bool translated = planned.operation.format != request.body.format();
+  if (!translated && !request.native_query.empty() && KindOf(provider) != ProviderKind::kBedrock) {
+    absl::StrAppend(&upstream.target, upstream.target.find('?') == std::string::npos ? "?" : "&",
+                    std::string(request.native_query));
+  }
   upstream.headers = UpstreamHeaders({request.exchange.request().headers, request.presented_key, provider,
                                       request.record.request_id(), "application/json", translated},
                                      std::move(call.headers));
