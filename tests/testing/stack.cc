@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "tests/testing/eventually.h"
+#include "tests/testing/reserved_port.h"
 
 #ifndef SIGNALBOX_BIN_DIR
 #error "the folder of the binaries must be given"
@@ -135,7 +136,8 @@ Stack::~Stack() {
 void Stack::StartMember(Member& member) {
   std::vector<std::string> arguments = member.flags;
   for (size_t i = 0; i < member.listens.size(); ++i) {
-    const std::string address = i < member.addresses.size() ? member.addresses[i] : "127.0.0.1:0";
+    const std::string address =
+        i < member.addresses.size() ? member.addresses[i] : absl::StrCat("127.0.0.1:", ReservedPort());
     arguments.push_back(absl::StrCat("--", member.listens[i].first, "=", address));
   }
   member.process.reset();
