@@ -27,11 +27,25 @@ configure_and_build() {
   cmake --build "$root/build/$preset" -j "$(build_jobs)" "${targets[@]}" || die "building preset $preset failed"
 }
 
-# npm_install FOLDER: the folder's locked dependencies, from whatever registry npm is set up for.
+# npm_install FOLDER [npm argument...]: the folder's locked dependencies, from whatever registry npm is set up for; by
+# default without optional ones and peers.
 npm_install() {
-  local stamp="$1/node_modules/.installed"
-  [[ -f "$stamp" && "$stamp" -nt "$1/package-lock.json" && "$stamp" -nt "$1/package.json" ]] && return 0
-  (cd "$1" && npm ci --omit=optional --omit=peer --no-audit --no-fund --loglevel=error) ||
-    die "npm ci failed in $1: what it locks could not be installed"
+  local folder=$1 stamp="$1/node_modules/.installed"
+  shift
+  [[ -f "$stamp" && "$stamp" -nt "$folder/package-lock.json" && "$stamp" -nt "$folder/package.json" ]] && return 0
+  (($# > 0)) || set -- --omit=optional --omit=peer
+  (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error "$@") ||
+    die "npm ci failed in $folder: what it locks could not be installed"
   touch "$stamp"
+}
+
+# The console, as static files: controlplane/console/dist, newer than all that it is made of.
+console=$root/controlplane/console
+build_console() {
+  npm_install "$console" --include=optional --include=dev  # its build tools' native parts are optional dependencies
+  local built=$console/dist/index.html
+  if [[ -f "$built" && -z "$(find "$console" -newer "$built" -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -print -quit)" ]]; then
+    return 0
+  fi
+  (cd "$console" && npm run --silent build) || die "the console could not be built; see above"
 }
