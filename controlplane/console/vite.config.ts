@@ -11,7 +11,7 @@ export default defineConfig(() => {
   return {
     plugins: [react(), ...(tokenFile ? [sessionStandIn(target, tokenFile)] : [])],
     resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
-    server: { proxy: controlPlaneProxy(target, tokenFile) },
+    server: { proxy: controlPlaneProxy(target, tokenFile), fs: { allow: ["../.."] } },
     build: {
       target: "es2022",
       assetsInlineLimit: 0,

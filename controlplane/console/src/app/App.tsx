@@ -1,11 +1,12 @@
 import { QueryClientProvider } from "@tanstack/react-query";
 import { Component, Suspense, type ReactNode } from "react";
-import { Redirect, Route, Switch } from "wouter";
+import { Redirect, Route, Router, Switch } from "wouter";
 import { queryClient } from "@/api/useApi";
 import { ButtonLink } from "@/ui/Button";
-import { ConfirmProvider } from "@/ui/Confirm";
+import { ConfirmProvider, useConfirm } from "@/ui/Confirm";
 import { Empty, Failed, Loading } from "@/ui/States";
 import { ToastProvider } from "@/ui/Toast";
+import { passGuard } from "./leaveGuard";
 import { kPages } from "./pages";
 import { paths } from "./paths";
 import { SessionProvider, useSession } from "./session";
@@ -16,12 +17,26 @@ export function App() {
     <QueryClientProvider client={queryClient}>
       <ToastProvider>
         <ConfirmProvider>
-          <SessionProvider>
-            <Pages />
-          </SessionProvider>
+          <GuardedRouter>
+            <SessionProvider>
+              <Pages />
+            </SessionProvider>
+          </GuardedRouter>
         </ConfirmProvider>
       </ToastProvider>
     </QueryClientProvider>
+  );
+}
+
+// Every navigation passes the guard of unsaved work.
+function GuardedRouter({ children }: { children: ReactNode }) {
+  const confirm = useConfirm();
+  return (
+    <Router
+      aroundNav={(navigate, to, options) => passGuard(to, confirm, () => navigate(to, options))}
+    >
+      {children}
+    </Router>
   );
 }
 
