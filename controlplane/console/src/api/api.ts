@@ -99,8 +99,8 @@ export const usage = {
 };
 
 export const counters = {
-  limits: (gateway: string, signal?: Signal) =>
-    get<t.ListLimitsResponse>(inGateway(gateway, "limits"), undefined, signal),
+  limits: (gateway: string, page: t.PageRequest = {}, signal?: Signal) =>
+    get<t.ListLimitsResponse>(inGateway(gateway, "limits"), page, signal),
   list: (gateway: string, selector: t.CounterSelector & { pageSize?: number }, signal?: Signal) =>
     get<t.ListLimitCountersResponse>(inGateway(gateway, "counters"), selector, signal),
   get: (gateway: string, selector: t.CounterSelector, signal?: Signal) =>

@@ -466,6 +466,7 @@ export interface LatencyEstimate {
   p99Us: Int64;
   firstByteP50Us: Int64;
   firstByteP95Us: Int64;
+  requests?: Int64;
 }
 export interface UsageRow {
   group: Record<string, string>;
@@ -571,6 +572,7 @@ export interface DeployedLimit {
   unit: Unit;
   limit: Int64;
   window: string;
+  windowSeconds?: Int64;
   pool: string;
   key: string[];
   shadow: boolean;
@@ -579,6 +581,7 @@ export interface DeployedLimit {
 }
 export interface ListLimitsResponse {
   limits: DeployedLimit[];
+  nextPageToken: string;
 }
 
 // ---- snapshot.proto ----
@@ -601,6 +604,7 @@ export interface ProxyStatus {
   lastHeardUs: Int64;
   inFlightRequests: Int64;
   httpAddress?: string;
+  httpTls?: boolean;
   appliedUs?: Int64;
 }
 export interface ListProxiesResponse {

@@ -9,6 +9,7 @@ import {
   ScrollText,
   Server,
   ShieldCheck,
+  SlidersHorizontal,
   Timer,
   Workflow,
   type LucideIcon,
@@ -45,6 +46,7 @@ export const kSections: readonly { label: string; items: readonly NavItem[] }[] 
       { label: "Prices", icon: BadgeDollarSign, href: paths.prices },
       { label: "Fleet", icon: Server, href: paths.fleet },
       { label: "Counters", icon: Timer, href: paths.counters },
+      { label: "Settings", icon: SlidersHorizontal, href: paths.settings },
     ],
   },
   {

@@ -27,4 +27,5 @@ export const kPages = [
   page("/g/:gateway/fleet", () => import("@/pages/fleet/FleetPage")),
   page("/g/:gateway/tokens", () => import("@/pages/tokens/TokensPage")),
   page("/g/:gateway/audit", () => import("@/pages/audit/AuditPage")),
+  page("/g/:gateway/settings", () => import("@/pages/settings/SettingsPage")),
 ] as const;

@@ -84,7 +84,7 @@ export function shownOutputs(element: FlowElement): string[] {
 }
 
 export function outputLabel(type: string, output: string): string {
-  if (type === "rate") return output === "success" ? "within the limit" : output === "fallback" ? "over the limit" : output;
+  if (type === "rate") return output === "success" ? "within limit" : output === "fallback" ? "over limit" : output;
   if (type === "model") return output === "success" ? "answered" : output === "fallback" ? "failed" : output;
   return output;
 }
@@ -140,12 +140,13 @@ export function summaryOf(element: FlowElement): string[] {
 }
 
 // Drawn sizes, so that the layout knows them without measuring.
-export const kNodeWidth = 236;
+const kWidth = 228;
+const kOutputWidth = 92;
 const kHead = 52;
 const kLine = 19;
-const kRow = 28;
+const kOutputs = 33;
+export const nodeWidth = (element: FlowElement): number => Math.max(kWidth, shownOutputs(element).length * kOutputWidth);
 export function nodeHeight(element: FlowElement): number {
   const lines = summaryOf(element).length;
-  const rows = shownOutputs(element).length;
-  return kHead + (lines > 0 ? lines * kLine + 10 : 0) + (rows > 0 ? rows * kRow + 6 : 0);
+  return kHead + (lines > 0 ? lines * kLine + 10 : 0) + (shownOutputs(element).length > 0 ? kOutputs : 0);
 }

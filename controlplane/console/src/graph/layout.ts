@@ -1,22 +1,52 @@
-// Places for elements, left to right along the flow. Dagre draws the ranks; a last pass pushes apart what still touches,
+// Places for elements, downwards along the flow. Dagre draws the ranks; a last pass pushes apart what still touches,
 // which matters where some elements keep the places their author gave them.
 import { graphlib, layout as dagreLayout } from "@dagrejs/dagre";
-import { kNodeWidth, nodeHeight } from "./elements";
-import { edgesOf, type Graph, type Position, type Positions } from "./model";
+import { nodeHeight, nodeWidth } from "./elements";
+import { edgesOf, findByKey, type FlowEdge, type Graph, type Position, type Positions } from "./model";
 
-export const kGapX = 76;
-export const kGapY = 26;
+export const kGapX = 36;
+export const kGapY = 54;
+
+// Dagre puts a bend into every rank that an edge crosses, and a graph of 200 elements that all may fail to one end has
+// tens of thousands. Beyond this many, edges across several ranks have no say in the layout.
+const kBendsMax = 120;
+
+// How many steps each element is from the start, at most. An edge back to where the walk is counts for nothing.
+function ranksOf(graph: Graph, edges: readonly FlowEdge[]): Map<string, number> {
+  const into = new Map<string, string[]>();
+  for (const edge of edges) into.set(edge.to, [...(into.get(edge.to) ?? []), edge.from]);
+  const ranks = new Map<string, number>();
+  const open = new Set<string>();
+  const rank = (key: string): number => {
+    const known = ranks.get(key);
+    if (known !== undefined || open.has(key)) return known ?? -1;
+    open.add(key);
+    const result = Math.max(-1, ...(into.get(key) ?? []).map(rank)) + 1;
+    open.delete(key);
+    ranks.set(key, result);
+    return result;
+  };
+  for (const element of graph.elements) rank(element.key);
+  return ranks;
+}
+
+// The edges that shape the layout: all of them, or in large graphs those to the next rank.
+function shapingEdges(graph: Graph): FlowEdge[] {
+  const edges = edgesOf(graph).filter((edge) => edge.from !== edge.to);
+  const ranks = ranksOf(graph, edges);
+  const span = (edge: FlowEdge) => Math.abs(ranks.get(edge.to)! - ranks.get(edge.from)!);
+  const bends = edges.reduce((sum, edge) => sum + Math.max(0, span(edge) - 1), 0);
+  return bends <= kBendsMax ? edges : edges.filter((edge) => span(edge) <= 1);
+}
 
 export function layoutGraph(graph: Graph): Positions {
   const drawing = new graphlib.Graph({ multigraph: true });
-  drawing.setGraph({ rankdir: "LR", nodesep: kGapY, ranksep: kGapX, marginx: 0, marginy: 0, ranker: "network-simplex" });
+  drawing.setGraph({ rankdir: "TB", nodesep: kGapX, ranksep: kGapY, marginx: 0, marginy: 0, ranker: "network-simplex" });
   drawing.setDefaultEdgeLabel(() => ({}));
   for (const element of graph.elements) {
-    drawing.setNode(element.key, { width: kNodeWidth, height: nodeHeight(element) });
+    drawing.setNode(element.key, { width: nodeWidth(element), height: nodeHeight(element) });
   }
-  for (const edge of edgesOf(graph)) {
-    if (edge.from !== edge.to) drawing.setEdge(edge.from, edge.to, {}, edge.output);
-  }
+  for (const edge of shapingEdges(graph)) drawing.setEdge(edge.from, edge.to, {}, edge.output);
   dagreLayout(drawing);
   const positions: Record<string, Position> = {};
   for (const element of graph.elements) {
@@ -26,7 +56,7 @@ export function layoutGraph(graph: Graph): Positions {
   return spread(graph, positions);
 }
 
-// The given places, and new ones for elements that have none: right of what leads to them, else below everything.
+// The given places, and new ones for elements that have none: below what leads to them, else below everything.
 export function completePositions(graph: Graph, known: Positions): Positions {
   const missing = graph.elements.filter((element) => known[element.key] === undefined);
   if (missing.length === 0) return known;
@@ -40,7 +70,7 @@ export function completePositions(graph: Graph, known: Positions): Positions {
       const at = positions[other.key];
       return at ? [at.y + nodeHeight(other) + kGapY] : [];
     }));
-    positions[element.key] = from ? { x: from.x + kNodeWidth + kGapX, y: from.y } : { x: 0, y: lowest };
+    positions[element.key] = from ? { x: from.x, y: from.y + nodeHeight(findByKey(graph, source!.from)!) + kGapY } : { x: 0, y: lowest };
   }
   return spread(graph, positions, new Set(missing.map((element) => element.key)));
 }
@@ -58,18 +88,18 @@ export const overlap = (a: Box, b: Box, gap = 0) =>
 export function boxesOf(graph: Graph, positions: Positions): (Box & { key: string })[] {
   return graph.elements.flatMap((element) => {
     const at = positions[element.key];
-    return at ? [{ key: element.key, x: at.x, y: at.y, width: kNodeWidth, height: nodeHeight(element) }] : [];
+    return at ? [{ key: element.key, x: at.x, y: at.y, width: nodeWidth(element), height: nodeHeight(element) }] : [];
   });
 }
 
-// A free place for one more box, at `at` or below it.
-export function freePlace(graph: Graph, positions: Positions, at: Position, height: number): Position {
+// A free place for one more box, at `at` or to its right.
+export function freePlace(graph: Graph, positions: Positions, at: Position, size: { width: number; height: number }): Position {
   const boxes = boxesOf(graph, positions);
-  const box: Box = { ...at, width: kNodeWidth, height };
+  const box: Box = { ...at, ...size };
   for (;;) {
     const hit = boxes.find((other) => overlap(box, other, 12));
     if (!hit) return { x: box.x, y: box.y };
-    box.y = hit.y + hit.height + kGapY;
+    box.x = hit.x + hit.width + kGapX;
   }
 }
 

@@ -35,7 +35,7 @@ export const ElementNode = memo(
     ];
     return (
       <div className={classes.join(" ")} data-element={idOf(element)} data-testid={`element-${idOf(element)}`}>
-        {type !== "start" && <Handle type="target" position={Position.Left} id="in" className={css.target} isConnectable={editable} />}
+        {type !== "start" && <Handle type="target" position={Position.Top} id="in" className={css.target} isConnectable={editable} />}
         <div className={css.head}>
           <span className={css.icon}>
             <Icon aria-hidden="true" />
@@ -101,7 +101,7 @@ function OutputRow({ element, output, editable }: { element: FlowElement; output
           <Plus aria-hidden="true" />
         </button>
       )}
-      <Handle type="source" position={Position.Right} id={output} className={css.source} isConnectable={editable} />
+      <Handle type="source" position={Position.Bottom} id={output} className={css.source} isConnectable={editable} />
     </li>
   );
 }

@@ -20,7 +20,7 @@ import {
 } from "@xyflow/react";
 import "@xyflow/react/dist/base.css";
 import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
-import { infoOf, kNodeWidth, nodeHeight } from "../elements";
+import { infoOf, nodeHeight, nodeWidth } from "../elements";
 import { edgesOf, idOf, typeOf, type Graph, type Position, type Positions } from "../model";
 import { AddAfterContext, ElementNode, type AddAfter, type ElementNodeData, type ElementNodeType } from "./ElementNode";
 import css from "./FlowCanvas.module.css";
@@ -83,7 +83,7 @@ function buildNodes(props: FlowCanvasProps, before: readonly ElementNodeType[]):
       id: element.key,
       type: "element",
       position: was?.dragging ? was.position : position,
-      width: kNodeWidth,
+      width: nodeWidth(element),
       height: nodeHeight(element),
       selected: isSelected,
       ariaLabel: `${info.label} ${idOf(element)}${mark?.faultText ? `, ${mark.faultText}` : ""}`,
@@ -189,7 +189,7 @@ function Canvas(props: FlowCanvasProps) {
     if (!ready || !reveal) return;
     const node = current.current.find((candidate) => candidate.id === reveal);
     if (!node) return;
-    const x = node.position.x + kNodeWidth / 2;
+    const x = node.position.x + (node.width ?? 0) / 2;
     void flow.setCenter(x, node.position.y + (node.height ?? 80) / 2, { zoom: Math.max(flow.getZoom(), 0.8), duration: 250 });
   }, [reveal, ready, flow]);
 

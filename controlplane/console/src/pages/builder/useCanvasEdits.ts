@@ -3,9 +3,9 @@ import { useCallback, useMemo, useState } from "react";
 import type { CanvasEdits } from "@/graph/canvas/FlowCanvas";
 import { editGraph } from "@/graph/document";
 import { addElement, connect, disconnect } from "@/graph/edit";
-import { isElementType, kNodeWidth, nodeHeight, shownOutputs } from "@/graph/elements";
-import { freePlace, kGapX, layoutGraph } from "@/graph/layout";
-import { targetOf, type ElementType, type FlowElement, type Position } from "@/graph/model";
+import { isElementType, nodeHeight, nodeWidth, shownOutputs } from "@/graph/elements";
+import { freePlace, kGapY, layoutGraph } from "@/graph/layout";
+import { findByKey, targetOf, type ElementType, type FlowElement, type Position } from "@/graph/model";
 import type { RouteEditor } from "./useRouteDocument";
 
 // An output that waits for a block, and where its menu opens.
@@ -27,9 +27,10 @@ export function useCanvasEdits(editor: RouteEditor, selected: ReadonlySet<string
       let graph = added.graph;
       if (behind && type !== "start") graph = connect(graph, behind.from, behind.output, added.element.key);
       const source = behind && doc.positions[behind.from];
-      const right = Math.max(0, ...Object.values(doc.positions).map((place) => place.x));
-      const wanted = at ?? (source ? { x: source.x + kNodeWidth + kGapX, y: source.y } : { x: right, y: 0 });
-      const place = freePlace(doc.graph, doc.positions, wanted, nodeHeight(added.element));
+      const element = behind && findByKey(doc.graph, behind.from);
+      const wanted = at ?? (source && element ? { x: source.x, y: source.y + nodeHeight(element) + kGapY } : { x: 0, y: 0 });
+      const size = { width: nodeWidth(added.element), height: nodeHeight(added.element) };
+      const place = freePlace(doc.graph, doc.positions, wanted, size);
       change((before) => editGraph(before, graph, { ...before.positions, [added.element.key]: place }));
       select(new Set([added.element.key]));
     },
