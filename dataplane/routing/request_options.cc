@@ -1,7 +1,10 @@
 #include "dataplane/routing/request_options.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "absl/container/inlined_vector.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
@@ -18,22 +21,35 @@ struct Header {
   bool given = false;
 };
 
+constexpr absl::string_view kPrefixes[] = {"cf-aig-", "signalbox-"};
+
 class HeaderReader {
  public:
-  explicit HeaderReader(const boost::beast::http::fields& headers) : headers_(headers) {}
+  // Most requests have one or two headers that are the gateway's: those are looked through, not all.
+  explicit HeaderReader(const boost::beast::http::fields& headers) {
+    for (const auto& field : headers) {
+      const absl::string_view name(field.name_string().data(), field.name_string().size());
+      for (const absl::string_view prefix : kPrefixes) {
+        if (!absl::StartsWithIgnoreCase(name, prefix)) continue;
+        own_.push_back({prefix, name.substr(prefix.size()), {field.value().data(), field.value().size()}});
+      }
+    }
+  }
 
-  Header Find(const char* option) {
+  Header Find(absl::string_view option) {
     Header header;
+    if (own_.empty()) return header;
     size_t sent = 0;
-    for (const char* prefix : {"cf-aig-", "signalbox-"}) {
-      const std::string name = absl::StrCat(prefix, option);
-      const size_t count = headers_.count(name);
-      sent += count;
-      if (count == 0) continue;
-      const auto value = headers_[name];
-      header.name = name;
-      header.value = std::string(value.data(), value.size());
-      header.given = true;
+    for (const absl::string_view prefix : kPrefixes) {
+      bool found = false;
+      for (const Own& own : own_) {
+        if (own.prefix != prefix || !absl::EqualsIgnoreCase(own.option, option)) continue;
+        ++sent;
+        if (std::exchange(found, true)) continue;  // the first of that name
+        header.name = absl::StrCat(prefix, option);
+        header.value = std::string(own.value);
+        header.given = true;
+      }
     }
     if (sent > 1) {
       Fail(header, absl::StrCat("is sent more than once: send cf-aig-", option, " or signalbox-", option, ", once"));
@@ -41,7 +57,7 @@ class HeaderReader {
     return header;
   }
 
-  std::optional<int64_t> Integer(const char* option, int64_t min, int64_t max) {
+  std::optional<int64_t> Integer(absl::string_view option, int64_t min, int64_t max) {
     const Header header = Find(option);
     if (!header.given) return std::nullopt;
     int64_t value = 0;
@@ -52,7 +68,7 @@ class HeaderReader {
     return value;
   }
 
-  std::optional<bool> Boolean(const char* option) {
+  std::optional<bool> Boolean(absl::string_view option) {
     const Header header = Find(option);
     if (!header.given) return std::nullopt;
     if (header.value != "true" && header.value != "false") {
@@ -62,7 +78,7 @@ class HeaderReader {
     return header.value == "true";
   }
 
-  std::string Text(const char* option) {
+  std::string Text(absl::string_view option) {
     const Header header = Find(option);
     if (!header.given) return "";
     const bool printable =
@@ -81,7 +97,12 @@ class HeaderReader {
   const std::string& param() const { return param_; }
 
  private:
-  const boost::beast::http::fields& headers_;
+  struct Own {
+    absl::string_view prefix;
+    absl::string_view option;  // as the client writes it
+    absl::string_view value;
+  };
+  absl::InlinedVector<Own, 4> own_;  // in the order sent
   std::string fault_;
   std::string param_;
 };
