@@ -1,0 +1,122 @@
+// Places for elements, downwards along the flow. Dagre draws the ranks; a last pass pushes apart what still touches,
+// which matters where some elements keep the places their author gave them.
+import { graphlib, layout as dagreLayout } from "@dagrejs/dagre";
+import { nodeHeight, nodeWidth } from "./elements";
+import { edgesOf, findByKey, type FlowEdge, type Graph, type Position, type Positions } from "./model";
+
+export const kGapX = 36;
+export const kGapY = 54;
+
+// Dagre puts a bend into every rank that an edge crosses, and a graph of 200 elements that all may fail to one end has
+// tens of thousands. Beyond this many, edges across several ranks have no say in the layout.
+const kBendsMax = 120;
+
+// How many steps each element is from the start, at most. An edge back to where the walk is counts for nothing.
+function ranksOf(graph: Graph, edges: readonly FlowEdge[]): Map<string, number> {
+  const into = new Map<string, string[]>();
+  for (const edge of edges) into.set(edge.to, [...(into.get(edge.to) ?? []), edge.from]);
+  const ranks = new Map<string, number>();
+  const open = new Set<string>();
+  const rank = (key: string): number => {
+    const known = ranks.get(key);
+    if (known !== undefined || open.has(key)) return known ?? -1;
+    open.add(key);
+    const result = Math.max(-1, ...(into.get(key) ?? []).map(rank)) + 1;
+    open.delete(key);
+    ranks.set(key, result);
+    return result;
+  };
+  for (const element of graph.elements) rank(element.key);
+  return ranks;
+}
+
+// The edges that shape the layout: all of them, or in large graphs those to the next rank.
+function shapingEdges(graph: Graph): FlowEdge[] {
+  const edges = edgesOf(graph).filter((edge) => edge.from !== edge.to);
+  const ranks = ranksOf(graph, edges);
+  const span = (edge: FlowEdge) => Math.abs(ranks.get(edge.to)! - ranks.get(edge.from)!);
+  const bends = edges.reduce((sum, edge) => sum + Math.max(0, span(edge) - 1), 0);
+  return bends <= kBendsMax ? edges : edges.filter((edge) => span(edge) <= 1);
+}
+
+export function layoutGraph(graph: Graph): Positions {
+  const drawing = new graphlib.Graph({ multigraph: true });
+  drawing.setGraph({ rankdir: "TB", nodesep: kGapX, ranksep: kGapY, marginx: 0, marginy: 0, ranker: "network-simplex" });
+  drawing.setDefaultEdgeLabel(() => ({}));
+  for (const element of graph.elements) {
+    drawing.setNode(element.key, { width: nodeWidth(element), height: nodeHeight(element) });
+  }
+  for (const edge of shapingEdges(graph)) drawing.setEdge(edge.from, edge.to, {}, edge.output);
+  dagreLayout(drawing);
+  const positions: Record<string, Position> = {};
+  for (const element of graph.elements) {
+    const node = drawing.node(element.key) as { x: number; y: number; width: number; height: number };
+    positions[element.key] = { x: Math.round(node.x - node.width / 2), y: Math.round(node.y - node.height / 2) };
+  }
+  return spread(graph, positions);
+}
+
+// The given places, and new ones for elements that have none: below what leads to them, else below everything.
+export function completePositions(graph: Graph, known: Positions): Positions {
+  const missing = graph.elements.filter((element) => known[element.key] === undefined);
+  if (missing.length === 0) return known;
+  if (missing.length * 2 >= graph.elements.length) return layoutGraph(graph);
+  const positions: Record<string, Position> = { ...known };
+  const edges = edgesOf(graph);
+  for (const element of missing) {
+    const source = edges.find((edge) => edge.to === element.key && positions[edge.from]);
+    const from = source && positions[source.from];
+    const lowest = Math.max(0, ...graph.elements.flatMap((other) => {
+      const at = positions[other.key];
+      return at ? [at.y + nodeHeight(other) + kGapY] : [];
+    }));
+    positions[element.key] = from ? { x: from.x, y: from.y + nodeHeight(findByKey(graph, source!.from)!) + kGapY } : { x: 0, y: lowest };
+  }
+  return spread(graph, positions, new Set(missing.map((element) => element.key)));
+}
+
+export interface Box {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+export const overlap = (a: Box, b: Box, gap = 0) =>
+  a.x < b.x + b.width + gap && b.x < a.x + a.width + gap && a.y < b.y + b.height + gap && b.y < a.y + a.height + gap;
+
+export function boxesOf(graph: Graph, positions: Positions): (Box & { key: string })[] {
+  return graph.elements.flatMap((element) => {
+    const at = positions[element.key];
+    return at ? [{ key: element.key, x: at.x, y: at.y, width: nodeWidth(element), height: nodeHeight(element) }] : [];
+  });
+}
+
+// A free place for one more box, at `at` or to its right.
+export function freePlace(graph: Graph, positions: Positions, at: Position, size: { width: number; height: number }): Position {
+  const boxes = boxesOf(graph, positions);
+  const box: Box = { ...at, ...size };
+  for (;;) {
+    const hit = boxes.find((other) => overlap(box, other, 12));
+    if (!hit) return { x: box.x, y: box.y };
+    box.x = hit.x + hit.width + kGapX;
+  }
+}
+
+// Moves boxes down until none overlap; only those of `movable`, if given.
+function spread(graph: Graph, positions: Positions, movable?: ReadonlySet<string>): Positions {
+  const boxes = boxesOf(graph, positions).sort((a, b) => a.y - b.y || a.x - b.x);
+  const placed = movable ? boxes.filter((box) => !movable.has(box.key)) : [];
+  const result: Record<string, Position> = { ...positions };
+  for (const box of boxes) {
+    if (movable && !movable.has(box.key)) continue;
+    for (;;) {
+      const hit = placed.find((other) => overlap(box, other, 8));
+      if (!hit) break;
+      box.y = hit.y + hit.height + kGapY;
+    }
+    placed.push(box);
+    result[box.key] = { x: box.x, y: box.y };
+  }
+  return result;
+}
