@@ -146,6 +146,18 @@ inline constexpr size_t kSharedCacheBatchMax = 64;             // commands sent 
 inline constexpr size_t kSharedCacheBatchBytesMax = 8 << 20;
 static_assert(kCachedAnswerBytesMax <= kSharedCacheBatchBytesMax, "every answer fits a batch");
 
+// The console and its sessions.
+inline constexpr size_t kConsoleBytesMax = 16 << 20;                 // of its files, held in memory
+inline constexpr size_t kSessionsMax = 10'000;                       // past it the one used longest ago ends
+inline constexpr size_t kSessionsPerTokenMax = 100;                  // the same, of one token
+inline constexpr int64_t kSessionIdleUs = 12LL * 3'600 * 1'000'000;  // not used for so long, a session ends,
+inline constexpr int64_t kSessionUsMax = 7LL * 86'400 * 1'000'000;   // and so long after its start in any case
+inline constexpr int64_t kAuditEntriesMax = 100'000;                 // past it the oldest are deleted
+inline constexpr int kLiveRunsMax = 24;                              // under way at once; one more is refused
+inline constexpr int kLiveRunMsMax = 600'000;                        // of one, until it is cut
+inline constexpr int kLiveKeyWaitMs = 10'000;                        // for a proxy to take the key of live runs
+static_assert(kSessionIdleUs < kSessionUsMax && kSessionsPerTokenMax < kSessionsMax, "both bounds can be met");
+
 // Pages.
 inline constexpr int kPageSizeDefault = 100;
 inline constexpr int kPageSizeMax = 1'000;

@@ -6,10 +6,9 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "common/role.h"
 
 namespace signalbox {
-
-enum class Role { kAdmin, kProxy };
 
 struct Caller {
   std::string token_id;

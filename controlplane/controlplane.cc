@@ -13,6 +13,7 @@
 #include "common/seal/seal.h"
 #include "common/status_macros.h"
 #include "controlplane/api/limit_lookup.h"
+#include "controlplane/api/live_runs.h"
 #include "controlplane/api/operator_services.h"
 #include "controlplane/api/quota_connection.h"
 #include "controlplane/api/token_authority.h"
@@ -167,6 +168,7 @@ class RunningControlPlane final : public ControlPlane {
     deps.build = kBuild;
     deps.backup = [this](const std::string& directory) { return Backup(directory); };
     operators_ = std::make_unique<OperatorServices>(deps);
+    live_runs_ = std::make_unique<LiveRuns>(*store_, *publisher_);
     spend_ = std::make_unique<SpendService>(*ledger_, *authority_);
     usage_ = std::make_unique<UsageService>(*ledger_, *authority_);
 
@@ -204,6 +206,17 @@ class RunningControlPlane final : public ControlPlane {
     http_options.tls = options_.listener_tls;
     http_options.ready = [this] { return Ready(); };
     http_options.metrics = [this] { return Metrics(); };
+    http_options.console_dir = options_.console_dir;
+    http_options.clock = options_.clock;
+    http_options.proxy_ca = options_.peer_tls.ca;
+    http_options.live = [this](const std::string& gateway, const std::string& proxy_id) {
+      return live_runs_->Prepare(gateway, proxy_id);
+    };
+    http_options.audit = [this](const v1::AuditEntry& entry) {
+      const absl::Status written = store_->audit().Append(entry);
+      LOG_IF(ERROR, !written.ok()) << "not in the audit log: " << entry.ShortDebugString() << ": " << written;
+      return written;
+    };
     http_options.on_response = [this](int status) { metrics_.OnHttpResponse(status); };
     ASSIGN_OR_RETURN(http_, HttpApi::Start(std::move(http_options), OwnChannel(), *authority_));
     return absl::OkStatus();
@@ -327,6 +340,7 @@ class RunningControlPlane final : public ControlPlane {
   std::unique_ptr<GrpcPublisher> publisher_;
   std::unique_ptr<PriceRefresher> refresher_;
   std::unique_ptr<OperatorServices> operators_;
+  std::unique_ptr<LiveRuns> live_runs_;
   std::unique_ptr<SpendService> spend_;
   std::unique_ptr<UsageService> usage_;
   std::unique_ptr<grpc::Server> server_;

@@ -19,6 +19,7 @@ struct ControlPlaneOptions {
   std::string data_dir;  // made when missing
   std::string grpc_address = "127.0.0.1:9090";
   std::string http_address = "127.0.0.1:9091";
+  std::string console_dir;         // the built console, served on http_address; empty: none
   std::string quota = "embedded";  // embedded, off, or host:port of a quota service of its own
   std::string quota_token_file;    // for host:port; an admin token there, so that operators can adjust counters
   bool quota_power_safe = false;   // embedded: fsync each decision

@@ -1,8 +1,10 @@
 // signalbox-controlplane: where operators make routes, and proxies get snapshots and report spend.
 #include <glog/logging.h>
 
+#include <filesystem>
 #include <iostream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -13,6 +15,9 @@
 ABSL_FLAG(std::string, data_dir, "", "directory of the databases, tokens and master key; made when missing (required)");
 ABSL_FLAG(std::string, grpc_address, "127.0.0.1:9090", "the API for operators and proxies, host:port");
 ABSL_FLAG(std::string, http_address, "127.0.0.1:9091", "the same as JSON, health and metrics, host:port");
+ABSL_FLAG(std::string, console_dir, "",
+          "the built console, served on --http_address at /; empty: the folder console beside the executable, if it is "
+          "there");
 ABSL_FLAG(std::string, quota, "embedded",
           "the quota service: embedded (on the gRPC port), off, or host:port of one of its own, whose suspended holds "
           "are then brought into the ledger and whose counters operators read and adjust");
@@ -37,6 +42,19 @@ ABSL_FLAG(std::string, peer_tls_ca, "", "PEM roots to check the quota service ag
 ABSL_FLAG(std::string, peer_tls_cert, "", "PEM certificate to show it (mutual TLS)");
 ABSL_FLAG(std::string, peer_tls_key, "", "PEM key of that certificate");
 
+namespace {
+
+// Empty when there is none: then the list of calls is at /.
+std::string ConsoleBesideExecutable() {
+  std::error_code error;
+  const std::filesystem::path executable = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return "";
+  const std::filesystem::path console = executable.parent_path() / "console";
+  return std::filesystem::exists(console / "index.html", error) ? console.string() : "";
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
@@ -50,6 +68,8 @@ int main(int argc, char** argv) {
   options.data_dir = absl::GetFlag(FLAGS_data_dir);
   options.grpc_address = absl::GetFlag(FLAGS_grpc_address);
   options.http_address = absl::GetFlag(FLAGS_http_address);
+  options.console_dir = absl::GetFlag(FLAGS_console_dir);
+  if (options.console_dir.empty()) options.console_dir = ConsoleBesideExecutable();
   options.quota = absl::GetFlag(FLAGS_quota);
   options.quota_token_file = absl::GetFlag(FLAGS_quota_token_file);
   options.quota_power_safe = durability == "power";

@@ -203,6 +203,10 @@ class ProxyDataplane : public Dataplane {
     config_options.proxy_id = options_.proxy_id;
     config_options.boot_id = boot_id_;
     config_options.build = kBuild;
+    config_options.http_address = [this] {
+      return options_.advertise_http_address.empty() ? http_address() : options_.advertise_http_address;
+    };
+    config_options.http_tls = !options_.listener_tls.cert.empty();
     config_options.data_dir = options_.data_dir;
     config_options.max_schema = options_.max_schema;
     config_options.in_flight = [this] { return InFlightRequests(); };

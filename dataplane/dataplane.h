@@ -18,6 +18,7 @@ struct DataplaneOptions {
   std::string control_plane;  // host:port
   std::string quota;          // host:port
   std::string http_address;
+  std::string advertise_http_address;  // told to the control plane as where it serves; empty: as bound
   std::string admin_address;
   std::string token_file;
   int workers = 0;  // 0: one per core

@@ -15,6 +15,8 @@ ABSL_FLAG(std::string, data_dir, "", "directory of its own: last known good, key
 ABSL_FLAG(std::string, control_plane, "127.0.0.1:9090", "control plane's gRPC host:port");
 ABSL_FLAG(std::string, quota, "127.0.0.1:9090", "quota service's gRPC host:port (the control plane's when embedded)");
 ABSL_FLAG(std::string, http_address, "127.0.0.1:8080", "where clients call, host:port");
+ABSL_FLAG(std::string, advertise_http_address, "",
+          "host:port where the control plane reaches --http_address, for live runs from the console; empty: as bound");
 ABSL_FLAG(std::string, admin_address, "127.0.0.1:8081", "health, readiness and metrics, host:port");
 ABSL_FLAG(std::string, token_file, "", "file with a proxy token, mode 0600 (required)");
 ABSL_FLAG(int, workers, 0, "worker threads; 0: one per core");
@@ -45,6 +47,7 @@ int main(int argc, char** argv) {
   options.control_plane = absl::GetFlag(FLAGS_control_plane);
   options.quota = absl::GetFlag(FLAGS_quota);
   options.http_address = absl::GetFlag(FLAGS_http_address);
+  options.advertise_http_address = absl::GetFlag(FLAGS_advertise_http_address);
   options.admin_address = absl::GetFlag(FLAGS_admin_address);
   options.token_file = absl::GetFlag(FLAGS_token_file);
   options.workers = absl::GetFlag(FLAGS_workers);

@@ -121,8 +121,7 @@ absl::Status FromGrpcStatus(const grpc::Status& status) {
   return result;
 }
 
-absl::StatusOr<Caller> Authorize(const grpc::ServerContextBase& context, const TokenAuthority& authority,
-                                 Role required) {
+absl::StatusOr<Caller> Authenticate(const grpc::ServerContextBase& context, const TokenAuthority& authority) {
   const auto& metadata = context.client_metadata();
   const auto header = metadata.find("authorization");
   if (header == metadata.end()) {
@@ -133,10 +132,13 @@ absl::StatusOr<Caller> Authorize(const grpc::ServerContextBase& context, const T
     return absl::UnauthenticatedError("the authorization metadata must read: Bearer <token>");
   }
   value.remove_prefix(7);
-  ASSIGN_OR_RETURN(const Caller caller, authority.Authenticate(value));
-  if (required == Role::kAdmin && caller.role != Role::kAdmin) {
-    return absl::PermissionDeniedError("this call needs an admin token; a proxy token was given");
-  }
+  return authority.Authenticate(value);
+}
+
+absl::StatusOr<Caller> Authorize(const grpc::ServerContextBase& context, const TokenAuthority& authority,
+                                 Role required) {
+  ASSIGN_OR_RETURN(const Caller caller, Authenticate(context, authority));
+  RETURN_IF_ERROR(CheckRole(caller.role, required));
   return caller;
 }
 

@@ -40,8 +40,9 @@ absl::StatusOr<std::string> ReadTokenFile(const std::string& path);
 grpc::Status ToGrpcStatus(const absl::Status& status);  // faults travel as binary details
 absl::Status FromGrpcStatus(const grpc::Status& status);
 
-// The caller of an RPC. UNAUTHENTICATED without a valid bearer token, PERMISSION_DENIED for the wrong role (an admin
-// token may do what a proxy token may).
+// The caller of an RPC. UNAUTHENTICATED without a valid bearer token.
+absl::StatusOr<Caller> Authenticate(const grpc::ServerContextBase& context, const TokenAuthority& authority);
+// The same, and PERMISSION_DENIED when the caller's role does not cover the required one.
 absl::StatusOr<Caller> Authorize(const grpc::ServerContextBase& context, const TokenAuthority& authority,
                                  Role required);
 

@@ -46,7 +46,7 @@ absl::Status PrepareBackupDirectory(const std::string& directory) {
 
 grpc::Status AdminService::GetServerInfo(grpc::ServerContext* context, const v1::GetServerInfoRequest* request,
                                          v1::GetServerInfoResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::GetServerInfoResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::GetServerInfoResponse> {
     ASSIGN_OR_RETURN(const PublishedSnapshot snapshot, deps_.store->ReadSnapshot());
     v1::GetServerInfoResponse answer;
     answer.set_build(deps_.build);
@@ -60,7 +60,7 @@ grpc::Status AdminService::GetServerInfo(grpc::ServerContext* context, const v1:
 
 grpc::Status AdminService::Backup(grpc::ServerContext* context, const v1::BackupRequest* request,
                                   v1::BackupResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::BackupResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::BackupResponse> {
     RETURN_IF_ERROR(PrepareBackupDirectory(request->directory()));
     ASSIGN_OR_RETURN(const std::vector<std::string> files, deps_.backup(request->directory()));
     v1::BackupResponse answer;
@@ -71,7 +71,7 @@ grpc::Status AdminService::Backup(grpc::ServerContext* context, const v1::Backup
 
 grpc::Status AdminService::CreateToken(grpc::ServerContext* context, const v1::CreateTokenRequest* request,
                                        v1::CreateTokenResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::CreateTokenResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::CreateTokenResponse> {
     RETURN_IF_ERROR(CheckDisplayName("display_name", request->display_name()));
     ASSIGN_OR_RETURN(const auto created, deps_.authority->Create(request->role(), request->display_name()));
     v1::CreateTokenResponse answer;
@@ -83,7 +83,7 @@ grpc::Status AdminService::CreateToken(grpc::ServerContext* context, const v1::C
 
 grpc::Status AdminService::ListTokens(grpc::ServerContext* context, const v1::ListTokensRequest* request,
                                       v1::ListTokensResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::ListTokensResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::ListTokensResponse> {
     const std::string listing = "tokens";
     ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
     ASSIGN_OR_RETURN(const std::string after, DecodePageToken(listing, request->page_token()));
@@ -97,8 +97,23 @@ grpc::Status AdminService::ListTokens(grpc::ServerContext* context, const v1::Li
 
 grpc::Status AdminService::RevokeToken(grpc::ServerContext* context, const v1::RevokeTokenRequest* request,
                                        v1::Token* response) {
-  return Answer(*context, *deps_.authority, response,
+  return Answer(*context, deps_, *request, response,
                 [&](const Caller&) { return deps_.authority->Revoke(request->id()); });
+}
+
+grpc::Status AdminService::ListAudit(grpc::ServerContext* context, const v1::ListAuditRequest* request,
+                                     v1::ListAuditResponse* response) {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::ListAuditResponse> {
+    const std::string listing = absl::StrCat("audit/", request->who(), "/", request->method());
+    ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
+    ASSIGN_OR_RETURN(const int64_t before, DecodeNumberToken(listing, request->page_token()));
+    ASSIGN_OR_RETURN(const Page<v1::AuditEntry> page,
+                     deps_.store->audit().List({request->who(), request->method()}, before, size));
+    v1::ListAuditResponse answer;
+    answer.mutable_entries()->Assign(page.items.begin(), page.items.end());
+    if (page.more) answer.set_next_page_token(EncodePageToken(listing, absl::StrCat(page.items.back().id())));
+    return answer;
+  });
 }
 
 }  // namespace signalbox

@@ -1,13 +1,17 @@
 #include "controlplane/api/counters_service.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/limits.h"
+#include "common/route/field_ref.h"
+#include "common/route/limit_terms.h"
 #include "common/seal/seal.h"
 #include "common/status_macros.h"
 #include "controlplane/api/answer.h"
@@ -134,12 +138,114 @@ absl::StatusOr<v1::CounterAdjustment> Change(const OperatorDeps& deps, const Cal
   return Present(made, target.limit);
 }
 
+const char* LimitType(v1::Unit unit) {
+  return unit == v1::NANO_DOLLARS ? "cost" : unit == v1::TOKENS ? "tokens" : "count";
+}
+
+v1::DeployedRateLimit Present(const v1::CompiledRoute& route, const v1::CompiledElement& element) {
+  const v1::CompiledElement::Limit& limit = element.limit();
+  v1::DeployedRateLimit shown;
+  shown.set_route(route.name());
+  shown.set_route_id(route.route_id());
+  shown.set_version(route.version());
+  shown.set_element_id(element.id());
+  shown.set_limit_type(LimitType(limit.unit()));
+  shown.set_unit(limit.unit());
+  shown.set_limit(limit.limit());
+  shown.set_window(WindowText(CounterOf(route.gateway(), limit)));
+  shown.set_window_seconds(limit.window_seconds());
+  shown.set_calendar(limit.calendar());
+  shown.set_timezone(limit.timezone());
+  shown.set_technique(limit.technique());
+  shown.set_admission(limit.admission());
+  shown.set_pool(limit.pool());
+  for (const v1::FieldRef& field : limit.key()) shown.add_key(FieldRefText(field));
+  shown.set_shadow(limit.shadow());
+  return shown;
+}
+
+// The fullest counters of pools, each pool asked for once: several limits may share one.
+class FullestCounters {
+ public:
+  explicit FullestCounters(const QuotaConnection& quota) : quota_(quota) {}
+
+  absl::Status AddTo(const v1::CounterKey& key, v1::DeployedRateLimit& shown) {
+    ASSIGN_OR_RETURN(const v1::ListCountersResponse* counted, OfPool(key, kAsked));
+    if (!Matches(*counted, key) && counted->counters_in_pool() > kAsked) {  // others of the pool came first
+      ASSIGN_OR_RETURN(counted, OfPool(key, kPageSizeMax));
+    }
+    shown.set_counters(counted->counters_in_pool());
+    for (const v1::Counter& counter : counted->counters()) {
+      if (!SharesCounters(key, counter.key())) continue;
+      *shown.add_fullest() = Present(counter, shown.limit());
+      if (shown.fullest_size() == kShown) break;
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  static constexpr int kShown = 3;
+  static constexpr int kAsked = 20;
+
+  static bool Matches(const v1::ListCountersResponse& counted, const v1::CounterKey& key) {
+    return std::count_if(counted.counters().begin(), counted.counters().end(),
+                         [&](const v1::Counter& counter) { return SharesCounters(key, counter.key()); }) >= kShown;
+  }
+
+  absl::StatusOr<const v1::ListCountersResponse*> OfPool(const v1::CounterKey& key, int asked) {
+    const auto [known, added] = pools_.try_emplace({key.pool(), asked});
+    if (!added) return &known->second;
+    v1::ListCountersRequest ask;
+    ask.set_gateway(key.gateway());
+    ask.set_pool(key.pool());
+    ask.set_page_size(asked);
+    absl::StatusOr<v1::ListCountersResponse> counted = quota_.Call(&v1::Quota::Stub::ListCounters, ask);
+    // Without a quota service nothing is counted; the limits are there all the same.
+    if (!counted.ok() && !absl::IsFailedPrecondition(counted.status())) return counted.status();
+    if (counted.ok()) known->second = *std::move(counted);
+    return &known->second;
+  }
+
+  const QuotaConnection& quota_;
+  std::map<std::pair<std::string, int>, v1::ListCountersResponse> pools_;
+};
+
 }  // namespace
+
+grpc::Status CountersService::ListLimits(grpc::ServerContext* context, const v1::ListLimitsRequest* request,
+                                         v1::ListLimitsResponse* response) {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::ListLimitsResponse> {
+    const std::string listing = absl::StrCat("limits/", request->gateway());
+    ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
+    ASSIGN_OR_RETURN(const std::string after, DecodePageToken(listing, request->page_token()));
+    ASSIGN_OR_RETURN(const std::vector<v1::CompiledRoute> routes, DeployedRoutes(*deps_.store, request->gateway()));
+    FullestCounters fullest(*deps_.quota);
+    v1::ListLimitsResponse answer;
+    std::string last;
+    for (const v1::CompiledRoute& route : routes) {
+      for (int i = 0; i < route.elements_size(); ++i) {
+        if (!route.elements(i).has_limit()) continue;
+        // Ordered as the limits are: a separator below every character of a name, then the element's place.
+        const std::string cursor = absl::StrFormat("%s\x01%06d", route.name(), i);
+        if (cursor <= after) continue;
+        if (answer.limits_size() == size) {
+          answer.set_next_page_token(EncodePageToken(listing, last));
+          return answer;
+        }
+        v1::DeployedRateLimit shown = Present(route, route.elements(i));
+        RETURN_IF_ERROR(fullest.AddTo(CounterOf(route.gateway(), route.elements(i).limit()), shown));
+        *answer.add_limits() = std::move(shown);
+        last = cursor;
+      }
+    }
+    return answer;
+  });
+}
 
 grpc::Status CountersService::ListCounters(grpc::ServerContext* context, const v1::ListLimitCountersRequest* request,
                                            v1::ListLimitCountersResponse* response) {
   return Answer(
-      *context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::ListLimitCountersResponse> {
+      *context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::ListLimitCountersResponse> {
         ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
         const LimitName name = NameOf(*request);
         ASSIGN_OR_RETURN(const std::vector<DeployedLimit> limits, FindLimits(*deps_.store, name));
@@ -168,7 +274,7 @@ grpc::Status CountersService::ListCounters(grpc::ServerContext* context, const v
 
 grpc::Status CountersService::GetCounter(grpc::ServerContext* context, const v1::GetLimitCounterRequest* request,
                                          v1::LimitCounter* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::LimitCounter> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::LimitCounter> {
     ASSIGN_OR_RETURN(const Target target, FindTarget(deps_, *request));
     v1::GetCounterRequest ask;
     *ask.mutable_counter() = target.key;
@@ -179,7 +285,7 @@ grpc::Status CountersService::GetCounter(grpc::ServerContext* context, const v1:
 
 grpc::Status CountersService::ResetCounter(grpc::ServerContext* context, const v1::ResetCounterRequest* request,
                                            v1::CounterAdjustment* response) {
-  return Answer(*context, *deps_.authority, response,
+  return Answer(*context, deps_, *request, response,
                 [&](const Caller& caller) -> absl::StatusOr<v1::CounterAdjustment> {
                   ASSIGN_OR_RETURN(const Target target, FindTarget(deps_, *request));
                   v1::AdjustCounterRequest change;
@@ -190,7 +296,7 @@ grpc::Status CountersService::ResetCounter(grpc::ServerContext* context, const v
 
 grpc::Status CountersService::AdjustCounter(grpc::ServerContext* context, const v1::AdjustLimitCounterRequest* request,
                                             v1::CounterAdjustment* response) {
-  return Answer(*context, *deps_.authority, response,
+  return Answer(*context, deps_, *request, response,
                 [&](const Caller& caller) -> absl::StatusOr<v1::CounterAdjustment> {
                   ASSIGN_OR_RETURN(const Target target, FindTarget(deps_, *request));
                   v1::AdjustCounterRequest change;
@@ -205,7 +311,7 @@ grpc::Status CountersService::ListAdjustments(grpc::ServerContext* context,
                                               const v1::ListCounterAdjustmentsRequest* request,
                                               v1::ListCounterAdjustmentsResponse* response) {
   return Answer(
-      *context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::ListCounterAdjustmentsResponse> {
+      *context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::ListCounterAdjustmentsResponse> {
         const std::string listing = absl::StrCat("adjustments/", request->gateway(), "/", request->pool(), "/",
                                                  absl::StrJoin(request->identifier(), "/"));
         ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));

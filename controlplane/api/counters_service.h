@@ -12,6 +12,8 @@ class CountersService : public v1::Counters::Service {
   explicit CountersService(const OperatorDeps& deps) : deps_(deps) {}
   grpc::Status ListCounters(grpc::ServerContext* context, const v1::ListLimitCountersRequest* request,
                             v1::ListLimitCountersResponse* response) override;
+  grpc::Status ListLimits(grpc::ServerContext* context, const v1::ListLimitsRequest* request,
+                          v1::ListLimitsResponse* response) override;
   grpc::Status GetCounter(grpc::ServerContext* context, const v1::GetLimitCounterRequest* request,
                           v1::LimitCounter* response) override;
   grpc::Status ResetCounter(grpc::ServerContext* context, const v1::ResetCounterRequest* request,

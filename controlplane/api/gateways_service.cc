@@ -10,7 +10,7 @@ namespace signalbox {
 
 grpc::Status GatewaysService::CreateGateway(grpc::ServerContext* context, const v1::CreateGatewayRequest* request,
                                             v1::Gateway* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::Gateway> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::Gateway> {
     RETURN_IF_ERROR(CheckName("name", request->name()));
     ASSIGN_OR_RETURN(v1::Gateway gateway, deps_.store->gateways().Create(request->name()));
     deps_.publisher->OnCommitted();
@@ -20,7 +20,7 @@ grpc::Status GatewaysService::CreateGateway(grpc::ServerContext* context, const 
 
 grpc::Status GatewaysService::ListGateways(grpc::ServerContext* context, const v1::ListGatewaysRequest* request,
                                            v1::ListGatewaysResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::ListGatewaysResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::ListGatewaysResponse> {
     const std::string listing = "gateways";
     ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
     ASSIGN_OR_RETURN(const std::string after, DecodePageToken(listing, request->page_token()));
@@ -34,7 +34,7 @@ grpc::Status GatewaysService::ListGateways(grpc::ServerContext* context, const v
 
 grpc::Status GatewaysService::UpdateGateway(grpc::ServerContext* context, const v1::UpdateGatewayRequest* request,
                                             v1::Gateway* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::Gateway> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::Gateway> {
     ASSIGN_OR_RETURN(v1::Gateway gateway, deps_.store->gateways().Update(request->name(), request->settings()));
     deps_.publisher->OnCommitted();
     return gateway;

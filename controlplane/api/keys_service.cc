@@ -13,7 +13,7 @@ namespace signalbox {
 
 grpc::Status KeysService::CreateKey(grpc::ServerContext* context, const v1::CreateKeyRequest* request,
                                     v1::CreateKeyResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::CreateKeyResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::CreateKeyResponse> {
     RETURN_IF_ERROR(CheckDisplayName("display_name", request->display_name()));
     RETURN_IF_ERROR(CheckPinnedMetadata(request->pinned_metadata_json()));
     RETURN_IF_ERROR(CheckDisplayName("cache_group", request->cache_group()));
@@ -37,7 +37,7 @@ grpc::Status KeysService::CreateKey(grpc::ServerContext* context, const v1::Crea
 
 grpc::Status KeysService::ListKeys(grpc::ServerContext* context, const v1::ListKeysRequest* request,
                                    v1::ListKeysResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::ListKeysResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::ListKeysResponse> {
     const std::string listing = absl::StrCat("keys/", request->gateway());
     ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
     ASSIGN_OR_RETURN(const std::string after, DecodePageToken(listing, request->page_token()));
@@ -51,7 +51,7 @@ grpc::Status KeysService::ListKeys(grpc::ServerContext* context, const v1::ListK
 
 grpc::Status KeysService::RevokeKey(grpc::ServerContext* context, const v1::RevokeKeyRequest* request,
                                     v1::GatewayKey* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::GatewayKey> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::GatewayKey> {
     ASSIGN_OR_RETURN(v1::GatewayKey key, deps_.store->keys().Revoke(request->gateway(), request->id()));
     deps_.publisher->OnCommitted();
     return key;

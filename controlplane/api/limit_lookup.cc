@@ -90,16 +90,10 @@ void Merge(DeployedLimit limit, std::vector<DeployedLimit>& into) {
 }
 
 absl::StatusOr<std::vector<DeployedLimit>> LimitsOfPool(SqliteStore& store, const LimitName& name) {
-  RETURN_IF_ERROR(store.routes().List(name.gateway, "", 1).status());  // an unknown gateway is an error
-  ASSIGN_OR_RETURN(const PublishedSnapshot snapshot, store.ReadSnapshot());
-  const std::string prefix = RouteResource(name.gateway, "");
+  ASSIGN_OR_RETURN(const std::vector<v1::CompiledRoute> routes, DeployedRoutes(store, name.gateway));
   std::vector<DeployedLimit> found;
-  for (const v1::ManifestEntry& entry : snapshot.manifest) {
-    if (!absl::StartsWith(entry.name(), prefix)) continue;
-    const absl::StatusOr<v1::CompiledRoute> route = ReadRoute(store, entry);
-    if (absl::IsNotFound(route.status())) continue;  // replaced since the manifest was read
-    RETURN_IF_ERROR(route.status());
-    for (DeployedLimit& limit : LimitsOf(*route)) {
+  for (const v1::CompiledRoute& route : routes) {
+    for (DeployedLimit& limit : LimitsOf(route)) {
       if (limit.key.pool() == name.pool) Merge(std::move(limit), found);
     }
   }
@@ -129,6 +123,22 @@ absl::StatusOr<v1::Scalar> ParseValue(const std::string& text, const std::string
 }
 
 }  // namespace
+
+absl::StatusOr<std::vector<v1::CompiledRoute>> DeployedRoutes(SqliteStore& store, const std::string& gateway) {
+  RETURN_IF_ERROR(store.routes().List(gateway, "", 1).status());  // an unknown gateway is an error
+  ASSIGN_OR_RETURN(const PublishedSnapshot snapshot, store.ReadSnapshot());
+  const std::string prefix = RouteResource(gateway, "");
+  std::vector<v1::CompiledRoute> routes;
+  for (const v1::ManifestEntry& entry : snapshot.manifest) {
+    if (!absl::StartsWith(entry.name(), prefix)) continue;
+    absl::StatusOr<v1::CompiledRoute> route = ReadRoute(store, entry);
+    if (absl::IsNotFound(route.status())) continue;  // replaced since the manifest was read
+    RETURN_IF_ERROR(route.status());
+    routes.push_back(*std::move(route));
+  }
+  std::sort(routes.begin(), routes.end(), [](const auto& a, const auto& b) { return a.name() < b.name(); });
+  return routes;
+}
 
 absl::StatusOr<std::vector<DeployedLimit>> FindLimits(SqliteStore& store, const LimitName& name) {
   if (name.route.empty() && name.pool.empty()) {

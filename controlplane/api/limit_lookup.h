@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "common/identifier.h"
 #include "controlplane/store/sqlite_store.h"
+#include "signalbox/v1/compiled.pb.h"
 #include "signalbox/v1/quota.pb.h"
 
 namespace signalbox {
@@ -32,6 +33,9 @@ struct DeployedLimit {
 // One for a route's element; for a pool as many as its limits differ in, none when no deployed route uses it.
 // INVALID_ARGUMENT when the name is incomplete, NOT_FOUND and FAILED_PRECONDITION where there is no such limit.
 absl::StatusOr<std::vector<DeployedLimit>> FindLimits(SqliteStore& store, const LimitName& name);
+
+// Every deployed route of the gateway as proxies have it, ordered by name. NOT_FOUND for an unknown gateway.
+absl::StatusOr<std::vector<v1::CompiledRoute>> DeployedRoutes(SqliteStore& store, const std::string& gateway);
 
 // `types`: none (all strings), one for all, or one each of string, number, bool. INVALID_ARGUMENT names the value.
 absl::StatusOr<Identifier> ParseIdentifier(const google::protobuf::RepeatedPtrField<std::string>& values,

@@ -1,6 +1,7 @@
 // The operators' gRPC API: Gateways, Providers, Keys, Prices, Routes, Admin over the store, Counters over the quota
 // service. Built by the
-// composition root, registered on its server. Every call needs an admin token. Thread-safe; what the deps point to
+// composition root, registered on its server. Every call needs a token of the role that
+// controlplane/api/method_roles.h says. Thread-safe; what the deps point to
 // outlives it, and it outlives the server.
 #pragma once
 

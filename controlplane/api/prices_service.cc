@@ -12,14 +12,14 @@ namespace signalbox {
 
 grpc::Status PricesService::GetPrice(grpc::ServerContext* context, const v1::GetPriceRequest* request,
                                      v1::ModelPrice* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) {
     return deps_.store->prices().Get(request->gateway(), request->provider(), request->model());
   });
 }
 
 grpc::Status PricesService::ListPrices(grpc::ServerContext* context, const v1::ListPricesRequest* request,
                                        v1::ListPricesResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::ListPricesResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::ListPricesResponse> {
     const std::string listing = absl::StrCat("prices/", request->gateway());
     ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
     ASSIGN_OR_RETURN(const std::string after, DecodePageToken(listing, request->page_token()));
@@ -43,7 +43,7 @@ grpc::Status PricesService::ListPrices(grpc::ServerContext* context, const v1::L
 
 grpc::Status PricesService::SetPrice(grpc::ServerContext* context, const v1::SetPriceRequest* request,
                                      v1::ModelPrice* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller& caller) -> absl::StatusOr<v1::ModelPrice> {
+  return Answer(*context, deps_, *request, response, [&](const Caller& caller) -> absl::StatusOr<v1::ModelPrice> {
     v1::ModelPrice price = request->price();
     // What a price change rarely touches stays as it is in force now.
     absl::StatusOr<v1::ModelPrice> now = deps_.store->prices().Get(request->gateway(), price.provider(), price.model());
@@ -58,14 +58,14 @@ grpc::Status PricesService::SetPrice(grpc::ServerContext* context, const v1::Set
   });
 }
 
-grpc::Status PricesService::GetPriceCatalogue(grpc::ServerContext* context, const v1::GetPriceCatalogueRequest*,
+grpc::Status PricesService::GetPriceCatalogue(grpc::ServerContext* context, const v1::GetPriceCatalogueRequest* request,
                                               v1::PriceCatalogueStatus* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) { return deps_.refresher->Status(); });
+  return Answer(*context, deps_, *request, response, [&](const Caller&) { return deps_.refresher->Status(); });
 }
 
 grpc::Status PricesService::RefreshPrices(grpc::ServerContext* context, const v1::RefreshPricesRequest* request,
                                           v1::PriceCatalogueStatus* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::PriceCatalogueStatus> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::PriceCatalogueStatus> {
     if (request->bundled() && request->force()) {
       return absl::InvalidArgumentError("bundled and force: give one of them");
     }

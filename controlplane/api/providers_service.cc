@@ -11,7 +11,7 @@ namespace signalbox {
 
 grpc::Status ProvidersService::ApplyProvider(grpc::ServerContext* context, const v1::ApplyProviderRequest* request,
                                              v1::Provider* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::Provider> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::Provider> {
     v1::ApplyProviderRequest complete = *request;
     RETURN_IF_ERROR(CompleteProviderRequest(complete));
     SecretChanges secrets;
@@ -25,7 +25,7 @@ grpc::Status ProvidersService::ApplyProvider(grpc::ServerContext* context, const
 
 grpc::Status ProvidersService::ListProviders(grpc::ServerContext* context, const v1::ListProvidersRequest* request,
                                              v1::ListProvidersResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::ListProvidersResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::ListProvidersResponse> {
     const std::string listing = absl::StrCat("providers/", request->gateway());
     ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
     ASSIGN_OR_RETURN(const std::string after, DecodePageToken(listing, request->page_token()));
@@ -40,7 +40,7 @@ grpc::Status ProvidersService::ListProviders(grpc::ServerContext* context, const
 
 grpc::Status ProvidersService::DeleteProvider(grpc::ServerContext* context, const v1::DeleteProviderRequest* request,
                                               v1::DeleteProviderResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::DeleteProviderResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::DeleteProviderResponse> {
     RETURN_IF_ERROR(deps_.store->gateways().DeleteProvider(request->gateway(), request->name()));
     deps_.publisher->OnCommitted();
     return v1::DeleteProviderResponse();
@@ -51,7 +51,7 @@ grpc::Status ProvidersService::ListProviderStatus(grpc::ServerContext* context,
                                                   const v1::ListProviderStatusRequest* request,
                                                   v1::ListProviderStatusResponse* response) {
   return Answer(
-      *context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::ListProviderStatusResponse> {
+      *context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::ListProviderStatusResponse> {
         RETURN_IF_ERROR(deps_.store->gateways().Get(request->gateway()).status());
         v1::ListProviderStatusResponse answer;
         const std::vector<v1::ProviderStatus> statuses = deps_.publisher->ProviderStatuses(request->gateway());

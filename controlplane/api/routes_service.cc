@@ -71,7 +71,8 @@ v1::DeployResponse RoutesService::Publish(const Deployed& deployed, int wait_ms)
 grpc::Status RoutesService::CreateRoute(grpc::ServerContext* context, const v1::CreateRouteRequest* request,
                                         v1::CreateRouteResponse* response) {
   return Answer(
-      *context, *deps_.authority, response, [&](const Caller& caller) -> absl::StatusOr<v1::CreateRouteResponse> {
+      *context, deps_, *request, response, [&](const Caller& caller) -> absl::StatusOr<v1::CreateRouteResponse> {
+        if (request->deploy()) RETURN_IF_ERROR(CheckRole(caller.role, Role::kDeployer));
         ASSIGN_OR_RETURN(const NewVersion version, VersionOf(*request, caller));
         // A draft needs a name, whatever else is wrong with it; without one, what kept it from being read is told.
         ASSIGN_OR_RETURN(const CheckedRoute checked, deps_.store->routes().Check(request->gateway(), request->json()));
@@ -95,13 +96,13 @@ grpc::Status RoutesService::CreateRoute(grpc::ServerContext* context, const v1::
 
 grpc::Status RoutesService::GetRoute(grpc::ServerContext* context, const v1::GetRouteRequest* request,
                                      v1::Route* response) {
-  return Answer(*context, *deps_.authority, response,
+  return Answer(*context, deps_, *request, response,
                 [&](const Caller&) { return deps_.store->routes().Get(request->gateway(), request->route()); });
 }
 
 grpc::Status RoutesService::ListRoutes(grpc::ServerContext* context, const v1::ListRoutesRequest* request,
                                        v1::ListRoutesResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::ListRoutesResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::ListRoutesResponse> {
     const std::string listing = absl::StrCat("routes/", request->gateway());
     ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
     ASSIGN_OR_RETURN(const std::string after, DecodePageToken(listing, request->page_token()));
@@ -115,8 +116,11 @@ grpc::Status RoutesService::ListRoutes(grpc::ServerContext* context, const v1::L
 
 grpc::Status RoutesService::RenameRoute(grpc::ServerContext* context, const v1::RenameRouteRequest* request,
                                         v1::Route* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::Route> {
+  return Answer(*context, deps_, *request, response, [&](const Caller& caller) -> absl::StatusOr<v1::Route> {
     RETURN_IF_ERROR(CheckName("new_name", request->new_name()));
+    // Clients call a route by its name: of one that serves, it is part of what is deployed.
+    ASSIGN_OR_RETURN(const v1::Route before, deps_.store->routes().Get(request->gateway(), request->route()));
+    if (before.deployed_version() != 0) RETURN_IF_ERROR(CheckRole(caller.role, Role::kDeployer));
     ASSIGN_OR_RETURN(v1::Route route, deps_.store->routes().Rename(request->gateway(), request->route(),
                                                                    request->new_name(), request->etag()));
     deps_.publisher->OnCommitted();
@@ -126,7 +130,7 @@ grpc::Status RoutesService::RenameRoute(grpc::ServerContext* context, const v1::
 
 grpc::Status RoutesService::DeleteRoute(grpc::ServerContext* context, const v1::DeleteRouteRequest* request,
                                         v1::DeleteRouteResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::DeleteRouteResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::DeleteRouteResponse> {
     RETURN_IF_ERROR(
         deps_.store->routes().Delete(request->gateway(), request->route(), request->etag(), request->force()));
     deps_.publisher->OnCommitted();
@@ -137,7 +141,7 @@ grpc::Status RoutesService::DeleteRoute(grpc::ServerContext* context, const v1::
 grpc::Status RoutesService::SaveVersion(grpc::ServerContext* context, const v1::SaveVersionRequest* request,
                                         v1::SaveVersionResponse* response) {
   return Answer(
-      *context, *deps_.authority, response, [&](const Caller& caller) -> absl::StatusOr<v1::SaveVersionResponse> {
+      *context, deps_, *request, response, [&](const Caller& caller) -> absl::StatusOr<v1::SaveVersionResponse> {
         ASSIGN_OR_RETURN(const NewVersion version, VersionOf(*request, caller));
         ASSIGN_OR_RETURN(SavedVersion saved,
                          deps_.store->routes().Save(request->gateway(), request->route(), request->etag(), version));
@@ -151,7 +155,7 @@ grpc::Status RoutesService::SaveVersion(grpc::ServerContext* context, const v1::
 
 grpc::Status RoutesService::GetVersion(grpc::ServerContext* context, const v1::GetVersionRequest* request,
                                        v1::Version* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::Version> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::Version> {
     RETURN_IF_ERROR(CheckVersionNumber("number", request->number()));
     ASSIGN_OR_RETURN(auto found,
                      deps_.store->routes().GetVersion(request->gateway(), request->route(), request->number()));
@@ -161,7 +165,7 @@ grpc::Status RoutesService::GetVersion(grpc::ServerContext* context, const v1::G
 
 grpc::Status RoutesService::ListVersions(grpc::ServerContext* context, const v1::ListVersionsRequest* request,
                                          v1::ListVersionsResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::ListVersionsResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::ListVersionsResponse> {
     const std::string listing = absl::StrCat("versions/", request->gateway(), "/", request->route());
     ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
     ASSIGN_OR_RETURN(const int64_t before, DecodeNumberToken(listing, request->page_token()));
@@ -176,7 +180,7 @@ grpc::Status RoutesService::ListVersions(grpc::ServerContext* context, const v1:
 
 grpc::Status RoutesService::DiffVersions(grpc::ServerContext* context, const v1::DiffVersionsRequest* request,
                                          v1::DiffVersionsResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::DiffVersionsResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::DiffVersionsResponse> {
     RETURN_IF_ERROR(CheckVersionNumber("a", request->a()));
     RETURN_IF_ERROR(CheckVersionNumber("b", request->b()));
     RouteStore& routes = deps_.store->routes();
@@ -199,7 +203,7 @@ grpc::Status RoutesService::DiffVersions(grpc::ServerContext* context, const v1:
 
 grpc::Status RoutesService::ValidateRoute(grpc::ServerContext* context, const v1::ValidateRouteRequest* request,
                                           v1::ValidateRouteResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::ValidateRouteResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::ValidateRouteResponse> {
     RETURN_IF_ERROR(CheckRouteJsonSize(request->json()));
     ASSIGN_OR_RETURN(const CheckedRoute checked, deps_.store->routes().Check(request->gateway(), request->json()));
     v1::ValidateRouteResponse answer;
@@ -211,7 +215,7 @@ grpc::Status RoutesService::ValidateRoute(grpc::ServerContext* context, const v1
 
 grpc::Status RoutesService::Simulate(grpc::ServerContext* context, const v1::SimulateRequest* request,
                                      v1::SimulateResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::SimulateResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::SimulateResponse> {
     ASSIGN_OR_RETURN(const v1::CompiledRoute compiled, CompileForSimulation(deps_.store->routes(), *request));
     return SimulateRoute(compiled, request->request(), request->assumptions());
   });
@@ -219,7 +223,7 @@ grpc::Status RoutesService::Simulate(grpc::ServerContext* context, const v1::Sim
 
 grpc::Status RoutesService::Deploy(grpc::ServerContext* context, const v1::DeployRequest* request,
                                    v1::DeployResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller& caller) -> absl::StatusOr<v1::DeployResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller& caller) -> absl::StatusOr<v1::DeployResponse> {
     RETURN_IF_ERROR(CheckVersionNumber("version", request->version()));
     RETURN_IF_ERROR(CheckComment(request->comment()));
     RETURN_IF_ERROR(CheckWait(request->wait_ms()));
@@ -232,7 +236,7 @@ grpc::Status RoutesService::Deploy(grpc::ServerContext* context, const v1::Deplo
 
 grpc::Status RoutesService::Rollback(grpc::ServerContext* context, const v1::RollbackRequest* request,
                                      v1::DeployResponse* response) {
-  return Answer(*context, *deps_.authority, response, [&](const Caller& caller) -> absl::StatusOr<v1::DeployResponse> {
+  return Answer(*context, deps_, *request, response, [&](const Caller& caller) -> absl::StatusOr<v1::DeployResponse> {
     RETURN_IF_ERROR(CheckVersionNumber("to", request->to()));
     RETURN_IF_ERROR(CheckComment(request->comment()));
     RETURN_IF_ERROR(CheckWait(request->wait_ms()));
@@ -245,18 +249,17 @@ grpc::Status RoutesService::Rollback(grpc::ServerContext* context, const v1::Rol
 
 grpc::Status RoutesService::ListDeployments(grpc::ServerContext* context, const v1::ListDeploymentsRequest* request,
                                             v1::ListDeploymentsResponse* response) {
-  return Answer(
-      *context, *deps_.authority, response, [&](const Caller&) -> absl::StatusOr<v1::ListDeploymentsResponse> {
-        const std::string listing = absl::StrCat("deployments/", request->gateway(), "/", request->route());
-        ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
-        ASSIGN_OR_RETURN(const int64_t before, DecodeNumberToken(listing, request->page_token()));
-        ASSIGN_OR_RETURN(const Page<v1::Deployment> page,
-                         deps_.store->routes().ListDeployments(request->gateway(), request->route(), before, size));
-        v1::ListDeploymentsResponse answer;
-        answer.mutable_deployments()->Assign(page.items.begin(), page.items.end());
-        if (page.more) answer.set_next_page_token(EncodePageToken(listing, absl::StrCat(page.items.back().id())));
-        return answer;
-      });
+  return Answer(*context, deps_, *request, response, [&](const Caller&) -> absl::StatusOr<v1::ListDeploymentsResponse> {
+    const std::string listing = absl::StrCat("deployments/", request->gateway(), "/", request->route());
+    ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
+    ASSIGN_OR_RETURN(const int64_t before, DecodeNumberToken(listing, request->page_token()));
+    ASSIGN_OR_RETURN(const Page<v1::Deployment> page,
+                     deps_.store->routes().ListDeployments(request->gateway(), request->route(), before, size));
+    v1::ListDeploymentsResponse answer;
+    answer.mutable_deployments()->Assign(page.items.begin(), page.items.end());
+    if (page.more) answer.set_next_page_token(EncodePageToken(listing, absl::StrCat(page.items.back().id())));
+    return answer;
+  });
 }
 
 }  // namespace signalbox

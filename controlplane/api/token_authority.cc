@@ -1,6 +1,7 @@
 #include "controlplane/api/token_authority.h"
 
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,7 +17,7 @@ namespace {
 
 Caller CallerOf(const v1::Token& token) {
   return Caller{token.id(), token.display_name().empty() ? token.id() : token.display_name(),
-                token.role() == "admin" ? Role::kAdmin : Role::kProxy};
+                ParseRole(token.role()).value_or(Role::kProxy)};
 }
 
 // Whole or not at all, readable by its owner only.
@@ -66,7 +67,9 @@ absl::Status StoredTokenAuthority::MakeFirst(const std::string& role, const std:
   }
   const std::string text = NewSecret("sbt_");
   RETURN_IF_ERROR(WritePrivateFile(path, absl::StrCat(text, "\n")));
-  return store_.Create(role, role, Sha256Hex(text)).status();
+  RETURN_IF_ERROR(store_.Create(role, role, Sha256Hex(text)).status());
+  LOG(INFO) << "made the first " << role << " token: it is in " << path;
+  return absl::OkStatus();
 }
 
 absl::Status StoredTokenAuthority::Load() {
@@ -88,8 +91,8 @@ absl::StatusOr<Caller> StoredTokenAuthority::Authenticate(std::string_view token
 
 absl::StatusOr<std::pair<v1::Token, std::string>> StoredTokenAuthority::Create(const std::string& role,
                                                                                const std::string& display_name) {
-  if (role != "admin" && role != "proxy") {
-    return absl::InvalidArgumentError(absl::StrCat("role \"", role, "\": must be admin or proxy"));
+  if (!ParseRole(role).has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat("role \"", role, "\": must be ", kRoleNames));
   }
   const std::string text = NewSecret("sbt_");
   const std::string sha256 = Sha256Hex(text);

@@ -23,7 +23,7 @@ class StoredTokenAuthority : public TokenAuthority {
 
   absl::StatusOr<Caller> Authenticate(std::string_view token) const override;
 
-  // The token and its text, which is nowhere else. `role`: admin or proxy, else INVALID_ARGUMENT.
+  // The token and its text, which is nowhere else. INVALID_ARGUMENT for a role that is none (common/role.h).
   absl::StatusOr<std::pair<v1::Token, std::string>> Create(const std::string& role, const std::string& display_name);
   absl::StatusOr<v1::Token> Revoke(const std::string& id);
 

@@ -1,4 +1,4 @@
-// token, fleet, backup, usage, requests, info.
+// token, audit, fleet, backup, usage, requests, info.
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
@@ -57,13 +57,39 @@ absl::Status RevokeToken(Session& session, const std::string& id) {
   return absl::OkStatus();
 }
 
+struct AuditArgs {
+  int last = 20;
+  std::string who;
+  std::string method;
+};
+
+absl::Status ShowAudit(Session& session, const AuditArgs& args) {
+  v1::ListAuditRequest request;
+  request.set_who(args.who);
+  request.set_method(args.method);
+  ASSIGN_OR_RETURN(v1::ListAuditResponse response,
+                   session.client.CallPages<v1::Admin>(&v1::Admin::Stub::ListAudit, request,
+                                                       &v1::ListAuditResponse::mutable_entries, args.last));
+  if (session.json()) return PrintJson(response);
+  Table table({"TIME", "WHO", "ROLE", "METHOD", "GATEWAY", "RESOURCE", "WHAT", "ERROR"});
+  for (const v1::AuditEntry& entry : response.entries()) {
+    const size_t package = entry.method().rfind("v1.");
+    table.Add({FormatTimeMicros(entry.time_us()), entry.who(), entry.role(),
+               package == std::string::npos ? entry.method() : entry.method().substr(package + 3),
+               entry.gateway().empty() ? "-" : entry.gateway(), entry.resource(), entry.summary(),
+               entry.error().empty() ? "-" : entry.error()});
+  }
+  Print(table.ToString());
+  return absl::OkStatus();
+}
+
 absl::Status ShowFleet(Session& session) {
   ASSIGN_OR_RETURN(v1::ListProxiesResponse response,
                    session.client.CallPages<v1::Fleet>(&v1::Fleet::Stub::ListProxies, v1::ListProxiesRequest(),
                                                        &v1::ListProxiesResponse::mutable_proxies));
   if (session.json()) return PrintJson(response);
   Print(absl::StrCat("published: snapshot ", SnapshotText(response.published()), "\n\n"));
-  Table table({"PROXY", "STATE", "SERVES", "BUILD", "IN FLIGHT", "HEARD", "WHY"});
+  Table table({"PROXY", "STATE", "SERVES", "SINCE", "ADDRESS", "BUILD", "IN FLIGHT", "HEARD", "WHY"});
   for (const v1::ProxyStatus& proxy : response.proxies()) {
     std::string why;
     for (const v1::Fault& fault : proxy.rejected()) {
@@ -73,7 +99,8 @@ absl::Status ShowFleet(Session& session) {
                               : proxy.in_sync()           ? "in sync"
                               : !proxy.rejected().empty() ? absl::StrCat("rejected ", proxy.rejected_id().sequence())
                                                           : "behind";
-    table.Add({proxy.proxy_id(), state, SnapshotText(proxy.applied()), proxy.build(),
+    table.Add({proxy.proxy_id(), state, SnapshotText(proxy.applied()), FormatTimeMicros(proxy.applied_us()),
+               proxy.http_address().empty() ? "-" : proxy.http_address(), proxy.build(),
                absl::StrCat(proxy.in_flight_requests()), FormatTimeMicros(proxy.last_heard_us()), why});
   }
   Print(table.ToString());
@@ -111,6 +138,9 @@ struct UsageArgs {
   std::string route;
   std::string identifier;
   std::string model;
+  std::string provider;
+  std::string key;
+  int64_t version = 0;
 };
 
 absl::Status ShowUsage(Session& session, const UsageArgs& args) {
@@ -124,6 +154,9 @@ absl::Status ShowUsage(Session& session, const UsageArgs& args) {
   request.set_route(args.route);
   request.set_identifier(args.identifier);
   request.set_model(args.model);
+  request.set_provider(args.provider);
+  request.set_key(args.key);
+  request.set_version(args.version);
   ASSIGN_OR_RETURN(v1::QueryUsageResponse response,
                    session.client.CallPages<v1::Usage>(&v1::Usage::Stub::QueryUsage, request,
                                                        &v1::QueryUsageResponse::mutable_rows));
@@ -133,7 +166,8 @@ absl::Status ShowUsage(Session& session, const UsageArgs& args) {
     header.push_back(by);
     for (char& c : header.back()) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
-  header.insert(header.end(), {"REQUESTS", "REFUSED", "ERRORS", "HITS", "INPUT", "CACHED", "OUTPUT", "COST"});
+  header.insert(header.end(),
+                {"REQUESTS", "REFUSED", "ERRORS", "HITS", "INPUT", "CACHED", "OUTPUT", "COST", "P50", "P95"});
   Table table(header);
   v1::UsageRow total;
   for (const v1::UsageRow& row : response.rows()) {
@@ -145,7 +179,8 @@ absl::Status ShowUsage(Session& session, const UsageArgs& args) {
     cells.insert(cells.end(), {absl::StrCat(row.requests()), absl::StrCat(row.refused()), absl::StrCat(row.errors()),
                                absl::StrCat(row.cache_hits()), absl::StrCat(row.usage().input()),
                                absl::StrCat(row.usage().cached_input()), absl::StrCat(row.usage().output()),
-                               FormatMoney(row.cost_nanos())});
+                               FormatMoney(row.cost_nanos()), FormatMillis(row.latency().p50_us()),
+                               FormatMillis(row.latency().p95_us())});
     table.Add(std::move(cells));
     total.set_requests(total.requests() + row.requests());
     total.set_cost_nanos(total.cost_nanos() + row.cost_nanos());
@@ -166,6 +201,12 @@ struct RequestsArgs {
   std::string route;
   std::string identifier;
   std::string outcome;
+  std::string model;
+  std::string provider;
+  std::string key;
+  std::string error;
+  std::string since;
+  int64_t version = 0;
   std::string id;
 };
 
@@ -182,6 +223,15 @@ absl::Status ShowRequests(Session& session, const RequestsArgs& args) {
   request.set_gateway(session.gateway);
   request.set_route(args.route);
   request.set_identifier(args.identifier);
+  request.set_model(args.model);
+  request.set_provider(args.provider);
+  request.set_key_id(args.key);
+  request.set_error_code(args.error);
+  request.set_version(args.version);
+  if (!args.since.empty()) {
+    ASSIGN_OR_RETURN(const int64_t since_us, ParseDuration(args.since));
+    request.set_start_time_us(Clock::System().UnixMicros() - since_us);
+  }
   v1::Outcome outcome = v1::OUTCOME_UNSPECIFIED;
   std::string upper = args.outcome;
   for (char& c : upper) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
@@ -221,8 +271,10 @@ void AddTokenCommands(CLI::App& app, Session& session) {
   };
   auto args = std::make_shared<Args>();
   CLI::App* create = token->add_subcommand("create", "a new token; its text is shown once");
-  create->add_option("--role", args->role)->required()->check(CLI::IsMember({"admin", "proxy"}));
-  create->add_option("--name", args->name, "to know it by; the author of what an admin token does");
+  create->add_option("--role", args->role)
+      ->required()
+      ->check(CLI::IsMember({"viewer", "editor", "deployer", "admin", "proxy"}));
+  create->add_option("--name", args->name, "to know it by; the author of what is done with it");
   create->add_option("--write", args->write, "write the token's text to this file (0600), as --token_file reads it");
   create->callback([&session, args] {
     session.command = [&session, args] { return CreateToken(session, args->role, args->name, args->write); };
@@ -239,7 +291,8 @@ void AddLedgerCommands(CLI::App& app, Session& session) {
   CLI::App* usage = app.add_subcommand("usage", "what was used and spent");
   usage
       ->add_option("--by", usage_args->by,
-                   "model, route, version, identifier, provider, key, hour, day, outcome, endpoint, cache")
+                   "model, route, version, identifier, provider, key, minute, hour, day, month, outcome, status, "
+                   "endpoint, cache")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->capture_default_str();
@@ -247,6 +300,9 @@ void AddLedgerCommands(CLI::App& app, Session& session) {
   usage->add_option("--route", usage_args->route, "only this route");
   usage->add_option("--identifier", usage_args->identifier, "only this identifier");
   usage->add_option("--model", usage_args->model, "only this model");
+  usage->add_option("--provider", usage_args->provider, "only this provider");
+  usage->add_option("--key", usage_args->key, "only the gateway key of this id");
+  usage->add_option("--version", usage_args->version, "only this version, of the route");
   usage->callback(
       [&session, usage_args] { session.command = [&session, usage_args] { return ShowUsage(session, *usage_args); }; });
   auto requests_args = std::make_shared<RequestsArgs>();
@@ -255,6 +311,12 @@ void AddLedgerCommands(CLI::App& app, Session& session) {
   requests->add_option("--route", requests_args->route, "only this route");
   requests->add_option("--identifier", requests_args->identifier, "only this identifier");
   requests->add_option("--outcome", requests_args->outcome, "only this outcome, such as refused");
+  requests->add_option("--model", requests_args->model, "only those that this model answered");
+  requests->add_option("--provider", requests_args->provider, "only those that this provider answered");
+  requests->add_option("--key", requests_args->key, "only the gateway key of this id");
+  requests->add_option("--version", requests_args->version, "only this version, of the route");
+  requests->add_option("--error", requests_args->error, "only this error code, such as timeout");
+  requests->add_option("--since", requests_args->since, "such as 24h; default: from the beginning");
   requests->add_option("--id", requests_args->id, "one request, whole, by its cf-aig-log-id");
   requests->callback([&session, requests_args] {
     session.command = [&session, requests_args] { return ShowRequests(session, *requests_args); };
@@ -273,6 +335,13 @@ void AddOperateCommands(CLI::App& app, Session& session) {
   backup->callback(
       [&session, directory] { session.command = [&session, directory] { return Backup(session, *directory); }; });
   AddLedgerCommands(app, session);
+  auto audit_args = std::make_shared<AuditArgs>();
+  CLI::App* audit = app.add_subcommand("audit", "who changed what, the newest first");
+  audit->add_option("--last", audit_args->last, "how many")->check(CLI::Range(1, 100'000))->capture_default_str();
+  audit->add_option("--who", audit_args->who, "only this token's, by name or id");
+  audit->add_option("--method", audit_args->method, "only this method, such as Deploy");
+  audit->callback(
+      [&session, audit_args] { session.command = [&session, audit_args] { return ShowAudit(session, *audit_args); }; });
   CLI::App* info = app.add_subcommand("info", "the control plane's build and state");
   info->callback([&session] { session.command = [&session] { return ShowInfo(session); }; });
 }

@@ -1,8 +1,9 @@
-// quota: top, get, reset, adjust, log.
+// limits; quota: top, get, reset, adjust, log.
 #include <CLI/CLI.hpp>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/identifier.h"
 #include "common/route/limit_terms.h"
 #include "common/seal/seal.h"
@@ -74,6 +75,29 @@ absl::Status Top(Session& session, const CounterArgs& args) {
   for (const v1::LimitCounter& counter : response.counters()) table.Add(CounterRow(counter));
   Print(table.ToString());
   Print(absl::StrCat("\npool ", response.pool(), ": ", response.counters_in_pool(), " counters\n"));
+  return absl::OkStatus();
+}
+
+absl::Status Limits(Session& session) {
+  v1::ListLimitsRequest request;
+  request.set_gateway(session.gateway);
+  ASSIGN_OR_RETURN(
+      v1::ListLimitsResponse response,
+      session.client.CallPages<Counters>(&Stub::ListLimits, request, &v1::ListLimitsResponse::mutable_limits));
+  if (session.json()) return PrintJson(response);
+  Table table({"ROUTE", "ELEMENT", "LIMIT", "UNIT", "WINDOW", "KEY", "POOL", "COUNTERS", "FULLEST", "USED"});
+  for (const v1::DeployedRateLimit& limit : response.limits()) {
+    const auto amount = [&](int64_t value) {
+      return limit.unit() == v1::NANO_DOLLARS ? FormatMoney(value) : absl::StrCat(value);
+    };
+    const bool counted = !limit.fullest().empty();
+    table.Add({absl::StrCat(limit.route(), "@", limit.version()),
+               absl::StrCat(limit.element_id(), limit.shadow() ? " (on trial)" : ""), amount(limit.limit()),
+               UnitText(limit.unit()), limit.window(), absl::StrJoin(limit.key(), ", "), limit.pool(),
+               absl::StrCat(limit.counters()), counted ? limit.fullest(0).identifier() : "-",
+               counted ? amount(limit.fullest(0).counter().used()) : "-"});
+  }
+  Print(table.ToString());
   return absl::OkStatus();
 }
 
@@ -160,6 +184,9 @@ void AddWhy(CLI::App* command, CounterArgs& args) {
 void AddQuotaCommands(CLI::App& app, Session& session) {
   CLI::App* quota = app.add_subcommand("quota", "what counts against limits")->require_subcommand(1);
   auto args = std::make_shared<CounterArgs>();
+
+  CLI::App* limits = app.add_subcommand("limits", "every limit of every deployed route, and how full it is");
+  limits->callback([&session] { session.command = [&session] { return Limits(session); }; });
 
   CLI::App* top = quota->add_subcommand("top", "the fullest counters of a limit or pool");
   AddLimit(top, *args);

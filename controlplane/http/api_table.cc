@@ -88,6 +88,7 @@ const std::vector<ApiMethod>& ApiTable() {
       {"GET", "/v1/gateways/{gateway}/requests", "signalbox.v1.Usage.ListRequests"},
       {"GET", "/v1/gateways/{gateway}/requests/{request_id}", "signalbox.v1.Usage.GetRequest"},
 
+      {"GET", "/v1/gateways/{gateway}/limits", "signalbox.v1.Counters.ListLimits"},
       {"GET", "/v1/gateways/{gateway}/counters", "signalbox.v1.Counters.ListCounters"},
       {"GET", "/v1/gateways/{gateway}/counter", "signalbox.v1.Counters.GetCounter"},
       {"POST", "/v1/gateways/{gateway}/counter:reset", "signalbox.v1.Counters.ResetCounter"},
@@ -101,6 +102,7 @@ const std::vector<ApiMethod>& ApiTable() {
       {"POST", "/v1/tokens", "signalbox.v1.Admin.CreateToken"},
       {"GET", "/v1/tokens", "signalbox.v1.Admin.ListTokens"},
       {"POST", "/v1/tokens/{id}:revoke", "signalbox.v1.Admin.RevokeToken"},
+      {"GET", "/v1/audit", "signalbox.v1.Admin.ListAudit"},
   };
   return *table;
 }

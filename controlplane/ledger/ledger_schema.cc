@@ -64,6 +64,19 @@ const std::vector<std::string>& LedgerMigrations() {
            request_body BLOB NOT NULL,
            response_body BLOB NOT NULL
          );)",
+      // What filters and latencies need. `answered`: the ordinal of the charge of a success that no cache answered, so
+      // that its latency counts once and where it was answered; -1: none. `status` -1: written before these columns
+      // were
+      // there, filled in from the record at the next start.
+      R"(ALTER TABLE requests ADD COLUMN status INTEGER NOT NULL DEFAULT -1;
+         ALTER TABLE requests ADD COLUMN provider TEXT NOT NULL DEFAULT '';
+         ALTER TABLE requests ADD COLUMN model TEXT NOT NULL DEFAULT '';
+         ALTER TABLE requests ADD COLUMN error_code TEXT NOT NULL DEFAULT '';
+         ALTER TABLE requests ADD COLUMN duration_us INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE requests ADD COLUMN duration_bucket INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE requests ADD COLUMN first_byte_bucket INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE requests ADD COLUMN answered INTEGER NOT NULL DEFAULT -1;
+         CREATE INDEX requests_to_fill_in ON requests (id) WHERE status = -1;)",
   };
   return *steps;
 }

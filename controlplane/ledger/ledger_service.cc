@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "controlplane/api/method_roles.h"
 
 namespace signalbox {
 namespace {
@@ -89,7 +90,7 @@ grpc::ServerBidiReactor<v1::SpendBatch, v1::SpendAck>* SpendService::Report(grpc
 
 grpc::Status UsageService::QueryUsage(grpc::ServerContext* context, const v1::QueryUsageRequest* request,
                                       v1::QueryUsageResponse* response) {
-  if (const auto caller = Authorize(*context, tokens_, Role::kAdmin); !caller.ok()) {
+  if (const auto caller = Authorize(*context, tokens_, RoleOf("signalbox.v1.Usage.QueryUsage").role); !caller.ok()) {
     return ToGrpcStatus(caller.status());
   }
   return Answer(ledger_.QueryUsage(*request), response);
@@ -97,7 +98,7 @@ grpc::Status UsageService::QueryUsage(grpc::ServerContext* context, const v1::Qu
 
 grpc::Status UsageService::ListRequests(grpc::ServerContext* context, const v1::ListRequestsRequest* request,
                                         v1::ListRequestsResponse* response) {
-  if (const auto caller = Authorize(*context, tokens_, Role::kAdmin); !caller.ok()) {
+  if (const auto caller = Authorize(*context, tokens_, RoleOf("signalbox.v1.Usage.ListRequests").role); !caller.ok()) {
     return ToGrpcStatus(caller.status());
   }
   return Answer(ledger_.ListRequests(*request), response);
@@ -105,7 +106,7 @@ grpc::Status UsageService::ListRequests(grpc::ServerContext* context, const v1::
 
 grpc::Status UsageService::GetRequest(grpc::ServerContext* context, const v1::GetRequestRequest* request,
                                       v1::SpendRecord* response) {
-  if (const auto caller = Authorize(*context, tokens_, Role::kAdmin); !caller.ok()) {
+  if (const auto caller = Authorize(*context, tokens_, RoleOf("signalbox.v1.Usage.GetRequest").role); !caller.ok()) {
     return ToGrpcStatus(caller.status());
   }
   return Answer(ledger_.GetRequest(*request), response);

@@ -8,6 +8,7 @@
 #include "common/identifier.h"
 #include "common/limits.h"
 #include "common/status_macros.h"
+#include "controlplane/ledger/latency_buckets.h"
 #include "controlplane/ledger/ledger_schema.h"
 #include "controlplane/ledger/usage_query.h"
 
@@ -74,6 +75,15 @@ bool AddHold(const v1::SuspendedHold& hold, v1::SpendRecord& record) {
   return record.SerializeAsString() != before;
 }
 
+// The ordinal of the charge whose latency is the request's; -1: the request has none that says how quick models are.
+int64_t AnsweredBy(const v1::SpendRecord& record) {
+  if (record.outcome() != v1::SUCCESS || record.cache() == v1::HIT) return -1;
+  for (int i = record.attempts_size() - 1; i >= 0; --i) {
+    if (record.attempts(i).provider() == record.provider() && record.attempts(i).model() == record.model()) return i;
+  }
+  return std::max(0, record.attempts_size() - 1);
+}
+
 }  // namespace
 
 absl::Status CheckSpendRecord(const v1::SpendRecord& record) {
@@ -105,6 +115,7 @@ absl::StatusOr<std::unique_ptr<SqliteLedger>> SqliteLedger::Open(const SqliteOpt
   ASSIGN_OR_RETURN(std::unique_ptr<SqliteDb> db, SqliteDb::Open(options));
   RETURN_IF_ERROR(db->CheckIntegrity());
   RETURN_IF_ERROR(db->Migrate(LedgerMigrations()));
+  RETURN_IF_ERROR(FillInColumns(*db));
   int64_t records = 0, horizon_us = 0;
   {
     ASSIGN_OR_RETURN(SqliteStatement count,
@@ -114,6 +125,37 @@ absl::StatusOr<std::unique_ptr<SqliteLedger>> SqliteLedger::Open(const SqliteOpt
     horizon_us = count.Int(1);
   }
   return std::unique_ptr<SqliteLedger>(new SqliteLedger(std::move(db), records, horizon_us));
+}
+
+absl::Status SqliteLedger::FillInColumns(SqliteDb& db) {
+  constexpr int kRowsAStep = 2'000;
+  while (true) {
+    ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(db));
+    std::vector<std::pair<int64_t, v1::SpendRecord>> rows;
+    {
+      ASSIGN_OR_RETURN(SqliteStatement query,
+                       db.Query("SELECT id, record FROM requests WHERE status = -1 LIMIT ?", kRowsAStep));
+      while (true) {
+        ASSIGN_OR_RETURN(const bool found, query.Step());
+        if (!found) break;
+        if (!rows.emplace_back(query.Int(0), v1::SpendRecord()).second.ParseFromString(query.Text(1))) {
+          return absl::DataLossError(absl::StrCat("the ledger's record ", query.Int(0), " is unreadable"));
+        }
+      }
+    }
+    if (rows.empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(
+        SqliteStatement fill,
+        db.Prepare("UPDATE requests SET status = ?, provider = ?, model = ?, error_code = ?, "
+                   "duration_us = ?, duration_bucket = ?, first_byte_bucket = ?, answered = ? WHERE id = ?"));
+    for (const auto& [id, record] : rows) {
+      fill.BindAll(std::max(0, record.status()), record.provider(), record.model(), record.error_code(),
+                   record.duration_us(), LatencyBucket(record.duration_us()), LatencyBucket(record.first_byte_us()),
+                   AnsweredBy(record), id);
+      RETURN_IF_ERROR(fill.Run());
+    }
+    RETURN_IF_ERROR(transaction.Commit());
+  }
 }
 
 absl::Status SqliteLedger::Append(const google::protobuf::RepeatedPtrField<v1::SpendRecord>& records) {
@@ -220,13 +262,16 @@ absl::Status SqliteLedger::Insert(const v1::SpendRecord& record, bool open) {
     stored.clear_metadata_json();
     stored.clear_event_id();
   }
-  RETURN_IF_ERROR(
-      db_->Run("INSERT INTO requests (request_id, gateway, route_id, route, version, key_id, identifier, outcome, "
-               "start_time_us, cost_nanos, record, open, cache, endpoint, listed) "
-               "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-               record.request_id(), record.gateway(), record.route_id(), record.route(), record.version(),
-               record.key_id(), record.identifier(), record.outcome(), record.start_time_us(), record.cost_nanos(),
-               SqlBlob{stored.SerializeAsString()}, open, record.cache(), record.endpoint(), !record.skip_log()));
+  RETURN_IF_ERROR(db_->Run(
+      "INSERT INTO requests (request_id, gateway, route_id, route, version, key_id, identifier, outcome, "
+      "start_time_us, cost_nanos, record, open, cache, endpoint, listed, status, provider, model, error_code, "
+      "duration_us, duration_bucket, first_byte_bucket, answered) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      record.request_id(), record.gateway(), record.route_id(), record.route(), record.version(), record.key_id(),
+      record.identifier(), record.outcome(), record.start_time_us(), record.cost_nanos(),
+      SqlBlob{stored.SerializeAsString()}, open, record.cache(), record.endpoint(), !record.skip_log(),
+      std::max(0, record.status()), record.provider(), record.model(), record.error_code(), record.duration_us(),
+      LatencyBucket(record.duration_us()), LatencyBucket(record.first_byte_us()), AnsweredBy(record)));
   const int64_t id = db_->LastInsertRowId();
   if (!record.skip_log() && (!record.request_body().empty() || !record.response_body().empty())) {
     const std::string_view request(record.request_body()), response(record.response_body());

@@ -87,6 +87,8 @@ class SqliteLedger {
   SqliteLedger(std::unique_ptr<SqliteDb> db, int64_t records, int64_t horizon_us)
       : db_(std::move(db)), records_(records), horizon_us_(horizon_us) {}
   absl::Status Insert(const v1::SpendRecord& record, bool open) SB_REQUIRES(mutex_);
+  // Columns that came with a later schema, of records from before it.
+  static absl::Status FillInColumns(SqliteDb& db);
   absl::Status InsertCharges(const v1::SpendRecord& record, int64_t id) SB_REQUIRES(mutex_);
   // The first gateway after `after` that has records; empty: none.
   absl::StatusOr<std::string> NextGateway(const std::string& after) const SB_REQUIRES(mutex_);

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <limits>
 #include <map>
+#include <numeric>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -52,6 +54,21 @@ void AddRow(const UsageQuery& query, const SqliteStatement& row, Groups& groups)
   }
 }
 
+// `sum`: the time in all, then the counts of both kinds of buckets.
+void SetLatency(const int64_t* sum, v1::UsageRow& row) {
+  const std::span<const int64_t> duration(sum + 1, kLatencyBuckets);
+  const std::span<const int64_t> first_byte(sum + 1 + kLatencyBuckets, kLatencyBuckets);
+  const int64_t requests = std::accumulate(duration.begin(), duration.end(), int64_t{0});
+  v1::Latency& latency = *row.mutable_latency();
+  latency.set_requests(requests);
+  latency.set_mean_us(requests == 0 ? 0 : *sum / requests);
+  latency.set_p50_us(LatencyQuantile(duration, 0.50));
+  latency.set_p95_us(LatencyQuantile(duration, 0.95));
+  latency.set_p99_us(LatencyQuantile(duration, 0.99));
+  latency.set_first_byte_p50_us(LatencyQuantile(first_byte, 0.50));
+  latency.set_first_byte_p95_us(LatencyQuantile(first_byte, 0.95));
+}
+
 v1::UsageRow RowOf(const UsageQuery& query, const Group& group) {
   v1::UsageRow row;
   for (size_t i = 0; i < query.groups.size(); ++i) {
@@ -72,6 +89,7 @@ v1::UsageRow RowOf(const UsageQuery& query, const Group& group) {
   row.set_cost_nanos(DollarsAndNanos(sum[0], sum[1]));
   row.set_estimated_nanos(DollarsAndNanos(sum[2], sum[3]));
   row.set_cache_hits(sum[4]);
+  SetLatency(sum + 5, row);
   return row;
 }
 

@@ -35,6 +35,10 @@ const std::vector<Dimension>& Dimensions() {
       {"model", {{"model", "c.model", "c.model"}}},
       {"provider", {{"provider", "c.provider", "c.provider"}}},
       {"key", {{"key", "r.key_id", "r.key_id"}}},
+      {"minute",
+       {{"minute", "strftime('%Y-%m-%dT%H:%M:00Z', r.start_time_us / 1000000, 'unixepoch')",
+         "r.start_time_us / 60000000"}},
+       true},
       {"hour",
        {{"hour", "strftime('%Y-%m-%dT%H:00:00Z', r.start_time_us / 1000000, 'unixepoch')",
          "r.start_time_us / 3600000000"}},
@@ -42,7 +46,12 @@ const std::vector<Dimension>& Dimensions() {
       {"day",
        {{"day", "strftime('%Y-%m-%d', r.start_time_us / 1000000, 'unixepoch')", "r.start_time_us / 86400000000"}},
        true},
+      {"month",
+       {{"month", "strftime('%Y-%m', r.start_time_us / 1000000, 'unixepoch')",
+         "CAST(strftime('%Y%m', r.start_time_us / 1000000, 'unixepoch') AS INTEGER)"}},
+       true},
       {"outcome", {{"outcome", "r.outcome", "r.outcome"}}},
+      {"status", {{"status", "r.status", "r.status"}}},
       {"endpoint", {{"endpoint", "r.endpoint", "r.endpoint"}}},
       {"cache", {{"cache", "r.cache", "r.cache"}}},
   };
@@ -66,6 +75,9 @@ class Where {
   // Wherever a request names a route, its name or its id will do.
   void Route(const std::string& route) {
     if (!route.empty()) Add("(r.route = ? OR r.route_id = ?)", {route, route});
+  }
+  void Version(int64_t version) {
+    if (version != 0) Add("r.version = ?", {version});
   }
   const std::string& sql() const { return sql_; }
   std::vector<SqlValue>& values() { return values_; }
@@ -139,6 +151,9 @@ absl::StatusOr<UsageQuery> BuildUsageQuery(const v1::QueryUsageRequest& request)
   where.Route(request.route());
   where.Equals("r.identifier", request.identifier());
   where.Equals("c.model", request.model());
+  where.Equals("c.provider", request.provider());
+  where.Equals("r.key_id", request.key());
+  where.Version(request.version());
   if (request.end_time_us() != 0) where.Add("r.start_time_us < ?", {request.end_time_us()});
   query.values = where.values();
   where.Add("r.gateway = ? AND (r.start_time_us, r.id) > (?, ?) AND (r.start_time_us, r.id) <= (?, ?)", {});
@@ -154,9 +169,16 @@ absl::StatusOr<UsageQuery> BuildUsageQuery(const v1::QueryUsageRequest& request)
   for (const char* sum :
        {"sum(c.cost_nanos / 1000000000)", "sum(c.cost_nanos % 1000000000)",
         "sum(c.estimated * (c.cost_nanos / 1000000000))", "sum(c.estimated * (c.cost_nanos % 1000000000))",
-        "count(DISTINCT CASE WHEN r.cache = 2 THEN r.id END)", "max(r.start_time_us)"}) {
+        "count(DISTINCT CASE WHEN r.cache = 2 THEN r.id END)",
+        "sum(CASE WHEN c.ordinal = r.answered THEN r.duration_us ELSE 0 END)"}) {
     selects.push_back(sum);
   }
+  for (const char* bucket : {"r.duration_bucket", "r.first_byte_bucket"}) {
+    for (int k = 0; k < kLatencyBuckets; ++k) {
+      selects.push_back(absl::StrCat("sum(c.ordinal = r.answered AND ", bucket, " = ", k, ")"));
+    }
+  }
+  selects.push_back("max(r.start_time_us)");
   query.sql = absl::StrCat("SELECT ", absl::StrJoin(selects, ", "),
                            " FROM charges c JOIN requests r ON r.id = c.request", where.sql());
   if (group_by.empty()) {
@@ -170,11 +192,21 @@ absl::StatusOr<UsageQuery> BuildUsageQuery(const v1::QueryUsageRequest& request)
 absl::StatusOr<RequestsQuery> BuildRequestsQuery(const v1::ListRequestsRequest& request) {
   RequestsQuery query;
   ASSIGN_OR_RETURN(query.page_size, PageSize(request.page_size()));
+  if (request.end_time_us() != 0 && request.end_time_us() < request.start_time_us()) {
+    return absl::InvalidArgumentError("end_time_us: must not be before start_time_us");
+  }
   Where where;
   where.Add("r.listed = 1", {});
   where.Equals("r.gateway", request.gateway());
   where.Route(request.route());
   where.Equals("r.identifier", request.identifier());
+  where.Equals("r.model", request.model());
+  where.Equals("r.provider", request.provider());
+  where.Equals("r.key_id", request.key_id());
+  where.Equals("r.error_code", request.error_code());
+  where.Version(request.version());
+  if (request.start_time_us() != 0) where.Add("r.start_time_us >= ?", {request.start_time_us()});
+  if (request.end_time_us() != 0) where.Add("r.start_time_us < ?", {request.end_time_us()});
   if (request.outcome() != v1::OUTCOME_UNSPECIFIED) {
     where.Add("r.outcome = ?", {static_cast<int64_t>(request.outcome())});
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "controlplane/ledger/latency_buckets.h"
 #include "controlplane/store/sqlite_db.h"
 #include "signalbox/v1/spend.pb.h"
 
@@ -26,8 +27,9 @@ inline constexpr int kUsageKinds = static_cast<int>(std::size(kUsageColumns));
 int64_t UsageAt(const v1::TokenUsage& usage, int kind);
 void SetUsageAt(v1::TokenUsage& usage, int kind, int64_t amount);
 
-// Requests, refused, errors, every kind of usage, cost and estimated cost each as whole dollars and the rest, hits.
-inline constexpr int kUsageSums = 3 + kUsageKinds + 5;
+// Requests, refused, errors, every kind of usage, cost and estimated cost each as whole dollars and the rest, hits;
+// then of what was answered by a model the time it took, and how many took how long in all and until the first byte.
+inline constexpr int kUsageSums = 3 + kUsageKinds + 5 + 1 + 2 * kLatencyBuckets;
 
 struct UsageQuery {
   // Columns: one per name in `groups`, one per key, the sums, the newest start. Parameters: `values`, then gateway and

@@ -4,12 +4,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "controlplane/api/method_roles.h"
 
 namespace signalbox {
 
 grpc::Status FleetService::ListProxies(grpc::ServerContext* context, const v1::ListProxiesRequest* request,
                                        v1::ListProxiesResponse* response) {
-  const absl::StatusOr<Caller> caller = Authorize(*context, tokens_, Role::kAdmin);
+  const absl::StatusOr<Caller> caller = Authorize(*context, tokens_, RoleOf("signalbox.v1.Fleet.ListProxies").role);
   if (!caller.ok()) return ToGrpcStatus(caller.status());
   if (request->page_size() < 0) {
     return ToGrpcStatus(absl::InvalidArgumentError(absl::StrCat("page_size must be 0 to ", kPageSizeMax)));

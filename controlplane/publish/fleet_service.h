@@ -15,7 +15,7 @@ class FleetService final : public v1::Fleet::Service {
   // `await_published` returns once what is committed is published, so that no proxy is called in sync with what was.
   FleetService(const SnapshotsService& snapshots, const TokenAuthority& tokens, std::function<void()> await_published)
       : snapshots_(snapshots), tokens_(tokens), await_published_(std::move(await_published)) {}
-  // Admin token. Pages are ordered by proxy id; a page token is the last id of the page before.
+  // Pages are ordered by proxy id; a page token is the last id of the page before.
   grpc::Status ListProxies(grpc::ServerContext* context, const v1::ListProxiesRequest* request,
                            v1::ListProxiesResponse* response) override;
 

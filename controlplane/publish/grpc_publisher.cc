@@ -66,6 +66,9 @@ class ThreadedGrpcPublisher final : public GrpcPublisher {
   std::vector<v1::ProxyResult> WaitForFleet(int64_t sequence, int wait_ms) override {
     return snapshots_.WaitForFleet(sequence, wait_ms);
   }
+  absl::Status WaitForProxy(const std::string& proxy_id, int64_t sequence, int wait_ms) override {
+    return snapshots_.WaitForProxy(proxy_id, sequence, wait_ms);
+  }
   std::vector<v1::ProxyStatus> Fleet() const override { return snapshots_.Fleet(); }
   std::vector<v1::ProviderStatus> ProviderStatuses(const std::string& gateway) const override {
     return snapshots_.ProviderStatuses(gateway);

@@ -78,7 +78,7 @@ PublishCore::Actions PublishCore::OnMessage(StreamId id, const v1::ProxyMessage&
     proxy.status.set_last_heard_us(unix_us);
     switch (message.kind_case()) {
       case v1::ProxyMessage::kAck:
-        status = OnAck(stream, proxy, message.ack(), now_us);
+        status = OnAck(stream, proxy, message.ack(), now_us, unix_us);
         break;
       case v1::ProxyMessage::kNack:
         status = OnNack(stream, proxy, message.nack());
@@ -126,6 +126,8 @@ PublishCore::Actions PublishCore::OnHello(StreamId id, Stream& stream, const v1:
   }
   if (proxy.status.build() != hello.build() || proxy.schema != hello.schema()) proxy.parked.clear();
   if (proxy.status.boot_id() != hello.boot_id()) proxy.latencies.clear();
+  // Another connection of the same process says the same again; what it runs it applied when it said so.
+  if (!Same(proxy.status.applied(), hello.active())) proxy.status.set_applied_us(0);
   stream.proxy_id = hello.proxy_id();
   stream.have.insert(hello.have().begin(), hello.have().end());
   proxy.stream = id;
@@ -134,6 +136,8 @@ PublishCore::Actions PublishCore::OnHello(StreamId id, Stream& stream, const v1:
   proxy.status.set_boot_id(hello.boot_id());
   proxy.status.set_build(hello.build());
   *proxy.status.mutable_labels() = hello.labels();
+  proxy.status.set_http_address(hello.http_address());
+  proxy.status.set_http_tls(hello.http_tls());
   proxy.status.set_connected(true);
   *proxy.status.mutable_applied() = hello.active();
   proxy.status.set_last_heard_us(unix_us);
@@ -143,7 +147,7 @@ PublishCore::Actions PublishCore::OnHello(StreamId id, Stream& stream, const v1:
   return actions;
 }
 
-absl::Status PublishCore::OnAck(Stream& stream, Proxy& proxy, const v1::Ack& ack, int64_t now_us) {
+absl::Status PublishCore::OnAck(Stream& stream, Proxy& proxy, const v1::Ack& ack, int64_t now_us, int64_t unix_us) {
   if (!stream.unanswered.has_value() || stream.unanswered->nonce != ack.nonce()) {
     return Violation(absl::StrCat("Ack of nonce ", ack.nonce(), ", which is not outstanding"));
   }
@@ -156,6 +160,7 @@ absl::Status PublishCore::OnAck(Stream& stream, Proxy& proxy, const v1::Ack& ack
   stream.have.clear();
   for (const v1::ManifestEntry& entry : content->snapshot.manifest) stream.have.insert(entry.sha256());
   *proxy.status.mutable_applied() = content->snapshot.id;
+  proxy.status.set_applied_us(unix_us);
   proxy.refused.reset();
   proxy.latencies.push_back({content->snapshot.id.sequence(), std::max<int64_t>(0, now_us - content->committed_us)});
   if (proxy.latencies.size() > kLatenciesKept) proxy.latencies.pop_front();
@@ -185,6 +190,7 @@ void PublishCore::OnStatus(Stream& stream, Proxy& proxy, const v1::Status& statu
   if (stream.unanswered.has_value() || Same(status.active(), proxy.status.applied())) return;
   const v1::SnapshotId acked = proxy.status.applied();
   *proxy.status.mutable_applied() = status.active();
+  proxy.status.set_applied_us(0);
   if (content_ == nullptr || !Same(acked, content_->snapshot.id)) return;
   if (Same(stream.drift_offered, acked)) {
     // It acked twice and serves something else: a fault to show, not to repeat.

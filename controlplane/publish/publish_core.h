@@ -100,7 +100,7 @@ class PublishCore {
   };
 
   Actions OnHello(StreamId id, Stream& stream, const v1::Hello& hello, int64_t now_us, int64_t unix_us);
-  absl::Status OnAck(Stream& stream, Proxy& proxy, const v1::Ack& ack, int64_t now_us);
+  absl::Status OnAck(Stream& stream, Proxy& proxy, const v1::Ack& ack, int64_t now_us, int64_t unix_us);
   absl::Status OnNack(Stream& stream, Proxy& proxy, const v1::Nack& nack);
   void OnStatus(Stream& stream, Proxy& proxy, const v1::Status& status);
   // What `id` should be offered now, if anything.

@@ -22,6 +22,8 @@ class Publisher {
   // Waits until every proxy that is connected, or was within the last two minutes, applied content at least as new as
   // `sequence` or refused it; at most `wait_ms`. One result a proxy, ordered by id.
   virtual std::vector<v1::ProxyResult> WaitForFleet(int64_t sequence, int wait_ms) = 0;
+  // The same of one proxy, applied or not: OK, FAILED_PRECONDITION when it refused, UNAVAILABLE when it did not say.
+  virtual absl::Status WaitForProxy(const std::string& proxy_id, int64_t sequence, int wait_ms) = 0;
   virtual std::vector<v1::ProxyStatus> Fleet() const = 0;
   // What connected proxies last said of the gateway's providers; ordered by provider, endpoint, model and proxy.
   virtual std::vector<v1::ProviderStatus> ProviderStatuses(const std::string& gateway) const = 0;

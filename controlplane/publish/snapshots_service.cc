@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "controlplane/publish/published_content.h"
 
 namespace signalbox {
@@ -198,6 +199,26 @@ std::vector<v1::ProviderStatus> SnapshotsService::ProviderStatuses(const std::st
 v1::SnapshotId SnapshotsService::Published() const {
   MutexLock lock(mutex_);
   return core_.published() == nullptr ? v1::SnapshotId() : core_.published()->snapshot.id;
+}
+
+absl::Status SnapshotsService::WaitForProxy(const std::string& proxy_id, int64_t sequence, int wait_ms) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(wait_ms);
+  MutexLock lock(mutex_);
+  for (bool in_time = true;;) {
+    const PublishCore::Progress progress = core_.ProgressOf(sequence, clock_.MonotonicMicros());
+    for (const v1::ProxyResult& result : progress.results) {
+      if (result.proxy_id() != proxy_id) continue;
+      if (result.state() == v1::ProxyResult::APPLIED) return absl::OkStatus();
+      if (result.state() == v1::ProxyResult::REJECTED) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("proxy ", proxy_id, " refused the newest snapshot; GET /v1/proxies says why"));
+      }
+    }
+    if (!in_time || shut_down_) {
+      return absl::UnavailableError(absl::StrCat("proxy ", proxy_id, " did not take the newest snapshot in time"));
+    }
+    in_time = changed_.WaitUntil(mutex_, deadline);
+  }
 }
 
 std::vector<v1::ProxyResult> SnapshotsService::WaitForFleet(int64_t sequence, int wait_ms) {

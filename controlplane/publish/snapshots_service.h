@@ -31,6 +31,7 @@ class SnapshotsService final : public v1::Snapshots::CallbackService {
   v1::SnapshotId Published() const;
   // Blocks until the progress is complete, `wait_ms` passed or Shutdown.
   std::vector<v1::ProxyResult> WaitForFleet(int64_t sequence, int wait_ms);
+  absl::Status WaitForProxy(const std::string& proxy_id, int64_t sequence, int wait_ms);  // of one proxy
 
  private:
   class Reactor;

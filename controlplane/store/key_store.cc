@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/seal/seal.h"
+#include "common/sha256.h"
 #include "controlplane/store/publication.h"
 
 namespace signalbox {
@@ -61,8 +63,17 @@ absl::StatusOr<v1::GatewayKey> KeyStore::Create(const v1::GatewayKey& key, const
     ASSIGN_OR_RETURN(const RouteRow row, FindRoute(core_, key.gateway(), name));
     if (seen.insert(row.route.id()).second) route_ids.push_back(row.route.id());
   }
-  const std::string id = NewUuid();
   ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*core_.db));
+  ASSIGN_OR_RETURN(const std::string id, Insert(key, sha256, route_ids));
+  RETURN_IF_ERROR(PublishNext(core_, absl::StrCat("key ", id), First::kNo, false).status());
+  ASSIGN_OR_RETURN(KeyRow row, FindKey(core_, id));
+  RETURN_IF_ERROR(transaction.Commit());
+  return std::move(row.key);
+}
+
+absl::StatusOr<std::string> KeyStore::Insert(const v1::GatewayKey& key, const std::string& sha256,
+                                             const std::vector<std::string>& route_ids) {
+  const std::string id = NewUuid();
   RETURN_IF_ERROR(core_.db->Run(
       "INSERT INTO keys(id, gateway, display_name, sha256, pinned_metadata_json, expire_us, create_us, revoke_us, "
       "cache_group) VALUES(?,?,?,?,?,?,?,0,?)",
@@ -74,10 +85,46 @@ absl::StatusOr<v1::GatewayKey> KeyStore::Create(const v1::GatewayKey& key, const
                                   static_cast<int64_t>(i), route_ids[i]));
   }
   RETURN_IF_ERROR(PublishKey(core_, id));
-  RETURN_IF_ERROR(PublishNext(core_, absl::StrCat("key ", id), First::kNo, false).status());
+  return id;
+}
+
+absl::StatusOr<std::optional<KeyStore::LiveKey>> KeyStore::FindLiveKey(const std::string& gateway) {
+  ASSIGN_OR_RETURN(
+      SqliteStatement query,
+      core_.db->Query("SELECT key_id, sealed_text, snapshot_sequence FROM live_keys WHERE gateway=?", gateway));
+  ASSIGN_OR_RETURN(const bool found, query.Step());
+  if (!found) return std::optional<LiveKey>();
+  ASSIGN_OR_RETURN(KeyRow row, FindKey(core_, query.Text(0)));
+  absl::StatusOr<std::string> text = core_.sealer->Open(query.Text(1));
+  if (row.key.has_revoke_time() || !text.ok()) return std::optional<LiveKey>();
+  return std::optional<LiveKey>(LiveKey{std::move(row.key), *std::move(text), query.Int(2), /*made=*/false});
+}
+
+absl::StatusOr<KeyStore::LiveKey> KeyStore::GetLiveKey(const std::string& gateway) {
+  MutexLock lock(core_.mutex);
+  RETURN_IF_ERROR(RequireGateway(core_, gateway));
+  ASSIGN_OR_RETURN(std::optional<LiveKey> known, FindLiveKey(gateway));
+  if (known.has_value()) return *std::move(known);
+  LiveKey live;
+  live.made = true;
+  live.text = NewSecret("sbx_");
+  v1::GatewayKey key;
+  key.set_gateway(gateway);
+  key.set_display_name("console live runs");
+  ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*core_.db));
+  ASSIGN_OR_RETURN(const std::string id, Insert(key, Sha256Hex(live.text), {}));
+  ASSIGN_OR_RETURN(const v1::SnapshotId snapshot,
+                   PublishNext(core_, absl::StrCat("key ", id), First::kNo, /*force=*/false));
+  live.snapshot_sequence = snapshot.sequence();
+  RETURN_IF_ERROR(
+      core_.db->Run("INSERT INTO live_keys(gateway, key_id, sealed_text, snapshot_sequence) VALUES(?,?,?,?)"
+                    " ON CONFLICT(gateway) DO UPDATE SET key_id=excluded.key_id, sealed_text=excluded.sealed_text,"
+                    " snapshot_sequence=excluded.snapshot_sequence",
+                    gateway, id, SqlBlob{core_.sealer->Seal(live.text)}, live.snapshot_sequence));
   ASSIGN_OR_RETURN(KeyRow row, FindKey(core_, id));
   RETURN_IF_ERROR(transaction.Commit());
-  return std::move(row.key);
+  live.key = std::move(row.key);
+  return live;
 }
 
 absl::StatusOr<Page<v1::GatewayKey>> KeyStore::List(const std::string& gateway, const std::string& after_id,

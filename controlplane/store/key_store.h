@@ -2,7 +2,9 @@
 // and a new route under an old name has none. Thread-safe; a view of SqliteStore, which owns it.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,7 +24,21 @@ class KeyStore {
   // The key leaves the next snapshot. Repeating it keeps the first time.
   absl::StatusOr<v1::GatewayKey> Revoke(const std::string& gateway, const std::string& id);
 
+  // The key of the gateway's live runs, its text kept sealed: made at first use, and again after it was revoked or when
+  // its text no longer opens.
+  struct LiveKey {
+    v1::GatewayKey key;
+    std::string text;
+    int64_t snapshot_sequence = 0;  // from which on proxies know it; 0: nothing was published yet
+    bool made = false;              // by this call
+  };
+  absl::StatusOr<LiveKey> GetLiveKey(const std::string& gateway);
+
  private:
+  absl::StatusOr<std::string> Insert(const v1::GatewayKey& key, const std::string& sha256,
+                                     const std::vector<std::string>& route_ids) SB_REQUIRES(core_.mutex);
+  absl::StatusOr<std::optional<LiveKey>> FindLiveKey(const std::string& gateway) SB_REQUIRES(core_.mutex);
+
   StoreCore& core_;
 };
 

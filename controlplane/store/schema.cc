@@ -152,10 +152,29 @@ CREATE TABLE price_catalogue(          -- one row: the catalogue that was fetche
 INSERT INTO price_catalogue VALUES('', x'', 0, 0, '');
 )sql";
 
+constexpr char kConsole[] = R"sql(
+CREATE TABLE audit(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  time_us INTEGER NOT NULL,
+  who TEXT NOT NULL,
+  token_id TEXT NOT NULL,
+  role TEXT NOT NULL,
+  method TEXT NOT NULL,
+  gateway TEXT NOT NULL,
+  resource TEXT NOT NULL,
+  summary TEXT NOT NULL,
+  error TEXT NOT NULL);
+CREATE TABLE live_keys(                -- what a gateway's live runs from the console call proxies with
+  gateway TEXT PRIMARY KEY REFERENCES gateways(name),
+  key_id TEXT NOT NULL REFERENCES keys(id),
+  sealed_text BLOB NOT NULL,
+  snapshot_sequence INTEGER NOT NULL) WITHOUT ROWID;  -- from which on proxies know it
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& StoreMigrations() {
-  static const std::vector<std::string> steps = {kFirst, kProvidersAndSettings, kPriceCatalogue};
+  static const std::vector<std::string> steps = {kFirst, kProvidersAndSettings, kPriceCatalogue, kConsole};
   return steps;
 }
 

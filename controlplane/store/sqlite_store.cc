@@ -22,7 +22,8 @@ SqliteStore::SqliteStore(std::unique_ptr<StoreCore> core)
       keys_(*core_),
       prices_(*core_),
       catalogue_(*core_),
-      tokens_(*core_) {}
+      tokens_(*core_),
+      audit_(*core_) {}
 
 absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const StoreOptions& options, const Clock& clock) {
   auto core = std::make_unique<StoreCore>();

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "common/clock.h"
 #include "controlplane/publish/snapshot_source.h"
+#include "controlplane/store/audit_store.h"
 #include "controlplane/store/catalogue_store.h"
 #include "controlplane/store/gateway_store.h"
 #include "controlplane/store/key_store.h"
@@ -39,6 +40,7 @@ class SqliteStore : public SnapshotSource {
   PriceStore& prices() { return prices_; }
   CatalogueStore& catalogue() { return catalogue_; }
   TokenStore& tokens() { return tokens_; }
+  AuditStore& audit() { return audit_; }
 
   absl::StatusOr<PublishedSnapshot> ReadSnapshot() const override;
   absl::StatusOr<std::string> ReadBlob(const std::string& sha256) const override;
@@ -64,6 +66,7 @@ class SqliteStore : public SnapshotSource {
   PriceStore prices_;
   CatalogueStore catalogue_;
   TokenStore tokens_;
+  AuditStore audit_;
 };
 
 }  // namespace signalbox

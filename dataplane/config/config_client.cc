@@ -234,6 +234,8 @@ class StreamingConfigClient final : public ConfigClient {
     hello.set_boot_id(options_.boot_id);
     hello.set_build(options_.build);
     hello.set_schema(options_.max_schema);
+    if (options_.http_address) hello.set_http_address(options_.http_address());
+    hello.set_http_tls(options_.http_tls);
     hello.mutable_labels()->insert(options_.labels.begin(), options_.labels.end());
     if (live_ == nullptr) return message;
     *hello.mutable_active() = live_->active->id;

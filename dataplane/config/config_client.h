@@ -28,6 +28,8 @@ struct ConfigClientOptions {
   std::string boot_id;   // new with each start
   std::string build;     // version and build; refusals are parked per build
   std::map<std::string, std::string> labels;
+  std::function<std::string()> http_address;  // host:port to be told as where it serves clients; null: not told
+  bool http_tls = false;
   std::string data_dir;  // holds proxy.key and the last known good, both made when missing; must exist
   // The newest schema accepted from the control plane; 0 refuses every snapshot (to rehearse a refusal). What was kept
   // on disk is read as long as this build understands it.

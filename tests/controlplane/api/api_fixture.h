@@ -33,7 +33,11 @@ class RecordingPublisher : public Publisher {
     result.set_state(v1::ProxyResult::APPLIED);
     return {result};
   }
-  std::vector<v1::ProxyStatus> Fleet() const override { return {}; }
+  absl::Status WaitForProxy(const std::string& proxy_id, int64_t sequence, int) override {
+    waits_for_proxies.emplace_back(proxy_id, sequence);
+    return absl::OkStatus();
+  }
+  std::vector<v1::ProxyStatus> Fleet() const override { return fleet; }
   std::vector<v1::ProviderStatus> ProviderStatuses(const std::string& gateway) const override {
     v1::ProviderStatus status;
     status.set_gateway(gateway);
@@ -44,6 +48,8 @@ class RecordingPublisher : public Publisher {
 
   int commits = 0;
   std::vector<std::pair<int64_t, int>> waits;
+  std::vector<std::pair<std::string, int64_t>> waits_for_proxies;
+  std::vector<v1::ProxyStatus> fleet;
 };
 
 class ApiTest : public StoreTest {

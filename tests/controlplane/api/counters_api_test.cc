@@ -392,5 +392,46 @@ TEST(ParseIdentifier, GivesEachValueItsType) {
   EXPECT_THAT(std::string(parse({""}, {}).status().message()), HasSubstr("must not be empty"));
 }
 
+TEST_F(CountersApiTest, EveryDeployedLimitIsListedWithItsFullestCounters) {
+  Deploy("b", {{"per-day", kPerDay}, {"budget", kDollars}});
+  Deploy("a", {{"budget", kDollars}});
+  ASSERT_TRUE(CreateRoute(LimitedRoute("draft", {{"per-day", kPerDay}})).ok());
+  for (int i = 0; i < 5; ++i) Count("wallet", absl::StrCat("user-", i), 1'000 - i, v1::NANO_DOLLARS);
+  Count("wallet", "other", 5'000, v1::NANO_DOLLARS, 3'600);
+  v1::ListLimitsRequest request;
+  request.set_gateway("default");
+  const auto listed = Call(*counters_, &v1::Counters::Stub::ListLimits, request);
+  ASSERT_TRUE(listed.ok()) << listed.status();
+  ASSERT_EQ(listed->limits_size(), 3);
+  EXPECT_EQ(listed->limits(0).route(), "a");
+  EXPECT_EQ(listed->limits(1).element_id(), "per-day");
+  EXPECT_EQ(listed->limits(1).limit_type(), "count");
+  EXPECT_EQ(listed->limits(1).limit(), 10);
+  EXPECT_EQ(listed->limits(1).window(), "86400 s");
+  EXPECT_EQ(listed->limits(1).fullest_size(), 0);
+  const v1::DeployedRateLimit& budget = listed->limits(2);
+  EXPECT_EQ(budget.route(), "b");
+  EXPECT_EQ(budget.limit_type(), "cost");
+  EXPECT_EQ(budget.limit(), 1'500'000'000);
+  EXPECT_EQ(budget.pool(), "wallet");
+  ASSERT_EQ(budget.key_size(), 1);
+  EXPECT_EQ(budget.key(0), "metadata.email");
+  EXPECT_EQ(budget.version(), 1);
+  ASSERT_EQ(budget.fullest_size(), 3) << "and none of another window";
+  for (const v1::LimitCounter& counter : budget.fullest()) {
+    EXPECT_EQ(counter.counter().key().window_seconds(), 86'400);
+    EXPECT_EQ(counter.limit(), 1'500'000'000);
+  }
+  request.set_page_size(2);
+  const auto first = Call(*counters_, &v1::Counters::Stub::ListLimits, request);
+  ASSERT_EQ(first->limits_size(), 2);
+  request.set_page_token(first->next_page_token());
+  const auto second = Call(*counters_, &v1::Counters::Stub::ListLimits, request);
+  ASSERT_TRUE(second.ok()) << second.status();
+  ASSERT_EQ(second->limits_size(), 1);
+  EXPECT_EQ(second->limits(0).element_id(), "budget");
+  EXPECT_EQ(second->next_page_token(), "");
+}
+
 }  // namespace
 }  // namespace signalbox

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "absl/strings/str_split.h"
+#include "controlplane/api/method_roles.h"
 
 namespace signalbox {
 namespace {
@@ -31,6 +32,45 @@ TEST(ApiTable, HasEveryUnaryMethodOfEveryOperatorService) {
       if (service->method(i)->client_streaming() || service->method(i)->server_streaming()) continue;
       EXPECT_TRUE(in_table.contains(service->method(i)->full_name())) << service->method(i)->full_name();
     }
+  }
+}
+
+TEST(MethodRoles, NameEveryMethodOnceAndNothingElse) {
+  std::set<std::string> in_table;
+  for (const ApiMethod& entry : ApiTable()) in_table.insert(entry.method);
+  std::set<std::string> with_role;
+  for (const MethodRole& entry : MethodRoles()) {
+    EXPECT_TRUE(with_role.insert(std::string(entry.method)).second) << entry.method;
+  }
+  for (const std::string& method : in_table) EXPECT_TRUE(with_role.contains(method)) << method;
+  for (const std::string& method : with_role) {
+    if (method.starts_with("signalbox.")) {
+      EXPECT_TRUE(in_table.contains(method)) << method;
+    }
+  }
+}
+
+TEST(MethodRoles, GetIsReadingAndReadingIsForViewers) {
+  for (const ApiMethod& entry : ApiTable()) {
+    const MethodRole role = RoleOf(entry.method);
+    if (entry.verb == std::string("GET")) {
+      EXPECT_FALSE(role.changes) << entry.method;
+    }
+    if (!role.changes) {
+      EXPECT_EQ(role.role, Role::kViewer) << entry.method;
+    }
+    if (role.changes) {
+      EXPECT_NE(role.role, Role::kViewer) << entry.method;
+    }
+  }
+  EXPECT_EQ(RoleOf("signalbox.v1.Routes.Unheard").role, Role::kAdmin);
+}
+
+TEST(ApiTable, NoTwoMethodsTakeTheSameRequest) {
+  std::set<std::string> seen, methods;
+  for (const ApiMethod& entry : ApiTable()) {
+    if (!methods.insert(entry.method).second) continue;
+    EXPECT_TRUE(seen.insert(FindMethod(entry.method)->input_type()->full_name()).second) << entry.method;
   }
 }
 

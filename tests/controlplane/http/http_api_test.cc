@@ -149,13 +149,14 @@ TEST_F(HttpApiTest, EveryStatusHasItsHttpStatus) {
   EXPECT_EQ(status_of(absl::StatusCode::kUnavailable), 503);
 }
 
-TEST_F(HttpApiTest, ACallerWithoutAnAdminTokenGetsNoAnswer) {
+TEST_F(HttpApiTest, ACallerWithoutATokenOfTheRoleGetsNoAnswer) {
   client_->set_bearer_token_auth("wrong");
   ExpectError(client_->Get("/v1/gateways/default/requests"), 401, "unauthenticated", "unknown token");
   ExpectError(client_->Post("/v1/gateways/default/routes/r:deploy", "{", "application/json"), 401, "unauthenticated",
               "unknown token");
   client_->set_bearer_token_auth("proxy");
-  ExpectError(client_->Get("/v1/gateways/default/requests"), 403, "permission_denied", "admin token");
+  ExpectError(client_->Get("/v1/gateways/default/requests"), 403, "permission_denied",
+              "needs a viewer token or one that may do more; a proxy token");
   httplib::Client anonymous("http://" + http_->address());
   const auto result = anonymous.Get("/v1/gateways/default/requests");
   ExpectError(result, 401, "unauthenticated", "Authorization: Bearer");

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <functional>
 #include <thread>
 
 #include "common/limits.h"
@@ -518,6 +519,118 @@ TEST_F(SqliteLedgerTest, ARecordThatIsReplacedWhileUsageIsSummedCountsOnce) {
   }
   replacer.join();
   EXPECT_EQ(ledger_->QueryUsage(By({}))->rows(0).requests(), 4'000 + kSuspended);
+}
+
+TEST_F(SqliteLedgerTest, RequestsAreFilteredByWhatAnsweredThemAndWhen) {
+  v1::SpendRecord other = Record("b", 20);
+  other.set_model("gpt-5.1");
+  other.set_version(2);
+  other.set_key_id("k-2");
+  other.set_start_time_us(kMidnightUs + kHourUs);
+  v1::SpendRecord refused = Record("c", 0, v1::REFUSED);
+  refused.set_error_code("limit");
+  refused.set_start_time_us(kMidnightUs + 2 * kHourUs);
+  Append({Record("a", 10), other, refused});
+  const auto with = [](const std::function<void(v1::ListRequestsRequest&)>& set) {
+    v1::ListRequestsRequest request;
+    set(request);
+    return request;
+  };
+  EXPECT_THAT(Requests(with([](auto& r) { r.set_model("gpt-5.1"); })), ElementsAre("b"));
+  EXPECT_THAT(Requests(with([](auto& r) { r.set_provider("openai"); })), ElementsAre("b", "a"));
+  EXPECT_THAT(Requests(with([](auto& r) { r.set_version(1); })), ElementsAre("c", "a"));
+  EXPECT_THAT(Requests(with([](auto& r) { r.set_key_id("k-2"); })), ElementsAre("b"));
+  EXPECT_THAT(Requests(with([](auto& r) { r.set_error_code("limit"); })), ElementsAre("c"));
+  EXPECT_THAT(Requests(with([](auto& r) {
+                r.set_start_time_us(kMidnightUs + kHourUs);
+                r.set_end_time_us(kMidnightUs + 2 * kHourUs);
+              })),
+              ElementsAre("b"));
+  v1::ListRequestsRequest backwards;
+  backwards.set_start_time_us(2);
+  backwards.set_end_time_us(1);
+  EXPECT_EQ(ledger_->ListRequests(backwards).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(SqliteLedgerTest, UsageByMinuteMonthAndStatusAndItsFilters) {
+  v1::SpendRecord next = Record("b", 20);
+  next.set_start_time_us(kMidnightUs + 61'000'000);
+  next.set_key_id("k-2");
+  v1::SpendRecord july = Record("c", 40);
+  july.set_start_time_us(kMidnightUs + 30 * 24 * kHourUs);
+  july.set_version(2);
+  Append({Record("a", 10), next, july, Record("d", 0, v1::REFUSED)});
+  EXPECT_THAT(Usage(By({"month"}), "month"), ElementsAre("2025-06 requests=3 cost=30", "2025-07 requests=1 cost=40"));
+  EXPECT_THAT(Usage(By({"minute"}), "minute"),
+              ElementsAre("2025-06-16T00:00:00Z requests=2 cost=10", "2025-06-16T00:01:00Z requests=1 cost=20",
+                          "2025-07-16T00:00:00Z requests=1 cost=40"));
+  EXPECT_THAT(Usage(By({"status"}), "status"), ElementsAre("200 requests=3 cost=70", "429 requests=1 cost=0"));
+  v1::QueryUsageRequest request = By({"model"});
+  request.set_key("k-2");
+  EXPECT_THAT(Usage(request, "model"), ElementsAre("gpt-4o-mini requests=1 cost=20"));
+  request = By({"model"});
+  request.set_version(2);
+  request.set_provider("openai");
+  EXPECT_THAT(Usage(request, "model"), ElementsAre("gpt-4o-mini requests=1 cost=40"));
+  request.set_provider("anthropic");
+  EXPECT_THAT(Usage(request, "model"), ElementsAre());
+}
+
+TEST_F(SqliteLedgerTest, LatencyIsOfWhatAModelAnsweredAndWhereItWasAnswered) {
+  std::vector<v1::SpendRecord> records;
+  for (int i = 0; i < 100; ++i) {
+    v1::SpendRecord record = Record("r" + std::to_string(i), 10);
+    record.set_duration_us(i < 90 ? 100'000 : 4'000'000);
+    record.set_first_byte_us(50'000);
+    v1::Attempt& failed = *record.add_attempts();
+    failed.set_provider("anthropic");
+    failed.set_model("claude");
+    std::swap(*record.mutable_attempts(0), *record.mutable_attempts(1));
+    records.push_back(record);
+  }
+  v1::SpendRecord cached = Record("hit", 0);
+  cached.set_cache(v1::HIT);
+  cached.set_duration_us(1);
+  v1::SpendRecord refused = Record("no", 0, v1::REFUSED);
+  refused.set_duration_us(1);
+  records.push_back(cached);
+  records.push_back(refused);
+  Append(records);
+  const auto all = ledger_->QueryUsage(By({}));
+  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_EQ(all->rows_size(), 1);
+  const v1::Latency& latency = all->rows(0).latency();
+  EXPECT_EQ(latency.requests(), 100);
+  EXPECT_EQ(latency.mean_us(), 490'000);
+  EXPECT_NEAR(static_cast<double>(latency.p50_us()), 100'000, 30'000);
+  EXPECT_NEAR(static_cast<double>(latency.p95_us()), 4'000'000, 1'300'000);
+  EXPECT_NEAR(static_cast<double>(latency.first_byte_p95_us()), 50'000, 15'000);
+  const auto by_model = ledger_->QueryUsage(By({"model"}));
+  ASSERT_TRUE(by_model.ok());
+  for (const v1::UsageRow& row : by_model->rows()) {
+    EXPECT_EQ(row.latency().requests(), row.group().at("model") == "gpt-4o-mini" ? 100 : 0) << row.DebugString();
+  }
+}
+
+TEST_F(SqliteLedgerTest, RecordsFromBeforeTheColumnsAreFilledIn) {
+  v1::SpendRecord record = Record("old", 10);
+  record.set_duration_us(100'000);
+  Append({record});
+  ledger_.reset();
+  {
+    auto db = SqliteDb::Open({.path = dir_.File("ledger.db")});
+    ASSERT_TRUE(db.ok()) << db.status();
+    ASSERT_TRUE((*db)->Run("UPDATE requests SET status=-1, model='', provider='', duration_us=0, answered=-1").ok());
+  }
+  Reopen();
+  v1::ListRequestsRequest request;
+  request.set_model("gpt-4o-mini");
+  EXPECT_THAT(Requests(request), ElementsAre("old"));
+  const auto usage = ledger_->QueryUsage(By({"status"}));
+  ASSERT_TRUE(usage.ok());
+  ASSERT_EQ(usage->rows_size(), 1);
+  EXPECT_EQ(usage->rows(0).group().at("status"), "200");
+  EXPECT_EQ(usage->rows(0).latency().mean_us(), 100'000);
 }
 
 }  // namespace

@@ -364,5 +364,26 @@ TEST_F(PublishCoreTest, AfterARestartRememberedProxiesAreAwaitedUntilTheyComeOrT
   EXPECT_EQ(core_.ProgressOf(sequence, now_us_).results.size(), 1u);
 }
 
+TEST_F(PublishCoreTest, TheFleetSaysWhereAProxyServesAndSinceWhenItRunsWhatItRuns) {
+  core_.OnPublished(one_, now_us_);
+  v1::ProxyMessage hello = Hello("p1");
+  hello.mutable_hello()->set_http_address("127.0.0.1:8080");
+  hello.mutable_hello()->set_http_tls(true);
+  Open(1, hello);
+  EXPECT_EQ(core_.Fleet().at(0).http_address(), "127.0.0.1:8080");
+  EXPECT_TRUE(core_.Fleet().at(0).http_tls());
+  EXPECT_EQ(core_.Fleet().at(0).applied_us(), 0);
+  now_us_ += 5'000;
+  Say(1, Ack(1, one_->snapshot.id));
+  EXPECT_EQ(core_.Fleet().at(0).applied_us(), now_us_);
+  const int64_t applied_us = now_us_;
+  now_us_ += 5'000;
+  Open(2, Hello("p1", "boot-1", 1, one_->snapshot.id));
+  EXPECT_EQ(core_.Fleet().at(0).applied_us(), applied_us) << "another connection changes nothing";
+  EXPECT_EQ(core_.Fleet().at(0).http_address(), "") << "it says where it serves with each one";
+  Open(3, Hello("p1", "boot-2", 1, two_->snapshot.id));
+  EXPECT_EQ(core_.Fleet().at(0).applied_us(), 0) << "when it applied that, nobody knows";
+}
+
 }  // namespace
 }  // namespace signalbox
