@@ -1,7 +1,7 @@
 // The development server's half of the control plane: it passes API calls on and, given a token file, stands in for
 // sign-in. Nothing here is in the build.
 import { readFileSync } from "node:fs";
-import type { Plugin, ProxyOptions } from "vite";
+import type { Plugin, PreviewServer, ProxyOptions, ViteDevServer } from "vite";
 
 export function controlPlaneProxy(target: string, tokenFile?: string): Record<string, ProxyOptions> {
   const headers = tokenFile ? { authorization: `Bearer ${readFileSync(tokenFile, "utf8").trim()}` } : undefined;
@@ -12,10 +12,8 @@ export function controlPlaneProxy(target: string, tokenFile?: string): Record<st
 export function sessionStandIn(target: string, tokenFile: string): Plugin {
   const token = readFileSync(tokenFile, "utf8").trim();
   let signedOut = false;
-  return {
-    name: "session-stand-in",
-    configureServer(server) {
-      server.middlewares.use("/session", async (request, response) => {
+  const answerSessions = ({ middlewares }: ViteDevServer | PreviewServer) => {
+      middlewares.use("/session", async (request, response) => {
         if (request.method === "DELETE") {
           signedOut = true;
           response.statusCode = 204;
@@ -33,6 +31,6 @@ export function sessionStandIn(target: string, tokenFile: string): Plugin {
           JSON.stringify({ name: "developer", role: "admin", csrf: "development", gateways: gateways.map((g) => g.name) }),
         );
       });
-    },
   };
+  return { name: "session-stand-in", configureServer: answerSessions, configurePreviewServer: answerSessions };
 }

@@ -57,6 +57,10 @@ describe("layout", () => {
     const graph = ladder(200);
     expect(overlaps(graph, layoutGraph(graph))).toEqual([]);
   });
+  it("keeps a loop and an orphan apart too, which the server will call faults", () => {
+    const graph = read('{"name":"x","elements":[{"id":"a","type":"rate","outputs":{"success":{"elementId":"b"}}},{"id":"b","type":"rate","outputs":{"success":{"elementId":"a"}}},{"id":"c","type":"end"}]}');
+    expect(overlaps(graph, layoutGraph(graph))).toEqual([]);
+  });
   it("keeps the author's places and finds free ones for the rest", () => {
     const graph = read(textOfFile("my-trillion-dollar-saas.json"));
     const { end: _, ...known } = layoutGraph(graph);

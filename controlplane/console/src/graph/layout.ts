@@ -2,51 +2,34 @@
 // which matters where some elements keep the places their author gave them.
 import { graphlib, layout as dagreLayout } from "@dagrejs/dagre";
 import { nodeHeight, nodeWidth } from "./elements";
+import { layerGraph, ranksOf } from "./layers";
 import { edgesOf, findByKey, type FlowEdge, type Graph, type Position, type Positions } from "./model";
 
 export const kGapX = 36;
 export const kGapY = 54;
 
 // Dagre puts a bend into every rank that an edge crosses, and a graph of 200 elements that all may fail to one end has
-// tens of thousands. Beyond this many, edges across several ranks have no say in the layout.
+// tens of thousands. Beyond this many bends or elements the plain layers do.
 const kBendsMax = 120;
+const kElementsMax = 60;
 
-// How many steps each element is from the start, at most. An edge back to where the walk is counts for nothing.
-function ranksOf(graph: Graph, edges: readonly FlowEdge[]): Map<string, number> {
-  const into = new Map<string, string[]>();
-  for (const edge of edges) into.set(edge.to, [...(into.get(edge.to) ?? []), edge.from]);
-  const ranks = new Map<string, number>();
-  const open = new Set<string>();
-  const rank = (key: string): number => {
-    const known = ranks.get(key);
-    if (known !== undefined || open.has(key)) return known ?? -1;
-    open.add(key);
-    const result = Math.max(-1, ...(into.get(key) ?? []).map(rank)) + 1;
-    open.delete(key);
-    ranks.set(key, result);
-    return result;
-  };
-  for (const element of graph.elements) rank(element.key);
-  return ranks;
-}
-
-// The edges that shape the layout: all of them, or in large graphs those to the next rank.
-function shapingEdges(graph: Graph): FlowEdge[] {
-  const edges = edgesOf(graph).filter((edge) => edge.from !== edge.to);
+function isLarge(graph: Graph, edges: readonly FlowEdge[]): boolean {
+  if (graph.elements.length > kElementsMax) return true;
   const ranks = ranksOf(graph, edges);
-  const span = (edge: FlowEdge) => Math.abs(ranks.get(edge.to)! - ranks.get(edge.from)!);
-  const bends = edges.reduce((sum, edge) => sum + Math.max(0, span(edge) - 1), 0);
-  return bends <= kBendsMax ? edges : edges.filter((edge) => span(edge) <= 1);
+  const bends = (edge: FlowEdge) => Math.max(0, Math.abs(ranks.get(edge.to)! - ranks.get(edge.from)!) - 1);
+  return edges.reduce((sum, edge) => sum + bends(edge), 0) > kBendsMax;
 }
 
 export function layoutGraph(graph: Graph): Positions {
+  const edges = edgesOf(graph).filter((edge) => edge.from !== edge.to);
+  if (isLarge(graph, edges)) return spread(graph, layerGraph(graph, edges, kGapX, kGapY));
   const drawing = new graphlib.Graph({ multigraph: true });
   drawing.setGraph({ rankdir: "TB", nodesep: kGapX, ranksep: kGapY, marginx: 0, marginy: 0, ranker: "network-simplex" });
   drawing.setDefaultEdgeLabel(() => ({}));
   for (const element of graph.elements) {
     drawing.setNode(element.key, { width: nodeWidth(element), height: nodeHeight(element) });
   }
-  for (const edge of shapingEdges(graph)) drawing.setEdge(edge.from, edge.to, {}, edge.output);
+  for (const edge of edges) drawing.setEdge(edge.from, edge.to, {}, edge.output);
   dagreLayout(drawing);
   const positions: Record<string, Position> = {};
   for (const element of graph.elements) {

@@ -29,7 +29,7 @@ export function Table<Row>({
   const classOf = (column: Column<Row>) =>
     [column.align === "right" ? css.right : "", column.grow ? css.grow : "", column.narrowHide ? css.narrowHide : ""].join(" ");
   return (
-    <div className={css.scroll} tabIndex={0} role="region" aria-label={caption}>
+    <div className={css.scroll} tabIndex={0} role="group" aria-label={caption}>
       <table className={css.table}>
         <caption className="visually-hidden">{caption}</caption>
         <thead>

@@ -56,6 +56,7 @@ export const kBlockMime = "application/x-signalbox-block";
 const kNodeTypes = { element: ElementNode };
 const kNone: ReadonlySet<string> = new Set();
 const kMinimapFrom = 25;
+const kFit = { padding: 0.06, maxZoom: 1 };
 
 export function FlowCanvas(props: FlowCanvasProps) {
   return (
@@ -182,7 +183,7 @@ function Canvas(props: FlowCanvasProps) {
   const [ready, setReady] = useState(false);
   useEffect(() => {
     if (!ready) return;
-    const frame = requestAnimationFrame(() => void flow.fitView({ padding: 0.12, maxZoom: 1, duration: 200 }));
+    const frame = requestAnimationFrame(() => void flow.fitView({ ...kFit, duration: 200 }));
     return () => cancelAnimationFrame(frame);
   }, [fitKey, ready, flow]);
   useEffect(() => {
@@ -248,7 +249,7 @@ function Canvas(props: FlowCanvasProps) {
           minZoom={0.08}
           maxZoom={1.6}
           fitView
-          fitViewOptions={{ padding: 0.12, maxZoom: 1 }}
+          fitViewOptions={kFit}
           panOnScroll
           zoomOnDoubleClick={false}
           multiSelectionKeyCode={["Shift", "Meta", "Control"]}
