@@ -51,7 +51,7 @@ export class Builder {
     const source = await this.element(from).locator(`.react-flow__handle.source[data-handleid="${output}"]`).boundingBox();
     const target = await this.element(to).locator(".react-flow__handle.target").boundingBox();
     await this.drag(centre(source), centre(target));
-    await this.page.getByRole("group", { name: `${output} of ${from} leads to ${to}`, exact: true }).waitFor({ state: "attached" });
+    await this.canvas.locator(`[aria-label="${output} of ${from} leads to ${to}"]`).waitFor({ state: "attached" });
   }
 
   async select(id) {

@@ -1,8 +1,8 @@
 // What the flow builder does besides the walkthrough.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { createRoute, exampleText, getVersion, getRoute, saveVersion, newGateway } from "./api.mjs";
 import { before } from "node:test";
+import { createRoute, exampleText, getRoute, getVersion, newGateway, saveVersion } from "./api.mjs";
 import { openConsole, test } from "./browser.mjs";
 import { Builder } from "./builder.mjs";
 
@@ -100,7 +100,7 @@ test("the JSON view edits the graph, and says what it cannot read", async () => 
   const builder = await Builder.open(page, kGateway, "as-text");
   await builder.showJson();
   const area = builder.details.getByLabel("The route as JSON");
-  const text = JSON.stringify(JSON.parse(await exampleText("canary-split")), null, 1);
+  const text = JSON.stringify({ ...JSON.parse(await exampleText("canary-split")), name: "as-text" }, null, 1);
   await area.fill(text.slice(0, -1));
   await builder.details.getByRole("alert").waitFor();
   await area.fill(text);

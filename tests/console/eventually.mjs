@@ -1,5 +1,5 @@
 // Asks until the answer is yes, whatever the machine does meanwhile; the answer.
-const kPatienceMs = 60_000;
+const kPatienceMs = 120_000;  // of a machine that does much else
 const kPauseMs = 50;
 
 export async function eventually(what, ask) {
