@@ -22,7 +22,8 @@ test("a route is built by keyboard alone", async () => {
   const page = await openConsole();
   await createRoute(kGateway, named("by-keys"));
   const builder = await Builder.open(page, kGateway, "by-keys");
-  // To the start's node and its +-menu: only Tab, arrows, Enter and typing from here on.
+  const line = (label) => builder.canvas.locator(`[aria-label="${label}"]`).waitFor({ state: "attached" });
+  // Only Tab, arrows, Enter and typing from here on.
   await builder.element("start").waitFor();
   await focusByTab(page, (node) => node.matches(".react-flow__node") && node.querySelector('[data-element="start"]') !== null);
   await page.keyboard.press("Enter");
@@ -38,12 +39,14 @@ test("a route is built by keyboard alone", async () => {
   await page.keyboard.press("Enter");
   await builder.details.getByLabel("Id", { exact: true }).and(page.locator('[value="condition"]')).waitFor();
   await focusByTab(page, (node) => node.matches("select") && node.labels?.[0]?.textContent === "false");
-  await page.keyboard.type("end");
+  await page.keyboard.press("ArrowDown");  // from none to the first: end
+  await line("false of condition leads to end");
   await focusByTab(page, (node) => node.matches(".react-flow__node") && node.querySelector('[data-element="start"]') !== null, { back: true });
   await page.keyboard.press("Enter");
   await builder.details.getByLabel("Id", { exact: true }).and(page.locator('[value="start"]')).waitFor();
   await focusByTab(page, (node) => node.matches("select") && node.labels?.[0]?.textContent === "next");
-  await page.keyboard.type("condition");
+  await page.keyboard.press("ArrowDown");  // from end to what was added next
+  await line("next of start leads to condition");
   await page.waitForFunction(() => document.querySelector('[role=status][aria-label="Validation"]')?.textContent === "no faults");
   await page.keyboard.press("Control+s");
   await page.getByRole("dialog", { name: "Save a version" }).waitFor();
