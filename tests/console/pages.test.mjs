@@ -1,0 +1,55 @@
+// Every page: nothing that axe finds, in light and dark; no sideways scrolling at 390 pixels.
+import assert from "node:assert/strict";
+import { before } from "node:test";
+import { kConsole, newGateway } from "./api.mjs";
+import { kWide, openConsole, openContext, test, violations } from "./browser.mjs";
+import { fill, pagesOf, settled } from "./pages.mjs";
+
+const kGateway = "pages";
+const kNarrow = { width: 390, height: 844 };
+let pages;
+
+before(async () => {
+  await newGateway(kGateway);
+  pages = pagesOf(kGateway, await fill(kGateway));
+});
+
+test("no page has anything for axe to find, in light and dark", async () => {
+  const page = await openConsole();
+  const found = [];
+  for (const one of pages) {
+    await page.goto(kConsole + one.path);
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme });
+      await settled(page, one);
+      found.push(...(await violations(page)).map((violation) => `${one.name}, ${colorScheme}: ${violation}`));
+    }
+  }
+  assert.deepEqual(found, []);
+});
+
+test("no page scrolls sideways at 390 pixels", async () => {
+  const page = await openConsole({ viewport: kWide });
+  await page.setViewportSize(kNarrow);
+  const wide = [];
+  for (const one of pages) {
+    await page.goto(kConsole + one.path);
+    await settled(page, one);
+    const { scrollWidth, innerWidth } = await page.evaluate(() => ({ scrollWidth: document.documentElement.scrollWidth, innerWidth }));
+    if (scrollWidth > innerWidth) wide.push(`${one.name}: ${scrollWidth} of ${innerWidth}`);
+  }
+  assert.deepEqual(wide, []);
+});
+
+test("the sign-in page has nothing for axe to find, in light and dark, and refuses what is no token", async () => {
+  const page = await (await openContext({ viewport: kNarrow })).newPage();
+  await page.goto(`${kConsole}/`);
+  await page.getByLabel("Access token").waitFor();
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    assert.deepEqual(await violations(page), [], colorScheme);
+  }
+  await page.getByLabel("Access token").fill("sbt_made-up");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText("This token is not known here").waitFor();
+});
