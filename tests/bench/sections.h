@@ -1,0 +1,26 @@
+// The parts of a run, each a function that measures some rows into the report and says how they stand to their bounds.
+// Rounds go over all that is compared before the next begins, so that a slow moment of the machine meets all of it.
+#pragma once
+
+#include "tests/bench/contenders.h"
+#include "tests/bench/report.h"
+
+namespace signalbox::bench {
+
+struct Bench {
+  bool quick = false;
+  int rounds = 5;
+  double seconds = 2;  // each measurement
+  Contenders& contenders;
+  Report& report;
+};
+
+// Unary at 64 connections with 1 KB bodies: direct, nginx, Signalbox. What to look at while working on the proxy.
+void MeasureUnary64(Bench& bench);
+// Unary at 1, 16, 64 and 256 connections, 1 KB and 50 KB, everything that is compared.
+void MeasureUnary(Bench& bench);
+void MeasureOpenLoop(Bench& bench);
+void MeasureStreams(Bench& bench);
+void MeasureTls(Bench& bench);
+
+}  // namespace signalbox::bench
