@@ -39,8 +39,8 @@ struct Part {
   void (*measure)(Bench&);
 };
 constexpr Part kParts[] = {
-    {"unary64", MeasureUnary64},
-    {"unary", MeasureUnary},
+    {"unary64", MeasureUnary64}, {"unary", MeasureUnary}, {"open-loop", MeasureOpenLoop},
+    {"streams", MeasureStreams}, {"tls", MeasureTls},
 };
 
 std::string Machine() {
@@ -75,6 +75,7 @@ void Run() {
   ContenderOptions options;
   options.directory = directory;
   options.portkey = absl::GetFlag(FLAGS_portkey);
+  if (quick) options.events = 10;
   Report report;
   {
     Contenders contenders(options);
@@ -92,11 +93,7 @@ void Run() {
   std::cout << tables << "\n" << report.BoundLines() << std::flush;
   const std::string out_dir = absl::GetFlag(FLAGS_out_dir);
   std::filesystem::create_directories(out_dir);
-  nlohmann::ordered_json json = report.Json();
-  json["machine"] = Machine();
-  json["rounds"] = rounds;
-  json["seconds"] = seconds;
-  std::ofstream(out_dir + "/results.json") << json.dump(1) << "\n";
+  std::ofstream(out_dir + "/results.json") << report.Json(Machine(), rounds, seconds);
   std::ofstream(out_dir + "/tables.md") << tables;
   if (const std::string page = absl::GetFlag(FLAGS_docs); !page.empty()) WriteIntoPage(page, tables);
   std::error_code ignored;  // what is left in /tmp harms nobody

@@ -14,6 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "tests/bench/process_usage.h"
 #include "tests/testing/eventually.h"
+#include "tests/testing/http_call.h"
+#include "tests/testing/stack.h"
 
 namespace signalbox::bench {
 namespace {
@@ -166,29 +168,37 @@ Contender Contenders::OfStack(const std::string& name, Stack& stack, const std::
   return contender;
 }
 
+// A Signalbox of one proxy that calls the trivial upstream and has the walkthrough's route.
+std::unique_ptr<Stack> Contenders::NewStack() {
+  MakeCertificate();
+  auto stack = std::make_unique<Stack>(Stack::Options{0, {}, "", {}});
+  stack->AddProxy({absl::StrCat("--upstream_ca_file=", options_.directory, "/ca.pem")});
+  stack->ApplyProvider("openai", absl::StrCat("http://", upstream_address_, "/v1"), "sk-bench");
+  stack->DeployRoute(BoundlessWalkthrough(kRoute));
+  return stack;
+}
+
 Stack& Contenders::stack() {
-  if (stack_ == nullptr) {
-    MakeCertificate();
-    stack_ = std::make_unique<Stack>(Stack::Options{0, {}, "", {}});
-    stack_->AddProxy({absl::StrCat("--upstream_ca_file=", options_.directory, "/ca.pem")});
-    stack_->ApplyProvider("openai", absl::StrCat("http://", upstream_address_, "/v1"), "sk-bench");
-    stack_->DeployRoute(BoundlessWalkthrough(kRoute));
-  }
+  if (stack_ == nullptr) stack_ = NewStack();
   return *stack_;
 }
 
 Stack& Contenders::many_routes_stack() {
   if (many_routes_stack_ != nullptr) return *many_routes_stack_;
-  many_routes_stack_ = std::make_unique<Stack>(Stack::Options{1, {}, "", {}});
+  many_routes_stack_ = NewStack();
   Stack& stack = *many_routes_stack_;
-  stack.ApplyProvider("openai", absl::StrCat("http://", upstream_address_, "/v1"), "sk-bench");
-  stack.DeployRoute(BoundlessWalkthrough(kRoute));
   for (int i = 1; i < kManyRoutesCount; ++i) {
-    const std::string name = absl::StrCat("saas-", i);
-    stack.Api("POST", "/v1/gateways/default/routes", {{"json", BoundlessWalkthrough(name)}, {"deploy", true}});
+    stack.Api("POST", "/v1/gateways/default/routes",
+              {{"json", BoundlessWalkthrough(absl::StrCat("saas-", i))}, {"deploy", true}});
   }
   stack.AwaitInSync(0);
+  many_routes_rss_mb_ = RssMegabytes({stack.proxy(0).process->pid()});
   return stack;
+}
+
+double Contenders::many_routes_rss_mb() {
+  many_routes_stack();
+  return many_routes_rss_mb_;
 }
 
 Contender Contenders::Get(const std::string& name) {
@@ -210,6 +220,14 @@ Contender Contenders::Get(const std::string& name) {
   if (name == kPlainModel) return OfStack(name, stack(), "openai/gpt-4o-mini");
   if (name == kWalkthrough) return OfStack(name, stack(), absl::StrCat("dynamic/", kRoute));
   if (name == kManyRoutes) return OfStack(name, many_routes_stack(), absl::StrCat("dynamic/", kRoute));
+  if (name == kManyKeys) {
+    if (many_keys_stack_ == nullptr) {
+      many_keys_stack_ = NewStack();
+      for (int i = 0; i < kManyKeysCount; ++i) many_keys_stack_->CreateKey({{"displayName", absl::StrCat("key-", i)}});
+      many_keys_stack_->AwaitInSync(0);
+    }
+    return OfStack(name, *many_keys_stack_, absl::StrCat("dynamic/", kRoute));
+  }
   if (name != kPortkey) Die("nothing is called " + name);
   if (!portkey_) {
     const int port = FreePort();

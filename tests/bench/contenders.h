@@ -12,7 +12,10 @@
 
 #include "tests/bench/load/load_generator.h"
 #include "tests/testing/child_process.h"
-#include "tests/testing/stack.h"
+
+namespace signalbox {
+class Stack;
+}  // namespace signalbox
 
 namespace signalbox::bench {
 
@@ -20,6 +23,7 @@ inline constexpr char kNginx[] = "nginx";
 inline constexpr char kPlainModel[] = "Signalbox, plain model";
 inline constexpr char kWalkthrough[] = "Signalbox, walkthrough's route";
 inline constexpr char kManyRoutes[] = "Signalbox, the same with 2,000 routes";
+inline constexpr char kManyKeys[] = "Signalbox, the same with 2,000 keys";
 inline constexpr char kPortkey[] = "Portkey";
 inline constexpr char kDirect[] = "direct to the trivial upstream";
 inline constexpr char kDirectSimulated[] = "direct to the simulated provider";
@@ -27,6 +31,7 @@ inline constexpr char kDirectSimulated[] = "direct to the simulated provider";
 inline constexpr size_t kSmallBytes = 1 << 10;  // bodies
 inline constexpr size_t kLargeBytes = 50 << 10;
 inline constexpr int kManyRoutesCount = 2'000;
+inline constexpr int kManyKeysCount = 2'000;
 
 // How one of them is called and what it consists of.
 struct Contender {
@@ -57,14 +62,15 @@ class Contenders {
 
   Contender Get(const std::string& name);
   bool has_portkey() const { return !options_.portkey.empty(); }
-  Stack& stack();              // with the walkthrough's route, its limits out of reach
-  Stack& many_routes_stack();  // with 2,000 of it
+  Stack& stack();               // with the walkthrough's route, its limits out of reach
+  Stack& many_routes_stack();   // with 2,000 of it
+  double many_routes_rss_mb();  // of its proxy, before anybody called it
   // nginx, and Signalbox's plain model, when the upstream speaks TLS.
   Contender TlsNginx();
   Contender TlsSignalbox();
   pid_t upstream_pid();
   std::string upstream_address();
-  const std::string& directory() const { return options_.directory; }
+  const ContenderOptions& options() const { return options_; }
 
  private:
   struct Nginx {
@@ -83,7 +89,9 @@ class Contenders {
   std::optional<Nginx> nginx_, tls_upstream_, tls_nginx_;
   std::optional<ChildProcess> portkey_;
   std::string portkey_address_;
-  std::unique_ptr<Stack> stack_, many_routes_stack_;
+  std::unique_ptr<Stack> NewStack();
+  std::unique_ptr<Stack> stack_, many_routes_stack_, many_keys_stack_;
+  double many_routes_rss_mb_ = 0;
   bool tls_provider_ = false;
 };
 

@@ -1,6 +1,7 @@
 #include "tests/bench/report.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -122,7 +123,7 @@ std::string Report::BoundLines() const {
   return text;
 }
 
-nlohmann::ordered_json Report::Json() const {
+std::string Report::Json(const std::string& machine, int rounds, double seconds) const {
   using Json = nlohmann::ordered_json;
   Json tables = Json::object();
   for (const Table& table : tables_) {
@@ -147,7 +148,12 @@ nlohmann::ordered_json Report::Json() const {
                       {"kind", bound.at_most ? "at most" : "at least"},
                       {"ok", bound.ok()}});
   }
-  return {{"tables", std::move(tables)}, {"bounds", std::move(bounds)}};
+  const Json all = {{"machine", machine},
+                    {"rounds", rounds},
+                    {"seconds", seconds},
+                    {"tables", std::move(tables)},
+                    {"bounds", std::move(bounds)}};
+  return all.dump(1) + "\n";
 }
 
 }  // namespace signalbox::bench

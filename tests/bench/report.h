@@ -2,7 +2,6 @@
 // bounds. Written as Markdown for people and as JSON for programs. One thread.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -29,7 +28,8 @@ class Report {
 
   std::string Markdown() const;    // the tables, then the bounds
   std::string BoundLines() const;  // `bound NAME VALUE LIMIT ok|short`, one a line
-  nlohmann::ordered_json Json() const;
+  // The same and what was run, as JSON text.
+  std::string Json(const std::string& machine, int rounds, double seconds) const;
 
  private:
   struct Row {

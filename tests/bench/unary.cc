@@ -13,60 +13,22 @@ namespace {
 constexpr char kTable[] = "unary";
 constexpr double kWarmUpSeconds = 0.3;
 
-void Declare(Report& report) {
-  report.Declare(
-      kTable, "Unary",
-      "Closed loop. *CPU* is what the processes between client and provider used, a request; *all* adds quota "
-      "service and control plane. *generator* is how much of a core the load generator used: well under 100 means "
-      "it was not what was measured.",
-      {{"requests/s"}, {"CPU µs", 1}, {"all, µs", 1}, {"p50, µs"}, {"p99, µs"}, {"RSS, MB"}, {"generator, %"}});
-}
-
 std::string RowOf(size_t bytes, int connections, const std::string& who) {
   return absl::StrCat(bytes >> 10, " KB, ", connections, connections == 1 ? " connection: " : " connections: ", who);
-}
-
-void MeasureOne(Bench& bench, const std::string& table, const std::string& row, const Contender& contender,
-                size_t bytes, int connections, double seconds) {
-  std::vector<pid_t> all = contender.proxy;
-  all.insert(all.end(), contender.others.begin(), contender.others.end());
-  double proxy_us = 0, all_us = 0;
-  Load load;
-  load.address = contender.address;
-  load.request = contender.Chat(bytes);
-  load.connections = connections;
-  load.seconds = seconds;
-  load.warm_up_seconds = kWarmUpSeconds;
-  load.on_begin = [&] {
-    proxy_us = -CpuMicros(contender.proxy);
-    all_us = -CpuMicros(all);
-  };
-  load.on_end = [&] {
-    proxy_us += CpuMicros(contender.proxy);
-    all_us += CpuMicros(all);
-  };
-  absl::StatusOr<LoadResult> result = RunLoad(load);
-  if (!result.ok()) Die(absl::StrCat(row, ": ", std::string(result.status().message())));
-  if (result->answered == 0) Die(absl::StrCat(row, ": nothing was answered"));
-  const double answered = static_cast<double>(result->answered);
-  Report& report = bench.report;
-  report.Add(table, row, "requests/s", result->rate());
-  report.Add(table, row, "CPU µs", proxy_us / answered);
-  if (!contender.others.empty()) report.Add(table, row, "all, µs", all_us / answered);
-  report.Add(table, row, "p50, µs", Percentile(result->latencies_us, 0.50));
-  report.Add(table, row, "p99, µs", Percentile(result->latencies_us, 0.99));
-  report.Add(table, row, "RSS, MB", RssMegabytes(contender.proxy));
-  report.Add(table, row, "generator, %", result->own_cpu_us / result->seconds / 1e4);
 }
 
 void MeasureRows(Bench& bench, size_t bytes, int connections, const std::vector<std::string>& names, int rounds,
                  double seconds) {
   std::fprintf(stderr, "unary, %zu KB, %d connections\n", bytes >> 10, connections);
-  Declare(bench.report);
+  DeclareUnary(
+      bench.report, kTable, "Unary",
+      "Closed loop. *CPU* is what the processes between client and provider used, a request; *all* adds quota service "
+      "and control plane. *generator* is how much of a core the load generator used: well under 100 means it was not "
+      "what was measured.");
   for (int round = 0; round < rounds; ++round) {
     for (const std::string& name : names) {
-      MeasureOne(bench, kTable, RowOf(bytes, connections, name), bench.contenders.Get(name), bytes, connections,
-                 seconds);
+      MeasureUnaryRow(bench, kTable, RowOf(bytes, connections, name), bench.contenders.Get(name), bytes, connections,
+                      seconds);
     }
   }
 }
@@ -92,6 +54,53 @@ void Bounds(Bench& bench) {
 }
 
 }  // namespace
+
+void DeclareUnary(Report& report, const std::string& table, const std::string& title, const std::string& what) {
+  report.Declare(table, title, what,
+                 {{"requests/s"},
+                  {"CPU µs", 1},
+                  {"all, µs", 1},
+                  {"p50, µs"},
+                  {"p99, µs"},
+                  {"RSS, MB"},
+                  {"generator, %"},
+                  {"failed"}});
+}
+
+void MeasureUnaryRow(Bench& bench, const std::string& table, const std::string& row, const Contender& contender,
+                     size_t bytes, int connections, double seconds) {
+  std::vector<pid_t> all = contender.proxy;
+  all.insert(all.end(), contender.others.begin(), contender.others.end());
+  double proxy_us = 0, all_us = 0;
+  Load load;
+  load.address = contender.address;
+  load.request = contender.Chat(bytes);
+  load.connections = connections;
+  load.seconds = seconds;
+  load.warm_up_seconds = kWarmUpSeconds;
+  load.on_begin = [&] {
+    proxy_us = -CpuMicros(contender.proxy);
+    all_us = -CpuMicros(all);
+  };
+  load.on_end = [&] {
+    proxy_us += CpuMicros(contender.proxy);
+    all_us += CpuMicros(all);
+  };
+  absl::StatusOr<LoadResult> result = RunLoad(load);
+  if (!result.ok()) Die(absl::StrCat(row, ": ", std::string(result.status().message())));
+  if (result->failed > 0) std::fprintf(stderr, "%s: %s\n", row.c_str(), std::string(result->error.message()).c_str());
+  if (result->answered == 0) Die(absl::StrCat(row, ": nothing was answered"));
+  const double answered = static_cast<double>(result->answered);
+  Report& report = bench.report;
+  report.Add(table, row, "requests/s", result->rate());
+  report.Add(table, row, "CPU µs", proxy_us / answered);
+  if (!contender.others.empty()) report.Add(table, row, "all, µs", all_us / answered);
+  report.Add(table, row, "p50, µs", Percentile(result->latencies_us, 0.50));
+  report.Add(table, row, "p99, µs", Percentile(result->latencies_us, 0.99));
+  report.Add(table, row, "RSS, MB", RssMegabytes(contender.proxy));
+  report.Add(table, row, "failed", static_cast<double>(result->failed));
+  report.Add(table, row, "generator, %", result->own_cpu_us / result->seconds / 1e4);
+}
 
 void MeasureUnary64(Bench& bench) {
   MeasureRows(bench, kSmallBytes, 64, {kDirect, kNginx, kPlainModel, kWalkthrough}, bench.rounds, bench.seconds);

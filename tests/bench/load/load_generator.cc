@@ -105,23 +105,12 @@ class Connections {
 
   absl::Status Open(const std::string& address, int count) {
     const size_t colon = address.rfind(':');
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(static_cast<uint16_t>(std::atoi(address.c_str() + colon + 1)));
-    ::inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr);
+    to_.sin_family = AF_INET;
+    to_.sin_port = htons(static_cast<uint16_t>(std::atoi(address.c_str() + colon + 1)));
+    ::inet_pton(AF_INET, address.substr(0, colon).c_str(), &to_.sin_addr);
     for (int i = 0; i < count; ++i) {
-      auto connection = std::make_unique<Connection>();
-      connection->fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-      if (::connect(connection->fd, reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) {
-        return absl::UnavailableError(absl::StrCat("connecting to ", address, ": ", std::strerror(errno)));
-      }
-      const int on = 1;
-      ::setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-      epoll_event interest{};
-      interest.events = EPOLLIN;
-      interest.data.ptr = connection.get();
-      ::epoll_ctl(epoll_, EPOLL_CTL_ADD, connection->fd, &interest);
-      all_.push_back(std::move(connection));
+      all_.push_back(std::make_unique<Connection>());
+      RETURN_IF_ERROR(Connect(*all_.back()));
     }
     return absl::OkStatus();
   }
@@ -170,17 +159,50 @@ class Connections {
     });
     if (connection.answer.bad()) return absl::UnavailableError("an answer could not be read");
     if (!connection.answer.done()) return false;
-    if (connection.answer.status() != 200) {
-      return absl::UnavailableError(absl::StrCat("answered ", connection.answer.head(), connection.error));
-    }
     if (taken < data.size()) return absl::UnavailableError("bytes came that nobody asked for");
     connection.busy = false;
     return true;
   }
 
+  // What a whole answer said that is not 200; the connection is opened again if the server closes it. OK after a 200.
+  absl::Status ErrorOf(Connection& connection) {
+    if (connection.answer.status() == 200) return absl::OkStatus();
+    absl::Status error = absl::UnavailableError(absl::StrCat("answered ", connection.answer.head(), connection.error));
+    connection.error.clear();
+    if (!connection.answer.closes()) return error;
+    const absl::Status opened = Reopen(connection);
+    return opened.ok() ? error : opened;
+  }
+
+  void Close(Connection& connection) {
+    ::close(connection.fd);
+    connection.fd = -1;
+    connection.busy = false;
+  }
+  absl::Status Reopen(Connection& connection) {
+    Close(connection);
+    return Connect(connection);
+  }
+
   std::vector<std::unique_ptr<Connection>>& all() { return all_; }
 
  private:
+  absl::Status Connect(Connection& connection) {
+    connection.fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (::connect(connection.fd, reinterpret_cast<const sockaddr*>(&to_), sizeof(to_)) != 0) {
+      return absl::UnavailableError(absl::StrCat("connecting: ", std::strerror(errno)));
+    }
+    const int on = 1;
+    ::setsockopt(connection.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    connection.unsent.clear();
+    connection.waits_to_send = false;
+    epoll_event interest{};
+    interest.events = EPOLLIN;
+    interest.data.ptr = &connection;
+    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, connection.fd, &interest);
+    return absl::OkStatus();
+  }
+
   absl::Status Flush(Connection& connection, std::string_view bytes) {
     ssize_t n = ::send(connection.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
@@ -207,6 +229,7 @@ class Connections {
 
   Request request_;
   const int epoll_;
+  sockaddr_in to_{};
   int64_t identifier_ = 0;
   std::vector<std::unique_ptr<Connection>> all_;
   std::array<epoll_event, kBatchSize> batch_;
@@ -269,10 +292,14 @@ class LoadRun {
   absl::Status OnReady(Connection& connection, uint32_t events) {
     if (!connection.unsent.empty() && (events & EPOLLOUT) != 0) RETURN_IF_ERROR(connections_.SendRest(connection));
     if ((events & ~static_cast<uint32_t>(EPOLLOUT)) == 0) return absl::OkStatus();
-    ASSIGN_OR_RETURN(const bool whole, connections_.Receive(connection, [](std::string_view) {}));
-    if (!whole) return absl::OkStatus();
+    const absl::StatusOr<bool> whole = connections_.Receive(connection, [](std::string_view) {});
+    if (whole.ok() && !*whole) return absl::OkStatus();
     const Time now = SteadyClock::now();
-    if (measuring_) {
+    absl::Status error = whole.ok() ? connections_.ErrorOf(connection) : whole.status();
+    if (!whole.ok()) RETURN_IF_ERROR(connections_.Reopen(connection));
+    if (!error.ok()) {
+      if (result_.failed++ == 0) result_.error = std::move(error);
+    } else if (measuring_) {
       ++result_.answered;
       result_.latencies_us.push_back(MicrosSince(connection.due, now));
     }
@@ -340,17 +367,20 @@ absl::StatusOr<StreamResult> RunStreams(const StreamLoad& load) {
       if ((events & EPOLLOUT) != 0 && !connection.unsent.empty()) RETURN_IF_ERROR(connections.SendRest(connection));
       if ((events & ~static_cast<uint32_t>(EPOLLOUT)) == 0) return absl::OkStatus();
       const int64_t before = connection.events.events();
-      ASSIGN_OR_RETURN(const bool whole,
-                       connections.Receive(connection, [&](std::string_view piece) { connection.events.Take(piece); }));
+      const absl::StatusOr<bool> whole =
+          connections.Receive(connection, [&](std::string_view piece) { connection.events.Take(piece); });
       const int64_t seen = connection.events.events() - before;
       result.events += seen;
       if (before == 0 && seen > 0) {
         result.first_event_us.push_back(MicrosSince(connection.due, SteadyClock::now()));
         if (result.first_event_us.size() == static_cast<size_t>(load.streams)) load.on_all_open();
       }
-      if (!whole) return absl::OkStatus();
+      if (whole.ok() && !*whole) return absl::OkStatus();
       ++ended;
-      if (connection.events.done()) ++result.complete;
+      absl::Status error = whole.ok() ? connections.ErrorOf(connection) : whole.status();
+      if (!whole.ok()) connections.Close(connection);
+      if (!error.ok() && result.error.ok()) result.error = std::move(error);
+      if (whole.ok() && connection.events.done()) ++result.complete;
       return absl::OkStatus();
     }));
   }
@@ -371,7 +401,7 @@ absl::StatusOr<std::string> AskOnce(const std::string& address, const Request& r
       if ((events & EPOLLOUT) != 0 && !ready.unsent.empty()) RETURN_IF_ERROR(connections.SendRest(ready));
       if ((events & ~static_cast<uint32_t>(EPOLLOUT)) == 0) return absl::OkStatus();
       ASSIGN_OR_RETURN(whole, connections.Receive(ready, [&](std::string_view piece) { body.append(piece); }));
-      return absl::OkStatus();
+      return whole ? connections.ErrorOf(ready) : absl::OkStatus();
     }));
   }
   if (!whole) return absl::UnavailableError(absl::StrCat(address, " did not answer"));

@@ -36,6 +36,8 @@ struct Load {
 
 struct LoadResult {
   int64_t answered = 0;  // 200, while it was measured
+  int64_t failed = 0;    // any other answer or end of a request, whenever
+  absl::Status error;    // the first of these
   double seconds = 0;
   double own_cpu_us = 0;            // of this thread, meanwhile
   std::vector<float> latencies_us;  // one an answer
@@ -43,7 +45,7 @@ struct LoadResult {
   double rate() const { return static_cast<double>(answered) / seconds; }
 };
 
-// UNAVAILABLE with the first answer that was not 200, or what became of a connection.
+// UNAVAILABLE when the address cannot be reached; other answers than 200 and broken connections are counted.
 absl::StatusOr<LoadResult> RunLoad(const Load& load);
 
 struct StreamLoad {
@@ -56,7 +58,8 @@ struct StreamLoad {
 };
 
 struct StreamResult {
-  int complete = 0;  // ended with [DONE] and the end of the answer
+  int complete = 0;    // ended with [DONE] and the end of the answer
+  absl::Status error;  // the first answer that was not 200
   int64_t events = 0;
   double own_cpu_us = 0;
   std::vector<float> first_event_us;  // from the request to the first event
