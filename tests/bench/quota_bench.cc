@@ -28,6 +28,7 @@
 #include "common/status_macros.h"
 #include "controlplane/quota/quota_core.h"
 #include "dataplane/quota/grpc_quota_client.h"
+#include "tests/bench/quota_requests.h"
 #include "tests/controlplane/quota/redis_server.h"
 #include "tests/testing/child_process.h"
 
@@ -69,47 +70,6 @@ double Percentile(std::vector<double> values, double share) {
 }
 double Median(const std::vector<double>& values) { return Percentile(values, 0.5); }
 
-v1::CounterKey KeyOf(v1::Unit unit, int64_t identifier) {
-  v1::CounterKey key;
-  key.set_gateway("default");
-  key.set_pool(unit == v1::REQUESTS ? "route/requests" : "route/budget");
-  key.set_unit(unit);
-  key.set_window_seconds(86'400);
-  key.set_technique(v1::FIXED);
-  key.add_identifier()->set_string_value(absl::StrCat("user-", identifier, "@example.com"));
-  return key;
-}
-
-v1::Acquire AcquireOf(const std::string& request_id, int64_t number) {
-  v1::Acquire acquire;
-  acquire.set_request_id(request_id);
-  acquire.set_output_cap(1'000);
-  acquire.set_client_cap(true);
-  v1::LimitCheck& count = *acquire.add_checks();
-  *count.mutable_counter() = KeyOf(v1::REQUESTS, number % kIdentifiers);
-  count.set_limit(1'000'000'000);
-  count.set_admission(v1::STRICT);
-  v1::LimitCheck& money = *acquire.add_checks();
-  *money.mutable_counter() = KeyOf(v1::NANO_DOLLARS, number % kIdentifiers);
-  money.set_limit(1'000'000'000'000'000);
-  money.set_admission(v1::STRICT);
-  money.add_bounds(0);
-  v1::AttemptBound& bound = *acquire.add_bounds();
-  bound.set_input_nanos(30'000);
-  bound.set_output_nanos_per_mtok(600'000'000);
-  bound.set_max_output_tokens(16'384);
-  bound.set_choices(1);
-  return acquire;
-}
-
-v1::Settle SettleOf(const std::string& request_id) {
-  v1::Settle settle;
-  settle.set_request_id(request_id);
-  settle.set_cost_nanos(45'000);
-  settle.set_tokens(80);
-  return settle;
-}
-
 // One session: a proxy that keeps `in_flight` requests under way until told to stop.
 class LoadSession {
  public:
@@ -131,11 +91,11 @@ class LoadSession {
   void One() {
     const int64_t number = next_++;
     std::string id = absl::StrCat(name_, "-", number);
-    v1::Acquire acquire = AcquireOf(id, number);
+    v1::Acquire acquire = bench::AcquireOf(id, number % kIdentifiers);
     client_.Acquire(std::move(acquire), [this, id = std::move(id)](absl::StatusOr<v1::QuotaAnswer> answer) {
       if (answer.ok() && answer->result() == v1::QuotaAnswer::GRANTED) {
         ++decided_;
-        client_.Settle(SettleOf(id));
+        client_.Settle(bench::SettleOf(id));
       } else {
         ++failed_;
       }
@@ -165,7 +125,7 @@ std::vector<double> RoundTrips(GrpcQuotaClient& client, const std::string& name,
     bool done = false;
     SteadyClock::time_point end;
     const auto begin = SteadyClock::now();
-    client.Acquire(AcquireOf(id, i), [&](absl::StatusOr<v1::QuotaAnswer> answer) {
+    client.Acquire(bench::AcquireOf(id, i % kIdentifiers), [&](absl::StatusOr<v1::QuotaAnswer> answer) {
       const auto now = SteadyClock::now();
       std::lock_guard lock(mutex);
       if (answer.ok()) end = now;
@@ -179,7 +139,7 @@ std::vector<double> RoundTrips(GrpcQuotaClient& client, const std::string& name,
     if (end != SteadyClock::time_point() && i >= kWarmUpCalls) {
       times.push_back(std::chrono::duration<double, std::micro>(end - begin).count());
     }
-    client.Settle(SettleOf(id));
+    client.Settle(bench::SettleOf(id));
     std::this_thread::sleep_for(microseconds(kCallsPauseUs));
   }
   return times;
@@ -286,35 +246,13 @@ class Bench {
   int runs_ = 0;
 };
 
-// Decisions a second of the state machine alone: messages of fifty requests, settled in the next message.
+// Acquires a second of the state machine alone: messages of fifty requests, settled in the next message.
 double CoreDecisionsPerSecond() {
-  constexpr int kRequests = 50;
   QuotaCore core;
   int64_t now_us = 1'800'000'000'000'000;
-  uint64_t sequence = 0;
-  int64_t number = 0;
+  bench::MessageMaker maker("proxy", /*requests_per_message=*/50, 0, kIdentifiers);
   std::vector<v1::QuotaRequest> messages;
-  std::vector<std::string> held;
-  const auto next_message = [&] {
-    v1::QuotaRequest message;
-    message.set_proxy_id("proxy");
-    message.set_boot_id("boot");
-    message.set_acked_through(sequence);
-    for (const std::string& id : held) {
-      v1::QuotaCommand& command = *message.add_commands();
-      command.set_sequence(++sequence);
-      *command.mutable_settle() = SettleOf(id);
-    }
-    held.clear();
-    for (int i = 0; i < kRequests; ++i) {
-      v1::QuotaCommand& command = *message.add_commands();
-      command.set_sequence(++sequence);
-      held.push_back(absl::StrCat("01JD000000000000000000", number));
-      *command.mutable_acquire() = AcquireOf(held.back(), number++);
-    }
-    return message;
-  };
-  for (int i = 0; i < 4'000; ++i) messages.push_back(next_message());
+  for (int i = 0; i < 4'000; ++i) messages.push_back(maker.Next());
   const auto begin = SteadyClock::now();
   for (const v1::QuotaRequest& message : messages) {
     v1::QuotaResponse answers;
