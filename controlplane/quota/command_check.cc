@@ -9,8 +9,10 @@
 namespace signalbox {
 namespace {
 
-std::string CheckFault(const v1::Acquire& acquire, const v1::LimitCheck& check) {
-  if (std::string fault = KeyFault(check.counter()); !fault.empty()) return fault;
+std::string CheckFault(const v1::Acquire& acquire, const v1::LimitCheck& check, KeyExists exists) {
+  if (!exists(check.counter())) {
+    if (std::string fault = KeyFault(check.counter()); !fault.empty()) return fault;
+  }
   if (check.limit() <= 0) return absl::StrCat("the limit ", check.limit(), " is not positive");
   if (check.counter().unit() == v1::REQUESTS) return "";
   if (check.counter().unit() == v1::NANO_DOLLARS && check.limit() > kLimitNanosMax) {
@@ -47,7 +49,7 @@ std::string IdFault(std::string_view what, const std::string& id) {
   return "";
 }
 
-std::string AcquireFault(const v1::Acquire& acquire) {
+std::string AcquireFault(const v1::Acquire& acquire, KeyExists exists) {
   if (std::string fault = IdFault("request id", acquire.request_id()); !fault.empty()) return fault;
   if (acquire.checks_size() > kQuotaChecksMax) return absl::StrCat("more than ", kQuotaChecksMax, " limits at once");
   if (acquire.bounds_size() > kQuotaBoundsMax) return absl::StrCat("more than ", kQuotaBoundsMax, " bounds at once");
@@ -60,10 +62,14 @@ std::string AcquireFault(const v1::Acquire& acquire) {
     }
   }
   for (int i = 0; i < acquire.checks_size(); ++i) {
-    std::string fault = CheckFault(acquire, acquire.checks(i));
+    std::string fault = CheckFault(acquire, acquire.checks(i), exists);
     if (!fault.empty()) return absl::StrCat("check ", i, ": ", fault);
   }
   return "";
+}
+
+std::string AcquireFault(const v1::Acquire& acquire) {
+  return AcquireFault(acquire, [](const v1::CounterKey&) { return false; });
 }
 
 std::string ExtendFault(const v1::Extend& extend) {

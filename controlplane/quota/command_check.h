@@ -5,11 +5,15 @@
 #include <string>
 #include <string_view>
 
+#include "absl/functional/function_ref.h"
 #include "signalbox/v1/quota.pb.h"
 
 namespace signalbox {
 
 std::string IdFault(std::string_view what, const std::string& id);  // proxy, boot, request, adjustment
+// `exists` is asked for the key of each check up to the first fault, in order: a key that a counter has has no fault.
+using KeyExists = absl::FunctionRef<bool(const v1::CounterKey&)>;
+std::string AcquireFault(const v1::Acquire& acquire, KeyExists exists);
 std::string AcquireFault(const v1::Acquire& acquire);
 std::string ExtendFault(const v1::Extend& extend);
 std::string SettleFault(const v1::Settle& settle);

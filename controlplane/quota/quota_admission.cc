@@ -26,7 +26,11 @@ int64_t RemainsWhenFits(Int128 weighing, Int128 room, int64_t length_us) {
 }  // namespace
 
 void QuotaCore::DoAcquire(Boot& boot, const v1::Acquire& acquire, Answered& record, v1::QuotaAnswer& answer) {
-  if (std::string fault = AcquireFault(acquire); !fault.empty()) return Refuse(answer, std::move(fault));
+  absl::InlinedVector<Counter*, 4> counters;  // null: never used
+  const auto exists = [this, &counters](const v1::CounterKey& key) {
+    return counters.emplace_back(FindCounter(key)) != nullptr;
+  };
+  if (std::string fault = AcquireFault(acquire, exists); !fault.empty()) return Refuse(answer, std::move(fault));
   const auto known = requests_.find(acquire.request_id());
   const Request* request = known == requests_.end() ? nullptr : &known->second;
   if (request != nullptr && request->boot != &boot) {
@@ -35,9 +39,11 @@ void QuotaCore::DoAcquire(Boot& boot, const v1::Acquire& acquire, Answered& reco
   Candidates passed;
   Candidate denied;
   int64_t cap = acquire.output_cap();
-  for (const v1::LimitCheck& check : acquire.checks()) {
+  for (int i = 0; i < acquire.checks_size(); ++i) {
+    const v1::LimitCheck& check = acquire.checks(i);
+    Counter* counter = counters[static_cast<size_t>(i)];
     Candidate candidate;
-    candidate.counter = &CounterOf(check.counter());
+    candidate.counter = counter == nullptr ? &CounterOf(check.counter()) : &Current(*counter);
     candidate.check = &check;
     candidate.holds = check.counter().unit() != v1::REQUESTS;
     if (!Passes(acquire, request, passed, candidate, cap)) {
@@ -60,11 +66,12 @@ void QuotaCore::DoAcquire(Boot& boot, const v1::Acquire& acquire, Answered& reco
   answer.set_result(denied.check == nullptr ? v1::QuotaAnswer::GRANTED : v1::QuotaAnswer::DENIED);
   answer.set_output_cap(cap);
   const Request* after = taken != nullptr ? taken : request;
-  for (const Candidate& candidate : passed) *answer.add_limits() = StateOf(candidate, after);
+  answer.mutable_limits()->Reserve(static_cast<int>(passed.size()) + (denied.check == nullptr ? 0 : 1));
+  for (const Candidate& candidate : passed) SetState(candidate, after, *answer.add_limits());
   if (denied.check != nullptr) {
     answer.set_denied_index(static_cast<uint32_t>(passed.size()));
     v1::LimitState& state = *answer.add_limits();
-    state = StateOf(denied, after);
+    SetState(denied, after, state);
     state.set_retry_us(RetryAt(acquire, denied));
   }
 }
@@ -205,20 +212,18 @@ void QuotaCore::DoExtend(Boot& boot, const v1::Extend& extend, Answered& record,
   answer.set_result(v1::QuotaAnswer::GRANTED);
 }
 
-v1::LimitState QuotaCore::StateOf(const Candidate& candidate, const Request* request) const {
+void QuotaCore::SetState(const Candidate& candidate, const Request* request, v1::LimitState& state) const {
   const Counter& counter = *candidate.counter;
   const int64_t limit = candidate.check->limit();
   Int128 used = Settled(counter);
   if (candidate.holds) used += Suspended(counter);
   if (candidate.holds && candidate.check->admission() == v1::STRICT) used += counter.held;
-  v1::LimitState state;
   state.set_limit(limit);
   state.set_remaining(Saturate(Int128{limit} - used));
   state.set_reset_us(ResetAt(counter));
   const Entry* own = request == nullptr || !candidate.holds ? nullptr : FindEntry(*request, &counter, false);
   state.set_held(own == nullptr ? 0 : own->amount);
   state.set_shadow_denied(candidate.check->shadow() && candidate.shadow_denied);
-  return state;
 }
 
 // When the denied check could pass at the earliest if nothing more is used: soon when only holds in flight are in the

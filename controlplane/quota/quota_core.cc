@@ -13,6 +13,7 @@ namespace signalbox {
 namespace {
 
 constexpr int kCollectPerMessage = 64;
+constexpr size_t kSpareAnsweredMax = 16'384;
 
 v1::QuotaAnswer Tombstone(uint64_t sequence) {
   v1::QuotaAnswer answer;
@@ -32,6 +33,7 @@ void QuotaCore::Apply(const v1::QuotaRequest& message, int64_t now_us, v1::Quota
   boot.last_seen_us = now_us_;
   boot.suspended = false;
   AdvanceAcked(boot, message.acked_through());
+  answers.mutable_answers()->Reserve(message.commands_size());
   for (const v1::QuotaCommand& command : message.commands()) Answer(boot, command, *answers.add_answers());
 }
 
@@ -43,17 +45,14 @@ void QuotaCore::Answer(Boot& boot, const v1::QuotaCommand& command, v1::QuotaAns
     answer.set_result(v1::QuotaAnswer::UNKNOWN_SEQUENCE);
     return;
   }
-  if (const auto it = boot.answered.find(sequence); it != boot.answered.end()) {
-    answer.ParseFromString(it->second->answer);
-    return;
-  }
+  if (const Answered* known = FindAnswered(boot.answered, sequence); known != nullptr) return Recall(*known, answer);
   if (boot.answered.size() >= kQuotaAnswersMaxPerBoot) {
     return Refuse(answer, absl::StrCat("more than ", kQuotaAnswersMaxPerBoot, " answers are not acknowledged"));
   }
-  auto record = std::make_unique<Answered>();
+  std::unique_ptr<Answered> record = NewAnswered(sequence);
   Evaluate(boot, command, *record, answer);
-  answer.SerializeToString(&record->answer);
-  boot.answered.emplace_hint(boot.answered.end(), sequence, std::move(record));
+  Remember(answer, *record);
+  boot.answered.insert(AnsweredFrom(boot.answered, sequence), std::move(record));
 }
 
 void QuotaCore::Evaluate(Boot& boot, const v1::QuotaCommand& command, Answered& record, v1::QuotaAnswer& answer) {
@@ -106,16 +105,19 @@ void QuotaCore::DoCancel(Boot& boot, uint64_t own_sequence, const v1::Cancel& ca
     answer.set_result(v1::QuotaAnswer::UNKNOWN_SEQUENCE);
     return;
   }
-  const auto [it, fresh] = boot.answered.try_emplace(target);
-  if (fresh) it->second = std::make_unique<Answered>();
-  Answered& record = *it->second;
+  Answered* known = FindAnswered(boot.answered, target);
+  const bool fresh = known == nullptr;
+  if (fresh) {
+    known = boot.answered.insert(AnsweredFrom(boot.answered, target), NewAnswered(target))->get();
+  }
+  Answered& record = *known;
   if (!fresh && !record.cancellable && !record.cancelled) {
     return Refuse(answer, "only an acquire or an extend can be cancelled");
   }
   if (record.cancellable) Undo(record);
   record.cancellable = false;
   record.cancelled = true;
-  record.answer = Tombstone(target).SerializeAsString();
+  Remember(Tombstone(target), record);
   answer.set_result(v1::QuotaAnswer::GRANTED);
 }
 
@@ -155,7 +157,7 @@ void QuotaCore::Tick(int64_t now_us) {
       ++it;
       continue;
     }
-    for (auto& [sequence, record] : boot.answered) DropEffects(*record);
+    for (const std::unique_ptr<Answered>& record : boot.answered) DropEffects(*record);
     boots_.erase(it++);
   }
 }
@@ -307,9 +309,84 @@ QuotaCore::Boot& QuotaCore::BootOf(std::string_view proxy_id, std::string_view b
 void QuotaCore::AdvanceAcked(Boot& boot, uint64_t acked_through) {
   if (acked_through <= boot.acked_through) return;
   boot.acked_through = acked_through;
-  auto end = boot.answered.begin();
-  for (; end != boot.answered.end() && end->first <= acked_through; ++end) DropEffects(*end->second);
-  boot.answered.erase(boot.answered.begin(), end);
+  while (!boot.answered.empty() && boot.answered.front()->sequence <= acked_through) {
+    DropEffects(*boot.answered.front());
+    Reuse(std::move(boot.answered.front()));
+    boot.answered.pop_front();
+  }
+}
+
+QuotaCore::Answers::iterator QuotaCore::AnsweredFrom(Answers& answers, uint64_t sequence) {
+  if (answers.empty() || answers.back()->sequence < sequence) return answers.end();
+  const uint64_t first = answers.front()->sequence;
+  if (sequence <= first) return answers.begin();
+  // Where it is when there are no gaps.
+  const uint64_t offset = sequence - first;
+  if (offset < answers.size() && answers[offset]->sequence == sequence) {
+    return answers.begin() + static_cast<std::ptrdiff_t>(offset);
+  }
+  return std::lower_bound(answers.begin(), answers.end(), sequence,
+                          [](const auto& record, uint64_t wanted) { return record->sequence < wanted; });
+}
+
+QuotaCore::Answered* QuotaCore::FindAnswered(Answers& answers, uint64_t sequence) {
+  const auto it = AnsweredFrom(answers, sequence);
+  return it == answers.end() || (*it)->sequence != sequence ? nullptr : it->get();
+}
+
+void QuotaCore::Remember(const v1::QuotaAnswer& answer, Answered& record) {
+  record.result = answer.result();
+  record.denied_index = answer.denied_index();
+  record.output_cap = answer.output_cap();
+  record.message = answer.message();
+  record.limits.clear();
+  for (const v1::LimitState& state : answer.limits()) {
+    record.limits.push_back(
+        {state.limit(), state.remaining(), state.reset_us(), state.held(), state.retry_us(), state.shadow_denied()});
+  }
+}
+
+void QuotaCore::Recall(const Answered& record, v1::QuotaAnswer& answer) {
+  answer.set_sequence(record.sequence);
+  answer.set_result(record.result);
+  answer.set_denied_index(record.denied_index);
+  answer.set_output_cap(record.output_cap);
+  answer.set_message(record.message);
+  for (const AnsweredLimit& limit : record.limits) {
+    v1::LimitState& state = *answer.add_limits();
+    state.set_limit(limit.limit);
+    state.set_remaining(limit.remaining);
+    state.set_reset_us(limit.reset_us);
+    state.set_held(limit.held);
+    state.set_retry_us(limit.retry_us);
+    state.set_shadow_denied(limit.shadow_denied);
+  }
+}
+
+std::unique_ptr<QuotaCore::Answered> QuotaCore::NewAnswered(uint64_t sequence) {
+  std::unique_ptr<Answered> record;
+  if (spare_answered_.empty()) {
+    record = std::make_unique<Answered>();
+  } else {
+    record = std::move(spare_answered_.back());
+    spare_answered_.pop_back();
+  }
+  record->sequence = sequence;
+  return record;
+}
+
+void QuotaCore::Reuse(std::unique_ptr<Answered> record) {
+  if (spare_answered_.size() >= kSpareAnsweredMax) return;
+  record->cancellable = record->cancelled = false;
+  record->request_id.clear();
+  spare_answered_.push_back(std::move(record));
+}
+
+QuotaCore::Counter* QuotaCore::FindCounter(const v1::CounterKey& key) {
+  scratch_.clear();
+  AppendIdentity(key, scratch_);
+  const auto it = counters_.find(scratch_);
+  return it == counters_.end() ? nullptr : &it->second;
 }
 
 QuotaCore::Counter& QuotaCore::CounterOf(const v1::CounterKey& key) {
@@ -329,6 +406,10 @@ QuotaCore::Counter& QuotaCore::CounterOf(const v1::CounterKey& key) {
     pool.counters.push_back(&counter);
     return counter;
   }
+  return Current(counter);
+}
+
+QuotaCore::Counter& QuotaCore::Current(Counter& counter) const {
   Turn(counter);
   if (counter.references == 0) counter.era = 0;  // nothing is left of before a reset: equals one made anew
   return counter;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <span>
@@ -124,13 +125,29 @@ class QuotaCore {
     int64_t era = 0;
   };
   using Effects = absl::InlinedVector<Effect, 2>;
+  struct AnsweredLimit {
+    int64_t limit = 0;
+    int64_t remaining = 0;
+    int64_t reset_us = 0;
+    int64_t held = 0;
+    int64_t retry_us = 0;
+    bool shadow_denied = false;
+  };
+  // A command's answer, for its repeat: few are asked for again, so that it is kept as what is cheapest to write down.
   struct Answered {
-    std::string answer;        // a QuotaAnswer, as it is stored: few are asked for again
+    uint64_t sequence = 0;
+    v1::QuotaAnswer::Result result = v1::QuotaAnswer::RESULT_UNSPECIFIED;
     bool cancellable = false;  // an acquire or extend not yet cancelled
     bool cancelled = false;    // whatever comes with this sequence is not evaluated
+    uint32_t denied_index = 0;
+    int64_t output_cap = 0;
+    absl::InlinedVector<AnsweredLimit, 2> limits;
+    std::string message;
     std::string request_id;
     Effects effects;
   };
+  // By sequence. Those of an honest proxy come in order and without gaps, which makes every access constant.
+  using Answers = std::deque<std::unique_ptr<Answered>>;
   struct Boot {
     std::string proxy_id;
     std::string boot_id;
@@ -138,7 +155,7 @@ class QuotaCore {
     uint64_t acked_through = 0;
     bool suspended = false;
     int64_t requests = 0;  // in flight or suspended
-    absl::btree_map<uint64_t, std::unique_ptr<Answered>> answered;
+    Answers answered;
   };
   // A suspended hold as it is stored, there are many and they hardly change; and what says when it may be forgotten.
   struct SuspenseRecord {
@@ -174,7 +191,15 @@ class QuotaCore {
 
   Boot& BootOf(std::string_view proxy_id, std::string_view boot_id);
   void AdvanceAcked(Boot& boot, uint64_t acked_through);
+  static Answers::iterator AnsweredFrom(Answers& answers, uint64_t sequence);  // the first not before `sequence`
+  static Answered* FindAnswered(Answers& answers, uint64_t sequence);
+  static void Remember(const v1::QuotaAnswer& answer, Answered& record);
+  static void Recall(const Answered& record, v1::QuotaAnswer& answer);
+  std::unique_ptr<Answered> NewAnswered(uint64_t sequence);
+  void Reuse(std::unique_ptr<Answered> record);  // its effects dropped
+  Counter* FindCounter(const v1::CounterKey& key);
   Counter& CounterOf(const v1::CounterKey& key);
+  Counter& Current(Counter& counter) const;  // turned into the window of now, about to be charged
   void Turn(Counter& counter) const { Turn(counter.key, counter); }  // into the window of now
   void Turn(const v1::CounterKey& key, Tally& tally) const;
   void CollectCounters();  // a few of those whose windows have passed
@@ -207,7 +232,7 @@ class QuotaCore {
   void ChangeSuspended(int64_t sequence, absl::FunctionRef<void(v1::SuspendedHold&)> change);  // if it is still kept
   bool OldestSuspenseIsPast(int64_t now_us) const;
   void ForgetOldestSuspense();
-  v1::LimitState StateOf(const Candidate& candidate, const Request* request) const;
+  void SetState(const Candidate& candidate, const Request* request, v1::LimitState& state) const;
   int64_t RetryAt(const v1::Acquire& acquire, const Candidate& denied) const;
 
   int64_t now_us_ = 0;
@@ -222,6 +247,7 @@ class QuotaCore {
   int64_t last_adjustment_sequence_ = 0;
   std::map<int64_t, v1::Adjustment> adjustments_;               // by sequence; the last kQuotaAdjustmentsMax
   absl::flat_hash_map<std::string, int64_t> adjustment_by_id_;  // to its sequence
+  std::vector<std::unique_ptr<Answered>> spare_answered_;       // to be filled again, with what they have allocated
   std::string scratch_;
   // While loading: counters and boots in the order written.
   std::vector<Counter*> loaded_counters_;

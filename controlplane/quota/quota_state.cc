@@ -154,6 +154,7 @@ void QuotaCore::SaveThrough(v1::QuotaStatePart& part, int part_records, PartSink
     *state.mutable_key() = counter.key;
   }
   absl::flat_hash_map<const Boot*, uint64_t> boot_index;
+  v1::QuotaAnswer given;
   for (const auto* item : SortedByKey(boots_)) {
     const Boot& boot = item->second;
     boot_index.emplace(&boot, boot_index.size());
@@ -163,9 +164,11 @@ void QuotaCore::SaveThrough(v1::QuotaStatePart& part, int part_records, PartSink
     state.set_last_seen_us(boot.last_seen_us);
     state.set_acked_through(boot.acked_through);
     state.set_suspended(boot.suspended);
-    for (const auto& [sequence, record] : boot.answered) {
+    for (const std::unique_ptr<Answered>& record : boot.answered) {
       v1::AnswerState& answer = *state.add_answers();
-      answer.set_answer(record->answer);
+      given.Clear();
+      Recall(*record, given);
+      given.SerializeToString(answer.mutable_answer());
       answer.set_cancellable(record->cancellable);
       answer.set_cancelled(record->cancelled);
       answer.set_request_id(record->request_id);
@@ -230,11 +233,12 @@ absl::Status QuotaCore::Load(const v1::QuotaStatePart& part) {
       if (!parsed.ParseFromString(answer.answer())) {
         return absl::DataLossError("the stored quota state has an answer that cannot be read");
       }
-      std::unique_ptr<Answered>& kept = boot.answered[parsed.sequence()];
-      if (kept != nullptr) return absl::DataLossError("the stored quota state has an answer twice");
-      kept = std::make_unique<Answered>();
-      Answered& record = *kept;
-      record.answer = answer.answer();
+      const auto place = AnsweredFrom(boot.answered, parsed.sequence());
+      if (place != boot.answered.end() && (*place)->sequence == parsed.sequence()) {
+        return absl::DataLossError("the stored quota state has an answer twice");
+      }
+      Answered& record = **boot.answered.insert(place, NewAnswered(parsed.sequence()));
+      Remember(parsed, record);
       record.cancellable = answer.cancellable();
       record.cancelled = answer.cancelled();
       record.request_id = answer.request_id();
@@ -335,10 +339,13 @@ absl::Status QuotaCore::Check() const {
     if (boot.requests != (it == requests.end() ? 0 : it->second)) {
       return absl::InternalError(absl::StrCat("boot ", boot.boot_id, " counts its requests wrong"));
     }
-    for (const auto& [sequence, record] : boot.answered) {
-      if (sequence <= boot.acked_through) {
-        return absl::InternalError(absl::StrCat("boot ", boot.boot_id, " keeps acknowledged answer ", sequence));
+    uint64_t before = boot.acked_through;
+    for (const std::unique_ptr<Answered>& record : boot.answered) {
+      if (record->sequence <= before) {
+        return absl::InternalError(absl::StrCat("boot ", boot.boot_id, " keeps acknowledged answer ", record->sequence,
+                                                " or has it out of order"));
       }
+      before = record->sequence;
       for (const Effect& effect : record->effects) ++sums[effect.counter].references;
     }
   }
