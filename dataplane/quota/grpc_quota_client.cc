@@ -43,8 +43,8 @@ absl::StatusOr<v1::QuotaAnswer> AnswerToCaller(v1::QuotaAnswer answer) {
   }
 }
 
-// Traffic is dense when acquires come closer together than this; a message then waits until about so many gathered,
-// within these bounds. In calm traffic, and for what follows it, nothing waits but for the answer that is out.
+// Traffic is dense when acquires come closer together than this and more than one travelled in the last message; the
+// next then waits until about so many gathered, within these bounds. Else nothing waits but for the answer that is out.
 constexpr int64_t kDenseGapUs = 250;
 constexpr int64_t kDenseAcquires = 4;
 constexpr int64_t kDensePaceUsMin = 500;
@@ -281,7 +281,8 @@ class Client final : public GrpcQuotaClient {
   // ---- Sending.
 
   int64_t DensePaceUs() const SB_REQUIRES(mutex_) {
-    return gap_us_ >= kDenseGapUs ? 0 : std::clamp(kDenseAcquires * gap_us_, kDensePaceUsMin, kDensePaceUsMax);
+    if (gap_us_ >= kDenseGapUs || calls_in_last_message_ < 2) return 0;
+    return std::clamp(kDenseAcquires * gap_us_, kDensePaceUsMin, kDensePaceUsMax);
   }
 
   // When the next message goes, heartbeats aside. The first acquire after a quiet moment goes at once, later ones with
@@ -319,6 +320,7 @@ class Client final : public GrpcQuotaClient {
     request.set_heartbeat(heartbeat);
     std::string bytes = request.SerializeAsString();
     int commands = 0;
+    int calls = 0;
     auto next = pending_.lower_bound(unsent_from_);
     for (; next != pending_.end(); ++next) {
       if (commands >= kQuotaBatchCommandsMax || unanswered_ >= kQuotaUnansweredMax ||
@@ -333,6 +335,7 @@ class Client final : public GrpcQuotaClient {
       }
       bytes += pending.encoded;
       pending.sent = true;
+      if (pending.done) ++calls;
       unsent_from_ = next->first + 1;
       ++unanswered_;
       ++commands;
@@ -344,6 +347,7 @@ class Client final : public GrpcQuotaClient {
       metrics_.commands += commands;
     }
     last_message_us_ = now;
+    calls_in_last_message_ = calls;
     if (heartbeat) heartbeat_us_ = now;
     stream_->writing = true;
     const grpc::Slice slice(bytes);
@@ -565,6 +569,7 @@ class Client final : public GrpcQuotaClient {
   int64_t reconnect_us_ SB_GUARDED_BY(mutex_) = std::numeric_limits<int64_t>::min();
   int backoff_ms_ SB_GUARDED_BY(mutex_) = kQuotaReconnectMsMin;
   int64_t last_message_us_ SB_GUARDED_BY(mutex_) = 0;
+  int calls_in_last_message_ SB_GUARDED_BY(mutex_) = 0;
   int64_t heartbeat_us_ SB_GUARDED_BY(mutex_) = 0;
   bool hurry_ SB_GUARDED_BY(mutex_) = false;             // somebody waits for something that was not sent yet
   int64_t settle_by_us_ SB_GUARDED_BY(mutex_) = kNever;  // when settles and charges go, whatever else does
