@@ -16,6 +16,13 @@ function watch(context) {
     const url = request.url();
     if (!url.startsWith(`${kConsole}/`) && !/^(data|blob):/.test(url)) wrongs.push(`contacted ${url}`);
   });
+  context.on("response", (response) => {
+    if (response.status() >= 500) wrongs.push(`${response.status()} for ${response.url()}`);
+  });
+  context.on("requestfailed", (request) => {
+    const { errorText } = request.failure();
+    if (errorText !== "net::ERR_ABORTED") wrongs.push(`${errorText} for ${request.url()}`);
+  });
   context.on("weberror", (error) => wrongs.push(`threw ${error.error().stack}`));
   context.on("console", (message) => {
     if (message.type() === "error" && !/^Failed to load resource/.test(message.text())) wrongs.push(`console: ${message.text()}`);
