@@ -174,7 +174,8 @@ class HttplibApi final : public HttpApi {
       if (options_.on_response) options_.on_response(response.status);
     });
     server_->set_error_handler([](const httplib::Request& request, httplib::Response& response) {
-      if (response.body.empty()) AnswerHttpError(response);
+      // What has a type was answered by us, or by a proxy whose body follows.
+      if (response.body.empty() && !response.has_header("Content-Type")) AnswerHttpError(response);
     });
     server_->set_exception_handler([](const httplib::Request&, httplib::Response& response, std::exception_ptr) {
       response.status = 500;
