@@ -4,6 +4,8 @@ import { useEffect, useId, useRef, type FormEvent, type ReactNode } from "react"
 import { IconButton } from "./Button";
 import css from "./Dialog.module.css";
 
+const kFirst = ["input:not(:disabled), textarea:not(:disabled), select:not(:disabled)", "button[type=submit]", "footer button"];
+
 export function Dialog({
   title,
   onClose,
@@ -23,7 +25,11 @@ export function Dialog({
   const titleId = useId();
   useEffect(() => {
     const element = dialog.current;
-    if (element && !element.open) element.showModal();
+    if (element && !element.open) {
+      element.showModal();
+      // The browser chose the button that closes; a field, or else the action, is what the dialog is about.
+      element.querySelector<HTMLElement>(kFirst.find((selector) => element.querySelector(selector)) ?? "button")?.focus();
+    }
     return () => element?.close();
   }, []);
   const submit = (event: FormEvent) => {

@@ -19,7 +19,7 @@ import {
   type NodeChange,
 } from "@xyflow/react";
 import "@xyflow/react/dist/base.css";
-import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState, type DragEvent, type ReactNode } from "react";
 import { infoOf, nodeHeight, nodeWidth } from "../elements";
 import { edgesOf, idOf, typeOf, type Graph, type Position, type Positions } from "../model";
 import { AddAfterContext, ElementNode, type AddAfter, type ElementNodeData, type ElementNodeType } from "./ElementNode";
@@ -56,7 +56,12 @@ export const kBlockMime = "application/x-signalbox-block";
 const kNodeTypes = { element: ElementNode };
 const kNone: ReadonlySet<string> = new Set();
 const kMinimapFrom = 25;
+// Constant, like every handler below: a prop that is new with each frame of a drag redraws every node and edge.
+const kMultiSelect = ["Shift", "Meta", "Control"];
+const kEdgeOptions = { type: "default" };
 const kFit = { padding: 0.06, maxZoom: 1 };
+
+const isNoLoop = (link: Connection | Edge) => link.source !== link.target;
 
 export function FlowCanvas(props: FlowCanvasProps) {
   return (
@@ -147,6 +152,9 @@ function Canvas(props: FlowCanvasProps) {
     [graph, edgeMarks, selectedEdges, editable],
   );
 
+  const latest = useRef({ edits, onSelect, onSelectEdges });
+  latest.current = { edits, onSelect, onSelectEdges };
+
   const onNodesChange = useCallback(
     (changes: NodeChange<ElementNodeType>[]) => {
       const wanted = changes.filter((change) => change.type === "position" || change.type === "select" || change.type === "dimensions");
@@ -154,16 +162,16 @@ function Canvas(props: FlowCanvasProps) {
       const next = applyNodeChanges(wanted, current.current);
       show(next);
       if (wanted.some((change) => change.type === "select")) {
-        onSelect?.(new Set(next.filter((node) => node.selected).map((node) => node.id)));
+        latest.current.onSelect?.(new Set(next.filter((node) => node.selected).map((node) => node.id)));
       }
       // Moves by arrow keys have no drag that ends.
       const moved = wanted.filter((change) => change.type === "position" && change.dragging === false && change.position);
-      if (moved.length > 0 && edits) {
+      if (moved.length > 0) {
         const ids = new Set(moved.map((change) => (change.type === "position" ? change.id : "")));
-        edits.onMove(Object.fromEntries(next.filter((node) => ids.has(node.id)).map((node) => [node.id, node.position])));
+        latest.current.edits?.onMove(Object.fromEntries(next.filter((node) => ids.has(node.id)).map((node) => [node.id, node.position])));
       }
     },
-    [edits, onSelect, show],
+    [show],
   );
 
   const onEdgesChange = useCallback(
@@ -175,9 +183,9 @@ function Canvas(props: FlowCanvasProps) {
         else next.delete(change.id);
       }
       setSelectedEdges(next);
-      onSelectEdges?.(next);
+      latest.current.onSelectEdges?.(next);
     },
-    [onSelectEdges, selectedEdges],
+    [selectedEdges],
   );
 
   const [ready, setReady] = useState(false);
@@ -194,49 +202,62 @@ function Canvas(props: FlowCanvasProps) {
     void flow.setCenter(x, node.position.y + (node.height ?? 80) / 2, { zoom: Math.max(flow.getZoom(), 0.8), duration: 250 });
   }, [reveal, ready, flow]);
 
+  const onInit = useCallback(() => setReady(true), []);
+  const onConnect = useCallback((link: Connection) => latest.current.edits?.onConnect(link.source, link.sourceHandle ?? "", link.target), []);
   const onConnectEnd = useCallback(
     (event: MouseEvent | TouchEvent, state: FinalConnectionState) => {
-      if (!edits || state.isValid || state.toNode || !state.fromNode || state.fromHandle?.type !== "source") return;
+      if (state.isValid || state.toNode || !state.fromNode || state.fromHandle?.type !== "source") return;
       const point = "changedTouches" in event ? event.changedTouches[0]! : event;
       const at = flow.screenToFlowPosition({ x: point.clientX, y: point.clientY });
-      edits.onConnectToNothing(state.fromNode.id, state.fromHandle.id ?? "", at, new DOMRect(point.clientX, point.clientY, 0, 0));
+      const near = new DOMRect(point.clientX, point.clientY, 0, 0);
+      latest.current.edits?.onConnectToNothing(state.fromNode.id, state.fromHandle.id ?? "", at, near);
     },
-    [edits, flow],
+    [flow],
   );
+  const onReconnect = useCallback(
+    (edge: Edge, link: Connection) =>
+      latest.current.edits?.onReconnect(
+        { from: edge.source, output: edge.sourceHandle ?? "" },
+        { from: link.source, output: link.sourceHandle ?? "", to: link.target },
+      ),
+    [],
+  );
+  const onReconnectEnd = useCallback((_: unknown, edge: Edge, __: unknown, state: FinalConnectionState) => {
+    if (!state.isValid && !state.toNode) latest.current.edits?.onDisconnect(edge.source, edge.sourceHandle ?? "");
+  }, []);
+  const onDragOver = useCallback((event: DragEvent) => {
+    if (!latest.current.edits || !event.dataTransfer.types.includes(kBlockMime)) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "copy";
+  }, []);
+  const onDrop = useCallback(
+    (event: DragEvent) => {
+      const type = event.dataTransfer.getData(kBlockMime);
+      if (!latest.current.edits || type === "") return;
+      event.preventDefault();
+      latest.current.edits.onDropBlock(type, flow.screenToFlowPosition({ x: event.clientX - 40, y: event.clientY - 24 }));
+    },
+    [flow],
+  );
+  const addAfter = useCallback<AddAfter>((key, output, near) => latest.current.edits?.onAddAfter(key, output, near), []);
 
   return (
-    <AddAfterContext.Provider value={edits?.onAddAfter ?? null}>
+    <AddAfterContext.Provider value={editable ? addAfter : null}>
       <div className={css.canvas} role="region" aria-label={props.label}>
         <ReactFlow<ElementNodeType>
           nodes={nodes}
           edges={edges}
           nodeTypes={kNodeTypes}
-          onInit={() => setReady(true)}
+          onInit={onInit}
           onNodesChange={onNodesChange}
           onEdgesChange={onEdgesChange}
-          onConnect={(link: Connection) => edits?.onConnect(link.source, link.sourceHandle ?? "", link.target)}
+          onConnect={onConnect}
           onConnectEnd={onConnectEnd}
-          onReconnect={(edge, link) =>
-            edits?.onReconnect(
-              { from: edge.source, output: edge.sourceHandle ?? "" },
-              { from: link.source, output: link.sourceHandle ?? "", to: link.target },
-            )
-          }
-          onReconnectEnd={(_, edge, __, state) => {
-            if (!state.isValid && !state.toNode) edits?.onDisconnect(edge.source, edge.sourceHandle ?? "");
-          }}
-          onDragOver={(event) => {
-            if (!edits || !event.dataTransfer.types.includes(kBlockMime)) return;
-            event.preventDefault();
-            event.dataTransfer.dropEffect = "copy";
-          }}
-          onDrop={(event) => {
-            const type = event.dataTransfer.getData(kBlockMime);
-            if (!edits || type === "") return;
-            event.preventDefault();
-            edits.onDropBlock(type, flow.screenToFlowPosition({ x: event.clientX - 40, y: event.clientY - 24 }));
-          }}
-          isValidConnection={(link) => link.source !== link.target}
+          onReconnect={onReconnect}
+          onReconnectEnd={onReconnectEnd}
+          onDragOver={onDragOver}
+          onDrop={onDrop}
+          isValidConnection={isNoLoop}
           nodesDraggable={editable}
           nodesConnectable={editable}
           edgesReconnectable={editable}
@@ -252,9 +273,9 @@ function Canvas(props: FlowCanvasProps) {
           fitViewOptions={kFit}
           panOnScroll
           zoomOnDoubleClick={false}
-          multiSelectionKeyCode={["Shift", "Meta", "Control"]}
+          multiSelectionKeyCode={kMultiSelect}
           selectionKeyCode="Shift"
-          defaultEdgeOptions={{ type: "default" }}
+          defaultEdgeOptions={kEdgeOptions}
         >
           <Background variant={BackgroundVariant.Dots} gap={20} size={1.5} color="var(--canvas-dot)" />
           <Controls showInteractive={false} position="bottom-left" className={css.controls} />

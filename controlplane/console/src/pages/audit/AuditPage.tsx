@@ -53,7 +53,7 @@ export default function AuditPage({ gateway }: PageProps) {
       head: "Of what",
       cell: (entry) => {
         const href = resourcePath(entry.gateway || gateway, entry.resource);
-        const text = <span className="wrap-anywhere">{entry.resource}</span>;
+        const text = <span style={{ display: "inline-block", minWidth: 170, overflowWrap: "anywhere" }}>{entry.resource}</span>;
         return (
           <>
             {href ? <Link href={href}>{text}</Link> : text}
@@ -89,7 +89,7 @@ export default function AuditPage({ gateway }: PageProps) {
             )
           }
         >
-          <TextFilter label="Who" value={values.who} onChange={(who) => set({ who })} placeholder="a token's name or id" />
+          <TextFilter label="Who" value={values.who} onChange={(who) => set({ who })} placeholder="name or id" />
           <SelectFilter label="What" value={values.method} choices={kMethods} onChange={(method) => set({ method })} />
         </Filters>
         <WithData data={data} what="the audit log" loading={<Loading rows={8} />}>

@@ -12,8 +12,8 @@ import { useQueryState } from "@/app/useQueryState";
 import { fullness, identifierText, limitText, unitOf, useLimits } from "@/pages/budgets/limits";
 import { Badge } from "@/ui/Badge";
 import { Button, ButtonLink } from "@/ui/Button";
-import { Filters, SelectFilter, TextFilter } from "@/ui/Filters";
-import { big, formatAmount, formatTime, fromMicros, plural } from "@/ui/format";
+import { FilterField, Filters, SelectFilter, TextFilter } from "@/ui/Filters";
+import { big, formatAmount, formatCount, formatDayTime, formatNanos, fromMicros, plural } from "@/ui/format";
 import { Meter } from "@/ui/Meter";
 import { Card, Page } from "@/ui/Page";
 import { RoleNote, useWhyNot } from "@/ui/RoleNote";
@@ -48,16 +48,18 @@ export default function CountersPage({ gateway }: PageProps) {
             <>
               <Card flush label="Counters of a limit">
                 <Filters label="Choose a limit">
-                  <SelectFilter
-                    label="Limit"
-                    any={`${all[0]!.route} / ${all[0]!.elementId}`}
-                    value={chosen === all[0] ? "" : keyOf(chosen)}
-                    choices={all.slice(1).map((limit) => ({ value: keyOf(limit), label: `${limit.route} / ${limit.elementId}` }))}
-                    onChange={(key) => {
-                      const next = all.find((limit) => keyOf(limit) === key) ?? all[0]!;
-                      set({ route: next.route, element: next.elementId, identifier: "" });
-                    }}
-                  />
+                  <FilterField wide>
+                    <SelectFilter
+                      label="Limit"
+                      any={`${all[0]!.route} / ${all[0]!.elementId}`}
+                      value={chosen === all[0] ? "" : keyOf(chosen)}
+                      choices={all.slice(1).map((limit) => ({ value: keyOf(limit), label: `${limit.route} / ${limit.elementId}` }))}
+                      onChange={(key) => {
+                        const next = all.find((limit) => keyOf(limit) === key) ?? all[0]!;
+                        set({ route: next.route, element: next.elementId, identifier: "" });
+                      }}
+                    />
+                  </FilterField>
                   <TextFilter label="Identifier" value={values.identifier} onChange={(identifier) => set({ identifier })} placeholder="all" />
                 </Filters>
                 <TopCounters key={keyOf(chosen)} gateway={gateway} limit={chosen} identifier={values.identifier} />
@@ -82,26 +84,28 @@ function TopCounters({ gateway, limit, identifier }: { gateway: string; limit: D
   );
   const [change, setChange] = useState<{ counter: LimitCounter; reset: boolean } | null>(null);
   const whyNot = useWhyNot("admin");
+  // The unit stands above the table.
+  const figure = (value: string | undefined) => (limit.unit === "NANO_DOLLARS" ? formatNanos(value) : formatCount(value));
   const columns: Column<LimitCounter>[] = [
-    { key: "who", head: limit.key.join(", ") || "Counter", grow: true, cell: (counter) => <span className="wrap-anywhere">{identifierText(counter)}</span> },
+    { key: "who", head: limit.key.join(", ") || "Counter", grow: true, cell: (counter) => <span style={{ display: "block", minWidth: 150, overflowWrap: "anywhere" }}>{identifierText(counter)}</span> },
     {
       key: "fill",
       head: "Used of the limit",
       cell: (counter) => (
-        <span style={{ display: "block", width: 180 }}>
+        <span style={{ display: "block", width: 150 }}>
           <Meter part={fullness(counter, limit.limit)} label={`${identifierText(counter)} used`} shadow={limit.shadow} />
         </span>
       ),
     },
-    { key: "used", head: "Used", align: "right", cell: (counter) => formatAmount(counter.counter?.used, limit.unit) },
-    { key: "held", head: "Held", align: "right", narrowHide: true, cell: (counter) => formatAmount(counter.counter?.held, limit.unit) },
-    { key: "suspense", head: "In suspense", align: "right", narrowHide: true, cell: (counter) => formatAmount(counter.counter?.suspense, limit.unit) },
+    { key: "used", head: "Used", align: "right", cell: (counter) => figure(counter.counter?.used) },
+    { key: "held", head: "Held", align: "right", narrowHide: true, cell: (counter) => figure(counter.counter?.held) },
+    { key: "suspense", head: "In suspense", align: "right", narrowHide: true, cell: (counter) => figure(counter.counter?.suspense) },
     {
       key: "reset",
       head: "Starts anew",
       narrowHide: true,
       cell: (counter) =>
-        counter.counter && counter.counter.resetUs !== "0" ? <span style={{ whiteSpace: "nowrap" }}>{formatTime(fromMicros(counter.counter.resetUs))}</span> : <span className="muted">slides</span>,
+        counter.counter && counter.counter.resetUs !== "0" ? <span style={{ whiteSpace: "nowrap" }}>{formatDayTime(fromMicros(counter.counter.resetUs))}</span> : <span className="muted">slides</span>,
     },
     {
       key: "actions",

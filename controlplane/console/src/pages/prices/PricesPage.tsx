@@ -163,8 +163,10 @@ function PriceList({
       grow: true,
       cell: (price) => (
         <span className={css.model}>
-          <span className="muted">{price.provider}/</span>
-          {price.model}
+          <span>
+            <span className="muted">{price.provider}/</span>
+            {price.model}
+          </span>
           {price.tiers.length > 0 && <Badge title={`Other rates above ${price.tiers.map((tier) => formatCount(tier.aboveInputTokens)).join(", ")} input tokens`}>tiers</Badge>}
           {price.times.length > 0 && <Badge title="Other rates at some times">by time</Badge>}
         </span>

@@ -16,7 +16,7 @@ import { Loading, Notice, WithData } from "@/ui/States";
 import { Table } from "@/ui/Table";
 import { OutcomeBadge } from "./outcome";
 import css from "./Requests.module.css";
-import { graphOf, stepsOf, type StepTone } from "./steps";
+import { graphOf, identifierWords, stepsOf, type StepTone } from "./steps";
 import { Waterfall } from "./Waterfall";
 
 const kPollMs = 3_000;
@@ -137,7 +137,7 @@ function Summary({ gateway, record }: { gateway: string; record: SpendRecord }) 
         { name: "Started", value: formatTime(fromMicros(record.startTimeUs)) },
         {
           name: "Identifier",
-          value: record.identifier ? <Link href={paths.requests(gateway, { identifier: record.identifier })}>{record.identifier}</Link> : "none",
+          value: record.identifier ? <Link href={paths.requests(gateway, { identifier: record.identifier })}>{identifierWords(record.identifier)}</Link> : "none",
         },
         { name: "Key", value: keyName || record.keyId || "none" },
         { name: "Proxy", value: record.proxyId },
@@ -156,7 +156,7 @@ function Limits({ gateway, record }: { gateway: string; record: SpendRecord }) {
       {record.limits.map((limit) => (
         <li key={limit.elementId} className={css.limit}>
           <Link href={paths.counters(gateway, { route: record.route, element: limit.elementId })}>{limit.elementId}</Link>
-          <span className="muted small wrap-anywhere">{limit.identifier}</span>
+          <span className="muted small wrap-anywhere">{identifierWords(limit.identifier)}</span>
           {limit.denied ? <Badge tone="warn">refused</Badge> : limit.shadowDenied ? <Badge tone="warn">would refuse</Badge> : <Badge tone="ok">passed</Badge>}
         </li>
       ))}

@@ -14,13 +14,14 @@ import { Badge } from "@/ui/Badge";
 import { Button } from "@/ui/Button";
 import { Field, TextInput } from "@/ui/Field";
 import { FilterField, Filters, SelectFilter, TextFilter } from "@/ui/Filters";
-import { exactNanos, formatCount, formatDayTime, formatMicros, formatNanos, formatTime, fromMicros } from "@/ui/format";
+import { exactNanos, formatClock, formatCount, formatDayTime, formatMicros, formatNanos, formatTime, fromMicros } from "@/ui/format";
 import { Card, Page } from "@/ui/Page";
 import { Empty, WithData } from "@/ui/States";
 import { Table, type Column } from "@/ui/Table";
 import { TokenPager } from "@/ui/TokenPager";
 import { kOutcomes, OutcomeBadge } from "./outcome";
 import css from "./Requests.module.css";
+import { identifierWords } from "./steps";
 
 const kPageSize = 50;
 const kPollMs = 5_000;
@@ -65,7 +66,7 @@ export default function RequestsPage({ gateway }: PageProps) {
       head: "Time",
       cell: (record) => (
         <Link href={paths.request(gateway, record.requestId)} className={css.time} title={formatTime(fromMicros(record.startTimeUs))} onClick={(event) => event.stopPropagation()}>
-          {formatDayTime(fromMicros(record.startTimeUs))}
+          {timeText(fromMicros(record.startTimeUs))}
         </Link>
       ),
     },
@@ -83,7 +84,7 @@ export default function RequestsPage({ gateway }: PageProps) {
           <span className="muted">plain model</span>
         ),
     },
-    { key: "identifier", head: "Identifier", cell: (record) => <span className={css.clip} title={record.identifier}>{record.identifier || <span className="muted">none</span>}</span> },
+    { key: "identifier", head: "Identifier", cell: (record) => <span className={css.clip} title={record.identifier}>{identifierWords(record.identifier) || <span className="muted">none</span>}</span> },
     { key: "model", head: "Model", cell: (record) => <span className={css.clip}>{record.model || <span className="muted">none</span>}</span> },
     { key: "tokens", head: "Tokens", align: "right", narrowHide: true, cell: (record) => formatCount(record.tokens) },
     { key: "cost", head: "Cost", align: "right", cell: (record) => <span title={`$${exactNanos(record.costNanos)}`}>{record.estimated ? "≈ " : ""}{formatNanos(record.costNanos)}</span> },
@@ -149,12 +150,15 @@ export default function RequestsPage({ gateway }: PageProps) {
   );
 }
 
+// The day is worth its room only when it is another one.
+const timeText = (date: Date) => (date.toDateString() === new Date().toDateString() ? formatClock(date) : formatDayTime(date));
+
 function OutcomeCell({ record }: { record: SpendRecord }) {
   return (
     <span className={css.outcome}>
       <OutcomeBadge record={record} />
       {record.cache === "HIT" && <Badge tone="accent">cache</Badge>}
-      {record.errorCode && <code className="muted">{record.errorCode}</code>}
+      {record.errorCode && <code className={css.code}>{record.errorCode}</code>}
     </span>
   );
 }

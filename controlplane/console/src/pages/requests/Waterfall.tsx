@@ -15,8 +15,7 @@ export function Waterfall({ record }: { record: SpendRecord }) {
         {record.attempts.map((attempt, index) => {
           const start = Number(attempt.startUs);
           const duration = Number(attempt.durationUs);
-          // The first byte is told on the request's clock.
-          const waited = attempt.firstByteUs === "0" ? duration : Math.min(duration, Math.max(0, Number(attempt.firstByteUs) - start));
+          const waited = attempt.firstByteUs === "0" ? duration : Math.min(duration, Number(attempt.firstByteUs));
           const text = [
             attempt.error || `status ${attempt.status}`,
             `from ${formatMicros(start)}`,

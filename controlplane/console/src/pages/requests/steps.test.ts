@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Attempt, SpendRecord } from "@/api/types";
-import { graphOf, stepsOf } from "./steps";
+import { graphOf, identifierWords, stepsOf } from "./steps";
 
 const kGraph = graphOf(
   JSON.stringify({
@@ -38,6 +38,10 @@ describe("steps of a request", () => {
   it("count the tries at a model", () => {
     const steps = stepsOf(record({ attempts: [attempt({ status: 503 }), attempt({})] }), kGraph);
     expect(steps[3]!.text).toBe("openai/gpt-5.1: 2 tries, 503, then 200 in 2.0 ms");
+  });
+  it("name combinations part by part", () => {
+    expect(identifierWords('["growth",7]')).toBe("growth, 7");
+    expect(identifierWords("[ada")).toBe("[ada");
   });
   it("do without a graph", () => {
     expect(stepsOf(record({}), graphOf("no JSON")).map((step) => step.type)).toEqual(["start", "", "rate", "model", ""]);

@@ -35,6 +35,17 @@ export function stepsOf(record: SpendRecord, graph: Graph): Step[] {
   return ids.map((id, index) => stepOf(record, graph, id, ids[index + 1], index));
 }
 
+// A combination's identifier is told as a JSON array.
+export function identifierWords(identifier: string): string {
+  if (!identifier.startsWith("[")) return identifier;
+  try {
+    const parts = JSON.parse(identifier) as unknown;
+    return Array.isArray(parts) ? parts.map((part) => (typeof part === "string" ? part : JSON.stringify(part))).join(", ") : identifier;
+  } catch {
+    return identifier;
+  }
+}
+
 function stepOf(record: SpendRecord, graph: Graph, id: string, next: string | undefined, index: number): Step {
   const element = graph.get(id);
   const attempts = record.attempts.filter((attempt) => attempt.elementId === id);
@@ -49,9 +60,10 @@ function stepOf(record: SpendRecord, graph: Graph, id: string, next: string | un
     return { id, type, tone: answered ? "ok" : "bad", text: `${last.provider}/${last.model}: ${attempts.length > 1 ? `${attempts.length} tries, ` : ""}${told} in ${took}` };
   }
   if (limit) {
-    if (limit.denied) return { id, type, tone: "warn", text: `over the limit for ${limit.identifier || "its counter"}` };
-    if (limit.shadowDenied) return { id, type, tone: "warn", text: `would have been over the limit for ${limit.identifier}; it only watches` };
-    return { id, type, tone: "ok", text: `within the limit for ${limit.identifier || "its counter"}` };
+    const who = identifierWords(limit.identifier) || "everyone together";
+    if (limit.denied) return { id, type, tone: "warn", text: `over the limit for ${who}` };
+    if (limit.shadowDenied) return { id, type, tone: "warn", text: `would have been over the limit for ${who}; it only watches` };
+    return { id, type, tone: "ok", text: `within the limit for ${who}` };
   }
   if (type === "start") return { id, type, tone: "plain", text: "" };
   if (type === "end") return { id, type, tone: endTone(record), text: `status ${record.status}${record.errorCode ? `, ${record.errorCode}` : ""}` };
