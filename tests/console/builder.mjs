@@ -1,6 +1,8 @@
 // The flow builder as somebody with a mouse uses it.
 import { kConsole } from "./api.mjs";
 
+const kStillFrames = 20;
+
 export class Builder {
   constructor(page) {
     this.page = page;
@@ -12,7 +14,8 @@ export class Builder {
   static async open(page, gateway, route) {
     await page.goto(`${kConsole}/g/${encodeURIComponent(gateway)}/routes/${encodeURIComponent(route)}`);
     const builder = new Builder(page);
-    await builder.canvas.waitFor();
+    await builder.elements().first().waitFor();
+    await builder.stands();
     return builder;
   }
 
@@ -55,9 +58,35 @@ export class Builder {
   }
 
   async select(id) {
+    const chosen = this.details.getByLabel("Id", { exact: true }).and(this.page.locator(`[value="${id}"]`));
+    await this.stands();
     const head = await this.element(id).boundingBox();
     await this.page.mouse.click(head.x + head.width / 2, head.y + Math.min(14, head.height / 4));
-    await this.details.getByLabel("Id", { exact: true }).and(this.page.locator(`[value="${id}"]`)).waitFor();
+    await chosen.waitFor();
+  }
+
+  // Until the graph has stood still for some frames: it is fitted into view once it is there.
+  stands() {
+    return this.page.evaluate(
+      (frames) =>
+        new Promise((done) => {
+          let before = "";
+          let same = 0;
+          const look = () => {
+            const boxes = [...document.querySelectorAll("[data-element]")].map((node) => {
+              const { left, top, width } = node.getBoundingClientRect();
+              return [left, top, width].map(Math.round).join();
+            });
+            const now = boxes.join(" ");
+            same = boxes.length > 0 && now === before ? same + 1 : 0;
+            before = now;
+            if (same >= frames) done();
+            else requestAnimationFrame(look);
+          };
+          look();
+        }),
+      kStillFrames,
+    );
   }
 
   // Names the element that is selected.

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before } from "node:test";
 import { createRoute, exampleText, getRoute, getVersion, newGateway, saveVersion } from "./api.mjs";
-import { openConsole, test } from "./browser.mjs";
 import { Builder } from "./builder.mjs";
+import { openConsole, test } from "./testing.mjs";
 
 const kGateway = "builder";
 const kSmall = JSON.stringify({

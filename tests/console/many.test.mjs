@@ -1,9 +1,9 @@
 // 500 routes are found among, and a graph of 200 elements is edited.
 import assert from "node:assert/strict";
 import { createRoute, kConsole, newGateway } from "./api.mjs";
-import { openConsole, test } from "./browser.mjs";
 import { Builder, overlapping } from "./builder.mjs";
 import { largeRoute, manyRoutes } from "./many.mjs";
+import { openConsole, test } from "./testing.mjs";
 
 const kRoutes = 500;
 const kElements = 200;

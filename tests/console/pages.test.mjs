@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { before } from "node:test";
 import { kConsole, newGateway } from "./api.mjs";
-import { kWide, openConsole, openContext, test, violations } from "./browser.mjs";
+import { kWide, violations } from "./browser.mjs";
 import { fill, pagesOf, settled } from "./pages.mjs";
+import { openConsole, openContext, test } from "./testing.mjs";
 
 const kGateway = "pages";
 const kNarrow = { width: 390, height: 844 };

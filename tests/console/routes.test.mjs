@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";
 import { createRoute, getVersion, newGateway } from "./api.mjs";
-import { openConsole, test } from "./browser.mjs";
 import { Builder, overlapping } from "./builder.mjs";
+import { openConsole, test } from "./testing.mjs";
 
 for (const [gateway, folder] of [["examples", "../../deploy/examples/"], ["valid", "../routes/valid/"]]) {
   test(`the routes of ${folder.replaceAll("../", "")} open, lie without overlaps and are saved unchanged`, async () => {

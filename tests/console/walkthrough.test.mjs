@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { before } from "node:test";
 import { addProviders, ask, chat, createKey, createToken, exampleText, getVersion, inSync, kConsole, kProxies } from "./api.mjs";
-import { openConsole, openContext, signIn, test } from "./browser.mjs";
+import { signIn } from "./browser.mjs";
 import { Builder } from "./builder.mjs";
+import { openConsole, openContext, test } from "./testing.mjs";
 
 const kRoute = "my-trillion-dollar-saas";
 const kWalkthroughLimit = 10;
