@@ -28,22 +28,13 @@ class ProviderCommandsTest : public ::testing::Test {
   }
   ~ProviderCommandsTest() override { plane_->Stop(); }
 
-  // `environment`: NAME=value before the command. A busy machine may fail to connect at first: nothing was said then,
-  // so the command is given again.
+  // `environment`: NAME=value before the command.
   Ran RunCtl(const std::string& arguments, const std::string& environment = "") {
-    Ran ran = RunOnce(arguments, environment);
-    for (int tries = 1; tries < 5 && ran.output.find("failed to connect") != std::string::npos; ++tries) {
-      ran = RunOnce(arguments, environment);
-    }
-    return ran;
-  }
-
- private:
-  Ran RunOnce(const std::string& arguments, const std::string& environment) {
     return RunShell(environment + " " + SIGNALBOX_BIN_DIR + "/signalboxctl --server=" + plane_->grpc_address() +
                     " --token_file=" + dir_.File("plane/admin.token") + " " + arguments);
   }
 
+ private:
   TempDir dir_;
   std::unique_ptr<ControlPlane> plane_;
 };
