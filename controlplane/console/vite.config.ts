@@ -14,6 +14,8 @@ export default defineConfig(() => {
     server: { proxy: controlPlaneProxy(target, tokenFile), fs: { allow: ["../.."] } },
     build: {
       target: "es2022",
+      minify: "terser" as const,
+      terserOptions: { compress: { passes: 2 } },
       assetsInlineLimit: 0,
       rollupOptions: {
         output: {
