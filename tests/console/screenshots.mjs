@@ -1,20 +1,20 @@
 // Pictures of every page, in light and dark, and of two at 390 pixels.
 //   screenshots.mjs FOLDER
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { addProviders, ask, createToken, kConsole } from "./api.mjs";
 import { kWide, launch, signIn } from "./browser.mjs";
 import { fill, pagesOf, settled } from "./pages.mjs";
+import { withPalette } from "./palette_png.mjs";
 
 const kNarrow = { width: 390, height: 844 };
 const kNarrowToo = new Set(["flow", "usage"]);
-const kDeadKeys = "/v1/gateways/default/keys";
 
 const folder = process.argv[2];
 await mkdir(folder, { recursive: true });
 await addProviders("default");
 const refused = await fill("default", { users: 9, each: 8 });
-await ask("POST", kDeadKeys, { displayName: "mobile", pinnedMetadataJson: '{"plan":"free"}' });
+await ask("POST", "/v1/gateways/default/keys", { displayName: "mobile", pinnedMetadataJson: '{"plan":"free"}' });
 await createToken("viewer", "on call");
 await createToken("deployer", "release pipeline");
 
@@ -45,6 +45,6 @@ await browser.close();
 
 async function shoot(name, colorScheme) {
   await page.emulateMedia({ colorScheme });
-  await page.screenshot({ path: join(folder, `${name}-${colorScheme}.png`) });
+  await writeFile(join(folder, `${name}-${colorScheme}.png`), withPalette(await page.screenshot()));
   console.log(`${name}-${colorScheme}.png`);
 }

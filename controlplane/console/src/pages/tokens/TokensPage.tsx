@@ -44,7 +44,7 @@ export default function TokensPage({ gateway }: PageProps) {
     { key: "role", head: "Role", cell: (token) => <Badge tone={token.role === "admin" ? "accent" : "neutral"}>{token.role}</Badge> },
     { key: "id", head: "Id", narrowHide: true, cell: (token) => <code className="muted" style={{ whiteSpace: "nowrap" }}>{token.id}</code> },
     { key: "created", head: "Created", cell: (token) => <span style={{ whiteSpace: "nowrap" }}><Ago time={token.createTime} /></span> },
-    { key: "audit", head: "Changes", narrowHide: true, cell: (token) => <Link href={`${paths.audit(gateway)}?who=${encodeURIComponent(token.id)}`} aria-label={`What ${token.displayName || token.id} changed`}>Audit</Link> },
+    { key: "audit", head: "Changes", narrowHide: true, cell: (token) => <Link href={`${paths.audit(gateway)}?who=${encodeURIComponent(token.id)}`} aria-label={`Audit: what ${token.displayName || token.id} changed`}>Audit</Link> },
     {
       key: "actions",
       head: <span className="visually-hidden">Actions</span>,
