@@ -1,4 +1,4 @@
-// 500 routes are found among, and a graph of 200 elements is edited.
+// One of 500 routes is found, and a graph of 200 elements is opened.
 import assert from "node:assert/strict";
 import { createRoute, kConsole, newGateway } from "./api.mjs";
 import { Builder, overlapping } from "./builder.mjs";
@@ -25,14 +25,14 @@ test("500 routes are listed, paged and searched", async () => {
   assert.equal(await links.count(), kRoutes - 9 * shown);
 });
 
-test("a graph of 200 elements opens without overlaps, and an element of it is moved", async () => {
+test("a graph of 200 elements opens without overlaps, and at the element that its address names", async () => {
   await newGateway("large");
   await createRoute("large", largeRoute("large", kElements));
   const page = await openConsole();
   const builder = await Builder.open(page, "large", "large");
   await page.waitForFunction((count) => document.querySelectorAll("[data-element]").length === count, kElements);
   assert.deepEqual(overlapping(await builder.boxes()), []);
-  // Deep links bring an element into view.
+  // An address may name an element.
   await page.goto(`${kConsole}/g/large/routes/large?element=plan-30`);
   await builder.details.getByLabel("Id", { exact: true }).and(page.locator('[value="plan-30"]')).waitFor();
 });
