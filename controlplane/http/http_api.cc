@@ -43,7 +43,7 @@ constexpr size_t kBodyBytesMax = 2 << 20;
 // A call of a console takes milliseconds; a live run, of which there are kLiveRunsMax at most, takes minutes.
 constexpr int kThreads = 64;
 constexpr int kKeepAliveRequestsMax = 100;
-constexpr int kKeepAliveSeconds = 5;  // browsers connect before they ask; also the longest that Stop waits for them
+constexpr int kKeepAliveSeconds = 12;  // browsers give up what they opened ahead after 10; Stop waits as long for them
 constexpr auto kCallTimeout = std::chrono::minutes(10);  // a backup may take that long
 constexpr char kJson[] = "application/json";
 constexpr char kSessionCookie[] = "signalbox_session";
