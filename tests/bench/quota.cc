@@ -114,7 +114,7 @@ double CoreMicros(int64_t identifiers, int64_t& counters) {
   return SecondsSince(begin) * 1e6 / (kMeasured * kRequestsPerMessage * kLimitsPerAcquire);
 }
 
-void MeasureGrowth(Bench& bench) {
+void MeasureCounterGrowth(Bench& bench) {
   Report& report = bench.report;
   report.Declare(kGrowthTable, "Quota service: cost and identifiers",
                  "The state machine alone on one thread; two counters an identifier, visited far apart.",
@@ -163,7 +163,7 @@ void MeasureQuota(Bench& bench) {
   }
   report.AtLeast("quota-memory-decisions-per-s", report.Median(kTable, kMemory, "decisions/s"), 500'000);
   report.AtLeast("quota-sqlite-decisions-per-s", report.Median(kTable, kSqlite, "decisions/s"), 300'000);
-  MeasureGrowth(bench);
+  MeasureCounterGrowth(bench);
 }
 
 }  // namespace signalbox::bench

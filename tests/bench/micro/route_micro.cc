@@ -69,8 +69,8 @@ BENCHMARK(BM_Condition);
 
 v1::TokenUsage Usage() {
   v1::TokenUsage usage;
-  usage.set_input_tokens(214);
-  usage.set_output_tokens(96);
+  usage.set_input(214);
+  usage.set_output(96);
   return usage;
 }
 
