@@ -1,4 +1,5 @@
-// The quota client over gRPC: one bidirectional stream, one write outstanding, commands paced by kQuotaBatchPaceUs.
+// The quota client over gRPC: one bidirectional stream, one write outstanding, commands paced by kQuotaBatchPaceUs and,
+// in dense traffic, gathered for longer; settles travel with acquires.
 // Thread-safe; callbacks run on gRPC's threads or the client's own, never inside a call into the client.
 #pragma once
 
