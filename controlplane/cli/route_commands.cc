@@ -15,7 +15,7 @@ namespace signalbox {
 namespace {
 
 using Routes = v1::Routes;
-using Stub = v1::Routes::Stub;
+using RoutesStub = v1::Routes::Stub;
 
 // Names the file in front of what is wrong with it.
 absl::Status InFile(const std::string& file, const absl::Status& status) {
@@ -92,7 +92,7 @@ absl::Status Deploy(Session& session, const std::string& route, int64_t version,
   request.set_force(force);
   request.set_wait_ms(waiting.ms());
   ASSIGN_OR_RETURN(const v1::DeployResponse response,
-                   session.client.Call<Routes>(&Stub::Deploy, request, waiting.ms()));
+                   session.client.Call<Routes>(&RoutesStub::Deploy, request, waiting.ms()));
   return ReportDeployment(session, route, response, waiting);
 }
 
@@ -114,14 +114,15 @@ absl::StatusOr<v1::SaveVersionResponse> Save(Session& session, const std::string
   save.set_json(json);
   save.set_comment(args.comment);
   save.set_allow_draft(args.draft);
-  absl::StatusOr<v1::SaveVersionResponse> saved = session.client.Call<Routes>(&Stub::SaveVersion, save);
+  absl::StatusOr<v1::SaveVersionResponse> saved = session.client.Call<Routes>(&RoutesStub::SaveVersion, save);
   if (!absl::IsNotFound(saved.status())) return saved;
   v1::CreateRouteRequest create;
   create.set_gateway(session.gateway);
   create.set_json(json);
   create.set_comment(args.comment);
   create.set_allow_draft(args.draft);
-  ASSIGN_OR_RETURN(const v1::CreateRouteResponse created, session.client.Call<Routes>(&Stub::CreateRoute, create));
+  ASSIGN_OR_RETURN(const v1::CreateRouteResponse created,
+                   session.client.Call<Routes>(&RoutesStub::CreateRoute, create));
   v1::SaveVersionResponse response;
   *response.mutable_route() = created.route();
   *response.mutable_version() = created.version();
@@ -177,7 +178,7 @@ absl::Status List(Session& session) {
   request.set_gateway(session.gateway);
   ASSIGN_OR_RETURN(
       v1::ListRoutesResponse response,
-      session.client.CallPages<Routes>(&Stub::ListRoutes, request, &v1::ListRoutesResponse::mutable_routes));
+      session.client.CallPages<Routes>(&RoutesStub::ListRoutes, request, &v1::ListRoutesResponse::mutable_routes));
   if (session.json()) return PrintJson(response);
   Table table({"ROUTE", "LATEST", "DEPLOYED", "UPDATED", "ID"});
   for (const v1::Route& route : response.routes()) {
@@ -193,7 +194,7 @@ absl::Status Get(Session& session, const std::string& name) {
   v1::GetRouteRequest request;
   request.set_gateway(session.gateway);
   request.set_route(name);
-  ASSIGN_OR_RETURN(const v1::Route route, session.client.Call<Routes>(&Stub::GetRoute, request));
+  ASSIGN_OR_RETURN(const v1::Route route, session.client.Call<Routes>(&RoutesStub::GetRoute, request));
   if (session.json()) return PrintJson(route);
   Print(absl::StrCat("route     ", route.name(), "\nid        ", route.id(), "\nlatest    v", route.latest_version(),
                      "\ndeployed  ", route.deployed_version() == 0 ? "-" : absl::StrCat("v", route.deployed_version()),
@@ -207,7 +208,7 @@ absl::StatusOr<v1::Version> GetVersion(Session& session, const std::string& name
   request.set_gateway(session.gateway);
   request.set_route(name);
   request.set_number(number);
-  return session.client.Call<Routes>(&Stub::GetVersion, request);
+  return session.client.Call<Routes>(&RoutesStub::GetVersion, request);
 }
 
 struct SimulateArgs {
@@ -242,7 +243,7 @@ absl::Status Simulate(Session& session, const SimulateArgs& args) {
   }
   request.mutable_assumptions()->mutable_denied_elements()->Assign(args.denied.begin(), args.denied.end());
   request.mutable_assumptions()->mutable_failed_elements()->Assign(args.failed.begin(), args.failed.end());
-  ASSIGN_OR_RETURN(const v1::SimulateResponse response, session.client.Call<Routes>(&Stub::Simulate, request));
+  ASSIGN_OR_RETURN(const v1::SimulateResponse response, session.client.Call<Routes>(&RoutesStub::Simulate, request));
   if (session.json()) return PrintJson(response);
   Table table({"ELEMENT", "TYPE", "OUTPUT", "HOLD", "REASON"});
   for (const v1::SimulatedStep& step : response.steps()) {
@@ -263,9 +264,9 @@ absl::Status ListVersions(Session& session, const std::string& name) {
   v1::ListVersionsRequest request;
   request.set_gateway(session.gateway);
   request.set_route(name);
-  ASSIGN_OR_RETURN(
-      v1::ListVersionsResponse response,
-      session.client.CallPages<Routes>(&Stub::ListVersions, request, &v1::ListVersionsResponse::mutable_versions));
+  ASSIGN_OR_RETURN(v1::ListVersionsResponse response,
+                   session.client.CallPages<Routes>(&RoutesStub::ListVersions, request,
+                                                    &v1::ListVersionsResponse::mutable_versions));
   if (session.json()) return PrintJson(response);
   Table table({"VERSION", "STATE", "CREATED", "AUTHOR", "SHA256", "COMMENT"});
   for (const v1::Version& version : response.versions()) {
@@ -283,7 +284,8 @@ absl::Status Diff(Session& session, const std::string& name, int64_t a, int64_t 
   request.set_route(name);
   request.set_a(a);
   request.set_b(b);
-  ASSIGN_OR_RETURN(const v1::DiffVersionsResponse response, session.client.Call<Routes>(&Stub::DiffVersions, request));
+  ASSIGN_OR_RETURN(const v1::DiffVersionsResponse response,
+                   session.client.Call<Routes>(&RoutesStub::DiffVersions, request));
   if (session.json()) return PrintJson(response);
   Print(absl::StrCat(name, " v", response.a(), " -> v", response.b(), response.changes().empty() ? ": equal\n" : "\n"));
   for (const v1::ElementChange& change : response.changes()) {
@@ -308,7 +310,7 @@ absl::Status ListDeployments(Session& session, const std::string& name) {
   request.set_gateway(session.gateway);
   request.set_route(name);
   ASSIGN_OR_RETURN(v1::ListDeploymentsResponse response,
-                   session.client.CallPages<Routes>(&Stub::ListDeployments, request,
+                   session.client.CallPages<Routes>(&RoutesStub::ListDeployments, request,
                                                     &v1::ListDeploymentsResponse::mutable_deployments));
   if (session.json()) return PrintJson(response);
   Table table({"DEPLOYMENT", "VERSION", "BEFORE", "KIND", "SNAPSHOT", "TIME", "AUTHOR", "COMMENT"});
@@ -379,7 +381,7 @@ void AddRename(CLI::App* route, Session& session) {
   command->callback([&session, request] {
     session.command = [&session, request]() -> absl::Status {
       request->set_gateway(session.gateway);
-      ASSIGN_OR_RETURN(const v1::Route renamed, session.client.Call<Routes>(&Stub::RenameRoute, *request));
+      ASSIGN_OR_RETURN(const v1::Route renamed, session.client.Call<Routes>(&RoutesStub::RenameRoute, *request));
       if (session.json()) return PrintJson(renamed);
       Print(absl::StrCat(request->route(), " is now ", renamed.name(), "\n"));
       return absl::OkStatus();
@@ -402,7 +404,7 @@ void AddDelete(CLI::App* route, Session& session) {
       request.set_gateway(session.gateway);
       request.set_route(args->name);
       request.set_force(args->force);
-      RETURN_IF_ERROR(session.client.Call<Routes>(&Stub::DeleteRoute, request).status());
+      RETURN_IF_ERROR(session.client.Call<Routes>(&RoutesStub::DeleteRoute, request).status());
       if (!session.json()) Print(absl::StrCat(args->name, " deleted\n"));
       return absl::OkStatus();
     };
@@ -490,7 +492,7 @@ void AddDeployCommands(CLI::App& app, Session& session) {
       request.set_force(back_args->force);
       request.set_wait_ms(back_args->waiting.ms());
       ASSIGN_OR_RETURN(const v1::DeployResponse response,
-                       session.client.Call<Routes>(&Stub::Rollback, request, back_args->waiting.ms()));
+                       session.client.Call<Routes>(&RoutesStub::Rollback, request, back_args->waiting.ms()));
       return ReportDeployment(session, back_args->name, response, back_args->waiting);
     };
   });

@@ -8,33 +8,33 @@ namespace {
 
 using testing::HasSubstr;
 
-FailSpec Parsed(std::string_view text, uint64_t seed = 1) {
+FailSpec ParsedSpec(std::string_view text, uint64_t seed = 1) {
   absl::StatusOr<FailSpec> spec = FailSpec::Parse(text, seed);
   EXPECT_TRUE(spec.ok()) << spec.status();
   return *std::move(spec);
 }
 
 TEST(FailSpec, AnEmptySpecNeverFails) {
-  FailSpec spec = Parsed("");
+  FailSpec spec = ParsedSpec("");
   for (int i = 0; i < 100; ++i) EXPECT_EQ(spec.Next("gpt-5.1").failure, Failure::kNone);
 }
 
 TEST(FailSpec, FirstCallsFailAndLaterOnesDoNot) {
-  FailSpec spec = Parsed("first=2:503");
+  FailSpec spec = ParsedSpec("first=2:503");
   EXPECT_EQ(spec.Next("a").value, 503);
   EXPECT_EQ(spec.Next("a").failure, Failure::kStatus);
   EXPECT_EQ(spec.Next("a").failure, Failure::kNone);
 }
 
 TEST(FailSpec, AModelScopeSparesOtherModelsAndDoesNotCountThem) {
-  FailSpec spec = Parsed("model=gpt-5.1:first=1:status=500");
+  FailSpec spec = ParsedSpec("model=gpt-5.1:first=1:status=500");
   EXPECT_EQ(spec.Next("gpt-4o-mini").failure, Failure::kNone);
   EXPECT_EQ(spec.Next("gpt-5.1").value, 500);
   EXPECT_EQ(spec.Next("gpt-5.1").failure, Failure::kNone);
 }
 
 TEST(FailSpec, TheFirstRuleThatAppliesDecides) {
-  FailSpec spec = Parsed("model=a:cut=3,reset");
+  FailSpec spec = ParsedSpec("model=a:cut=3,reset");
   const Fate cut = spec.Next("a");
   EXPECT_EQ(cut.failure, Failure::kCut);
   EXPECT_EQ(cut.value, 3);
@@ -43,7 +43,7 @@ TEST(FailSpec, TheFirstRuleThatAppliesDecides) {
 
 TEST(FailSpec, ProbabilitiesAreDrawnFromTheSeedAndRepeat) {
   const auto run = [](uint64_t seed) {
-    FailSpec spec = Parsed("status=500@0.3", seed);
+    FailSpec spec = ParsedSpec("status=500@0.3", seed);
     std::string outcomes;
     for (int i = 0; i < 1'000; ++i) outcomes += spec.Next("m").failure == Failure::kNone ? '.' : 'x';
     return outcomes;
@@ -58,7 +58,7 @@ TEST(FailSpec, ProbabilitiesAreDrawnFromTheSeedAndRepeat) {
 
 TEST(FailSpec, EachRuleDrawsByItselfWhateverTheOthersDecide) {
   const auto hangs = [](std::string_view text, const char* others) {
-    FailSpec spec = Parsed(text);
+    FailSpec spec = ParsedSpec(text);
     std::string outcomes;
     for (int i = 0; i < 2'000; ++i) {
       const Failure failure = spec.Next("m").failure;
@@ -81,20 +81,20 @@ TEST(FailSpec, EachRuleDrawsByItselfWhateverTheOthersDecide) {
 }
 
 TEST(FailSpec, ScopesTellStreamsAndFormatsApart) {
-  FailSpec spec = Parsed("stream:cut=3,unary:format=messages:529");
+  FailSpec spec = ParsedSpec("stream:cut=3,unary:format=messages:529");
   EXPECT_EQ(spec.Next(Call{.model = "m", .stream = true}).failure, Failure::kCut);
   EXPECT_EQ(spec.Next(Call{.model = "m", .format = "messages"}).value, 529);
   EXPECT_EQ(spec.Next(Call{.model = "m", .format = "converse"}).failure, Failure::kNone);
 }
 
 TEST(FailSpec, ListingModelsFailsOnlyWhenARuleNamesIt) {
-  FailSpec spec = Parsed("503,model=/models:500");
+  FailSpec spec = ParsedSpec("503,model=/models:500");
   EXPECT_EQ(spec.Next(kModelsPath).value, 500);
   EXPECT_EQ(spec.Next("m").value, 503);
 }
 
 TEST(FailSpec, AnErrorMaySayWhenToComeBackAndMayBeLate) {
-  FailSpec spec = Parsed("first=1:429+retry_after=2+latency_ms=5@1,status=503+retry_after_ms=250");
+  FailSpec spec = ParsedSpec("first=1:429+retry_after=2+latency_ms=5@1,status=503+retry_after_ms=250");
   const Fate seconds = spec.Next("m");
   EXPECT_EQ(seconds.value, 429);
   EXPECT_EQ(seconds.retry_after_ms, 2'000);
@@ -106,19 +106,19 @@ TEST(FailSpec, AnErrorMaySayWhenToComeBackAndMayBeLate) {
 }
 
 TEST(FailSpec, EveryActionIsUnderstood) {
-  EXPECT_EQ(Parsed("hang").Next("m").failure, Failure::kHang);
-  EXPECT_EQ(Parsed("reset").Next("m").failure, Failure::kReset);
-  EXPECT_EQ(Parsed("cut").Next("m").value, 2);
-  EXPECT_EQ(Parsed("stall_after=3").Next("m").value, 3);
-  EXPECT_EQ(Parsed("error_event=1").Next("m").failure, Failure::kErrorEvent);
-  EXPECT_EQ(Parsed("malformed").Next("m").failure, Failure::kMalformed);
-  EXPECT_EQ(Parsed("no_usage").Next("m").failure, Failure::kNoUsage);
-  EXPECT_EQ(Parsed("zero_usage").Next("m").failure, Failure::kZeroUsage);
-  EXPECT_EQ(Parsed("latency_ms=250").Next("m").value, 250);
+  EXPECT_EQ(ParsedSpec("hang").Next("m").failure, Failure::kHang);
+  EXPECT_EQ(ParsedSpec("reset").Next("m").failure, Failure::kReset);
+  EXPECT_EQ(ParsedSpec("cut").Next("m").value, 2);
+  EXPECT_EQ(ParsedSpec("stall_after=3").Next("m").value, 3);
+  EXPECT_EQ(ParsedSpec("error_event=1").Next("m").failure, Failure::kErrorEvent);
+  EXPECT_EQ(ParsedSpec("malformed").Next("m").failure, Failure::kMalformed);
+  EXPECT_EQ(ParsedSpec("no_usage").Next("m").failure, Failure::kNoUsage);
+  EXPECT_EQ(ParsedSpec("zero_usage").Next("m").failure, Failure::kZeroUsage);
+  EXPECT_EQ(ParsedSpec("latency_ms=250").Next("m").value, 250);
 }
 
 TEST(FailSpec, ARuleForTheNthCallLooksAtNoOther) {
-  FailSpec spec = Parsed("nth=2:model=m:billed_status=500,nth=1:reset_after,cut_at_end");
+  FailSpec spec = ParsedSpec("nth=2:model=m:billed_status=500,nth=1:reset_after,cut_at_end");
   EXPECT_EQ(spec.Next("m", 1).failure, Failure::kResetAfter);
   EXPECT_EQ(spec.Next("m", 2).failure, Failure::kBilledStatus);
   EXPECT_EQ(spec.Next("other", 2).failure, Failure::kCutAtEnd);

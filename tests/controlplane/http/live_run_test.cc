@@ -17,7 +17,7 @@ namespace {
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
-class Tokens : public TokenAuthority {
+class EdAndVic : public TokenAuthority {
  public:
   absl::StatusOr<Caller> Authenticate(std::string_view token) const override {
     if (token == "editor") return Caller{"1", "ed", Role::kEditor};
@@ -85,7 +85,7 @@ class LiveRunTest : public ::testing::Test {
     return client_->Post("/v1/gateways/default/live", body.dump(), "application/json");
   }
 
-  Tokens tokens_;
+  EdAndVic tokens_;
   httplib::Server proxy_;
   std::thread proxy_thread_;
   int proxy_port_ = 0;

@@ -2,12 +2,12 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/dataplane/health/seconds.h"
 
 namespace signalbox {
 namespace {
 
 using State = Breaker::State;
-constexpr int64_t kSecondUs = 1'000'000;
 constexpr int kInARow = 10;
 
 // Fails `count` calls at `now_us`; whether the last one opened the breaker.

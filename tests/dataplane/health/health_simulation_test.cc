@@ -10,11 +10,11 @@
 #include "dataplane/health/provider_health.h"
 #include "dataplane/health/retry_policy.h"
 #include "gtest/gtest.h"
+#include "tests/dataplane/health/seconds.h"
 
 namespace signalbox {
 namespace {
 
-constexpr int64_t kSecondUs = 1'000'000;
 using ProviderPtr = std::shared_ptr<const v1::SnapshotProvider>;
 
 ProviderPtr Provider(const std::string& name, int endpoints) {

@@ -9,6 +9,7 @@
 #include "common/limits.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/dataplane/health/seconds.h"
 
 namespace signalbox {
 namespace {
@@ -16,7 +17,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-constexpr int64_t kSecondUs = 1'000'000;
 
 using ProviderPtr = std::shared_ptr<const v1::SnapshotProvider>;
 

@@ -4,12 +4,12 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "tests/dataplane/health/seconds.h"
 
 namespace signalbox {
 namespace {
 
 constexpr int64_t kNowUs = 1'763'800'000LL * 1'000'000;  // 2025-11-22T08:26:40Z
-constexpr int64_t kSecondUs = 1'000'000;
 
 using Headers = std::map<std::string, std::string, std::less<>>;
 

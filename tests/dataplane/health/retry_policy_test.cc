@@ -1,12 +1,12 @@
 #include "dataplane/health/retry_policy.h"
 
 #include "gtest/gtest.h"
+#include "tests/dataplane/health/seconds.h"
 
 namespace signalbox {
 namespace {
 
 using Backoff = RetryPolicy::Backoff;
-constexpr int64_t kSecondUs = 1'000'000;
 constexpr int64_t kFarUs = 1'000 * kSecondUs;
 
 v1::CompiledElement::Model Model(int retries, int timeout_ms = 0, const std::string& backoff = "") {
