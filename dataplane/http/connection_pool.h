@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "dataplane/http/stream.h"
+#include "dataplane/http/tcp_acked.h"
 
 namespace signalbox {
 
@@ -26,8 +28,18 @@ using SslSession = std::unique_ptr<SSL_SESSION, SslSessionFree>;
 
 // One connection to a provider. `reused`: it served a call before, so the peer may have closed it meanwhile.
 struct UpstreamConnection {
-  UpstreamConnection(asio::ip::tcp::socket socket, asio::ssl::context* tls) : stream(std::move(socket), tls) {}
+  UpstreamConnection(asio::ip::tcp::socket socket, asio::ssl::context* tls)
+      : stream(std::move(socket), tls), acked_when_new(TcpBytesAcked(stream.socket().native_handle())) {}
+  // How many bytes the peer can have acknowledged of what was written so far; nullopt: not known. Plain text: all of
+  // it. Under TLS what is written has another size on the wire: what it has acknowledged by now.
+  std::optional<uint64_t> AckedAtMost() {
+    if (stream.ssl() != nullptr) return TcpBytesAcked(stream.socket().native_handle());
+    if (!acked_when_new.has_value()) return std::nullopt;
+    return *acked_when_new + written_bytes;
+  }
   Stream stream;
+  const std::optional<uint64_t> acked_when_new;  // the kernel counts the connection's start too
+  uint64_t written_bytes = 0;
   bool reused = false;
   int64_t idle_since_us = 0;
 };

@@ -20,15 +20,25 @@ namespace {
 
 constexpr size_t kReadBytes = 4 << 10;  // kept per open connection
 constexpr size_t kBodyReadBytes = 64 << 10;
+constexpr size_t kReplyHeadBytesExpected = 1 << 10;
 
 }  // namespace
 
 // ---- Reading.
 
+// A connection that waits holds no buffer, which with thousands of open streams is what counts; TLS needs one.
 void HttpSession::StartRead(size_t bytes) {
   reading_ = true;
-  stream_.AsyncReadSome(in_.Prepare(bytes),
-                        [self = shared_from_this()](const error_code& error, size_t n) { self->OnRead(error, n); });
+  if (stream_.ssl() != nullptr) {
+    return stream_.AsyncReadSome(
+        in_.Prepare(bytes), [self = shared_from_this()](const error_code& error, size_t n) { self->OnRead(error, n); });
+  }
+  in_.Release();
+  stream_.AsyncWaitReadable([self = shared_from_this(), bytes](error_code error) {
+    const size_t n = error ? 0 : self->stream_.TryReadSome(self->in_.Prepare(bytes), error);
+    if (!error && n == 0) return self->StartRead(bytes);  // nothing after all
+    self->OnRead(error, n);
+  });
 }
 
 void HttpSession::OnRead(error_code error, size_t n) {
@@ -159,7 +169,9 @@ awaitable<std::optional<HeadFault>> HttpSession::ReadSizedBody(bool& lost) {
   size_t filled = 0;
   while (filled < length) {
     if (filled == body.size()) {  // memory follows what came, not what was announced
-      body.resize(std::min(length, std::max({filled * 2, filled + kBodyReadBytes, in_.size()})));
+      const size_t room = std::min(length, std::max({filled * 2, filled + kBodyReadBytes, in_.size()}));
+      body.reserve(room + kReadableBytesBehindBody);
+      body.resize(room);
     }
     size_t n = std::min(in_.size(), body.size() - filled);
     if (n > 0) {
@@ -295,7 +307,9 @@ awaitable<bool> HttpSession::WriteAll(std::string_view head, std::string_view da
 std::string HttpSession::ReplyHead(int status, std::string_view content_type, const HttpHeaders& headers) const {
   const auto reason =
       boost::beast::http::obsolete_reason(boost::beast::http::int_to_status(static_cast<unsigned>(status)));
-  std::string head = absl::StrCat("HTTP/1.1 ", status, " ", absl::string_view(reason.data(), reason.size()), "\r\n");
+  std::string head;
+  head.reserve(kReplyHeadBytesExpected);
+  absl::StrAppend(&head, "HTTP/1.1 ", status, " ", absl::string_view(reason.data(), reason.size()), "\r\n");
   if (!content_type.empty() && IsFieldValue(content_type)) {
     head.append("content-type: ").append(content_type).append("\r\n");
   }

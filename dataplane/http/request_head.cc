@@ -5,6 +5,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
+#include <cstring>
 #include <utility>
 
 #include "common/limits.h"
@@ -33,7 +34,8 @@ std::string_view Trim(std::string_view text) {
 
 bool IsHost(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) {
-    return c > 0x20 && c < 0x7f && std::string_view("\"#,/<>?@\\^`{|}").find(c) == std::string_view::npos;
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == ':';
+    return plain || (c > 0x20 && c < 0x7f && std::string_view("\"#,/<>?@\\^`{|}").find(c) == std::string_view::npos);
   });
 }
 
@@ -99,6 +101,24 @@ std::optional<HeadFault> CheckFraming(const Seen& seen, RequestFraming& framing)
   return std::nullopt;
 }
 
+// Whether some of eight bytes is below 0x20 or is 0x7f, a tab included.
+bool HasControl(const char* eight) {
+  uint64_t bytes;
+  std::memcpy(&bytes, eight, sizeof bytes);
+  constexpr uint64_t kOnes = 0x0101010101010101, kTops = 0x80 * kOnes;
+  const uint64_t below_space = (bytes - 0x20 * kOnes) & ~bytes;
+  const uint64_t without_delete = bytes ^ 0x7f * kOnes;
+  const uint64_t is_delete = (without_delete - kOnes) & ~without_delete;
+  return ((below_space | is_delete) & kTops) != 0;
+}
+
+// How many bytes from the start surely are no controls, in steps of eight.
+size_t SkipPlain(std::string_view text) {
+  size_t at = 0;
+  while (at + 8 <= text.size() && !HasControl(text.data() + at)) at += 8;
+  return at;
+}
+
 }  // namespace
 
 bool IsToken(std::string_view text) {
@@ -107,6 +127,7 @@ bool IsToken(std::string_view text) {
 }
 
 bool IsFieldValue(std::string_view text) {
+  text.remove_prefix(SkipPlain(text));
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) || c == '\t'; });
 }
@@ -118,6 +139,10 @@ bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
 
 size_t HeadScanner::Scan(std::string_view bytes) {
   for (; scanned_ < bytes.size(); ++scanned_) {
+    if (scanned_ > 0 && bytes[scanned_ - 1] != '\r') {
+      scanned_ += SkipPlain(bytes.substr(scanned_));
+      if (scanned_ == bytes.size()) break;
+    }
     const char c = bytes[scanned_];
     if (c == '\n') {
       if (scanned_ == 0 || bytes[scanned_ - 1] != '\r') {

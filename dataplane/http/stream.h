@@ -29,6 +29,9 @@ using boost::system::error_code;
 // Asio's awaitable results without exceptions: `const auto [error, ...] = co_await op(..., kNoThrow)`.
 inline constexpr asio::as_tuple_t<asio::use_awaitable_t<>> kNoThrow{};
 
+// Of a sized body's capacity mostly so many bytes are left behind it, so that JSON is parsed where it stands.
+inline constexpr size_t kReadableBytesBehindBody = 64;
+
 class Stream {
  public:
   // The socket does not block from here on. `tls` null: plain text.
@@ -59,6 +62,22 @@ class Stream {
     }
     const auto [error, n] = co_await socket_.async_read_some(buffer, kNoThrow);
     co_return std::pair(error, n);
+  }
+  // Plain sockets only: until there is something to read, or an end. Nobody holds a buffer meanwhile.
+  template <typename Handler>
+  void AsyncWaitReadable(Handler handler) {
+    socket_.async_wait(asio::socket_base::wait_read, std::move(handler));
+  }
+  asio::awaitable<error_code> WaitReadable() {
+    const auto [error] = co_await socket_.async_wait(asio::socket_base::wait_read, kNoThrow);
+    co_return error;
+  }
+  // Plain sockets only: what is there. 0 without an error: nothing is.
+  size_t TryReadSome(asio::mutable_buffer buffer, error_code& error) {
+    error = {};
+    const size_t n = socket_.read_some(buffer, error);
+    if (error == asio::error::would_block || error == asio::error::try_again) error = {};
+    return n;
   }
   // Tried at once on plain sockets: nearly every write fits the kernel's buffer and costs no turn of the loop.
   // Returns 0 when it has to be awaited.
@@ -136,6 +155,12 @@ class ReadBuffer {
     return {data_.get() + end_, capacity_ - end_};
   }
   void Commit(size_t n) { end_ += n; }
+  // Gives the memory back, when nothing is in it.
+  void Release() {
+    if (!empty()) return;
+    data_.reset();
+    capacity_ = begin_ = end_ = 0;
+  }
 
  private:
   std::unique_ptr<char[]> data_;

@@ -15,6 +15,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <chrono>
 #include <optional>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -75,7 +76,9 @@ class Call : public std::enable_shared_from_this<Call> {
   static awaitable<absl::StatusOr<std::string>> ReadAll(std::shared_ptr<Call> self, size_t max_bytes,
                                                         int64_t deadline_us) {
     std::string all;
-    if (self->framing_ == Framing::kLength) all.reserve(std::min<uint64_t>(self->length_left_, max_bytes));
+    if (self->framing_ == Framing::kLength) {
+      all.reserve(std::min<uint64_t>(self->length_left_, max_bytes) + kReadableBytesBehindBody);
+    }
     while (true) {
       const absl::StatusOr<std::string_view> some = co_await self->ReadBody(deadline_us);
       if (!some.ok()) co_return some.status();
@@ -122,7 +125,8 @@ class Call : public std::enable_shared_from_this<Call> {
   awaitable<absl::Status> Connect();
   awaitable<absl::StatusOr<std::vector<tcp::endpoint>>> Resolve();
   awaitable<absl::Status> ConnectTls();
-  awaitable<error_code> Write(std::string_view data);
+  awaitable<error_code> Write(std::string_view head, std::string_view body);
+  awaitable<error_code> WriteRest(std::string_view data);
   awaitable<error_code> FillBuffer();
   absl::Status ParseHead(size_t head_bytes, const std::string& method, UpstreamHead& response);
   awaitable<absl::StatusOr<std::string_view>> ReadBody(int64_t deadline_us);
@@ -183,6 +187,7 @@ class Call : public std::enable_shared_from_this<Call> {
 
   ReadBuffer in_;
   bool any_byte_ = false;
+  bool more_ready_ = false;  // the last read filled all the room it had
   Framing framing_ = Framing::kNone;
   uint64_t length_left_ = 0;
   ChunkedBody chunked_{/*spaces_after_size=*/true};
@@ -315,18 +320,28 @@ absl::StatusOr<Call::Message> Call::Serialize(const UpstreamRequest& request) co
   return message;
 }
 
-awaitable<error_code> Call::Write(std::string_view data) {
-  Stream& stream = connection_->stream;
+awaitable<error_code> Call::Write(std::string_view head, std::string_view body) {
+  const std::array<asio::const_buffer, 2> both = {asio::buffer(head.data(), head.size()),
+                                                  asio::buffer(body.data(), body.size())};
   error_code error;
-  const size_t at_once = stream.TryWriteSome(asio::buffer(data.data(), data.size()), error);
+  const size_t at_once = connection_->stream.TryWriteSome(both, error);
   if (at_once > 0) request_sent_ = true;
-  if (error) co_return error;
-  data.remove_prefix(at_once);
+  connection_->written_bytes += at_once;
+  if (error || at_once == head.size() + body.size()) co_return error;
+  const size_t of_head = std::min(at_once, head.size());
+  error = co_await WriteRest(head.substr(of_head));
+  if (!error) error = co_await WriteRest(body.substr(at_once - of_head));
+  co_return error;
+}
+
+awaitable<error_code> Call::WriteRest(std::string_view data) {
+  Stream& stream = connection_->stream;
   while (!data.empty()) {
     // Under TLS nothing says how much of a record left before an error: counted as sent from here on.
     if (stream.ssl() != nullptr) request_sent_ = true;
     const auto [write_error, n] = co_await stream.WriteSome(asio::buffer(data.data(), data.size()));
     if (n > 0) request_sent_ = true;
+    connection_->written_bytes += n;
     if (write_error) co_return write_error;
     if (!failure_.ok()) co_return error_code(asio::error::operation_aborted);
     data.remove_prefix(n);
@@ -334,8 +349,25 @@ awaitable<error_code> Call::Write(std::string_view data) {
   co_return error_code();
 }
 
+// What is expected is waited for without a buffer: a stream is silent most of the time.
 awaitable<error_code> Call::FillBuffer() {
-  const auto [error, n] = co_await connection_->stream.ReadSome(in_.Prepare(kReadBytes));
+  Stream& stream = connection_->stream;
+  error_code error;
+  size_t n = 0;
+  if (stream.ssl() != nullptr) {
+    std::tie(error, n) = co_await stream.ReadSome(in_.Prepare(kReadBytes));
+  } else {
+    while (!error && n == 0) {
+      if (!more_ready_) {
+        in_.Release();
+        error = co_await stream.WaitReadable();
+        if (error) break;
+      }
+      const asio::mutable_buffer room = in_.Prepare(kReadBytes);
+      n = stream.TryReadSome(room, error);
+      more_ready_ = n == room.size();
+    }
+  }
   in_.Commit(n);
   if (n > 0) any_byte_ = true;
   co_return error;
@@ -372,11 +404,10 @@ awaitable<absl::StatusOr<UpstreamHead>> Call::Begin(const Message& message, int6
 
 awaitable<Call::Attempt> Call::SendAndAwait(const Message& message, UpstreamHead& response) {
   const bool sent_before = request_sent_;
-  std::optional<uint64_t> acked_before;
-  if (connection_->reused) acked_before = TcpBytesAcked(connection_->stream.socket().native_handle());
+  std::optional<uint64_t> acked_before;  // at most, if the peer takes nothing from here on
+  if (connection_->reused) acked_before = connection_->AckedAtMost();
   any_byte_ = false;
-  error_code write_error = co_await Write(message.head);
-  if (!write_error && !message.body.empty()) write_error = co_await Write(message.body);
+  const error_code write_error = co_await Write(message.head, message.body);
   if (!failure_.ok()) co_return Attempt{Explain("sending the request", asio::error::operation_aborted)};
   // A refusal may have been sent before the request was read: look for one even when writing failed.
   size_t interim_bytes = 0;
@@ -402,9 +433,9 @@ awaitable<Call::Attempt> Call::SendAndAwait(const Message& message, UpstreamHead
                                   : Explain("waiting for the response", error)};
       // Only an end proves it: a reset may throw away the acknowledgement of bytes that were read.
       const bool ended = error == asio::error::eof || error == asio::ssl::error::stream_truncated;
-      const bool untouched =
-          !request_sent_ || (ended && acked_before.has_value() &&
-                             TcpBytesAcked(connection_->stream.socket().native_handle()) == acked_before);
+      std::optional<uint64_t> acked;
+      if (ended && acked_before.has_value()) acked = TcpBytesAcked(connection_->stream.socket().native_handle());
+      const bool untouched = !request_sent_ || (acked.has_value() && *acked <= *acked_before);
       attempt.stale = connection_->reused && untouched;
       if (untouched) request_sent_ = sent_before;
       co_return attempt;
