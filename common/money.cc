@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "absl/strings/str_format.h"
+#include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "common/model_price.h"
 
@@ -150,7 +150,10 @@ int64_t LargestCapWithin(int64_t nanos, int64_t input_nanos, int64_t choices, in
 
 std::string FormatDollars(int64_t nanos) {
   const uint64_t magnitude = nanos < 0 ? -static_cast<uint64_t>(nanos) : static_cast<uint64_t>(nanos);
-  return absl::StrFormat("%s%d.%09d", nanos < 0 ? "-" : "", magnitude / kNanosPerDollar, magnitude % kNanosPerDollar);
+  // A leading 1 keeps the zeros of the fraction, and its place is where the point goes.
+  std::string fraction = absl::StrCat(kNanosPerDollar + static_cast<int64_t>(magnitude % kNanosPerDollar));
+  fraction[0] = '.';
+  return absl::StrCat(nanos < 0 ? "-" : "", magnitude / kNanosPerDollar, fraction);
 }
 
 }  // namespace signalbox

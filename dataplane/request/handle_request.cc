@@ -32,9 +32,13 @@ asio::awaitable<void> Refuse(HttpExchange& exchange, Format format, const Refusa
 
 std::string RouteLabel(const v1::CompiledRoute& route) { return absl::StrCat(route.name(), "@", route.version()); }
 
+constexpr size_t kRouteHeadersExpected = 12;
+
 // What every answer of a route says about how it came to be.
 HttpHeaders RouteHeaders(const ActiveRequest& request, const Walker& walker, std::optional<Use> final_use) {
-  HttpHeaders headers = {{"cf-aig-log-id", request.record.request_id()}};
+  HttpHeaders headers;
+  headers.reserve(kRouteHeadersExpected);
+  headers.emplace_back("cf-aig-log-id", request.record.request_id());
   // A plain model without a default route passes through a route that nobody wrote.
   if (!request.route.name().empty()) headers.emplace_back("signalbox-route", RouteLabel(request.route));
   headers.emplace_back("signalbox-path", HeaderSafe(walker.Path()));
@@ -248,7 +252,7 @@ asio::awaitable<void> AnswerCall(const Call& call) {
   ApplyLogOptions(call, options);
   BodyFault fault;
   const std::unique_ptr<RequestBody> body =
-      RequestBody::Parse(call.format, http.body, http.body.size(), call.path, fault);
+      RequestBody::Parse(call.format, http.body, http.body.capacity(), call.path, fault);
   if (body == nullptr) {
     Refusal refusal(fault.status, fault.code, fault.message, fault.param);
     co_return co_await RefuseCall(call, std::move(refusal));

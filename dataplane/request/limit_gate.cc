@@ -1,6 +1,7 @@
 #include "dataplane/request/limit_gate.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -317,11 +318,18 @@ int LimitGate::RetryAfterSeconds() const {
 }
 
 std::string HeaderSafe(std::string_view text) {
+  static constexpr std::array<bool, 256> kPlain = [] {
+    std::array<bool, 256> plain{};
+    for (const char c : std::string_view("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~/@:-")) {
+      plain[static_cast<unsigned char>(c)] = true;
+    }
+    return plain;
+  }();
+  const auto is_plain = [](char c) { return kPlain[static_cast<unsigned char>(c)]; };
+  if (std::all_of(text.begin(), text.end(), is_plain)) return std::string(text);
   std::string safe;
   for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       std::string_view("._~/@:-").find(c) != std::string_view::npos;
-    if (plain) {
+    if (is_plain(c)) {
       safe.push_back(c);
     } else {
       absl::StrAppendFormat(&safe, "%%%02X", static_cast<unsigned char>(c));

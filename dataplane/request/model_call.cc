@@ -333,7 +333,9 @@ std::optional<int64_t> LoweredCap(const ActiveRequest& request, const v1::Compil
 
 void SettleAttempt(const ActiveRequest& request, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
                    const std::optional<v1::TokenUsage>& usage, const v1::TokenUsage& estimate) {
-  const v1::ModelPrice price = PriceAt(model.price(), request.record.record().start_time_us());
+  v1::ModelPrice timed;
+  if (!model.price().times().empty()) timed = PriceAt(model.price(), request.record.record().start_time_us());
+  const v1::ModelPrice& price = model.price().times().empty() ? model.price() : timed;
   if (usage.has_value()) {
     *attempt.mutable_usage() = *usage;
     attempt.set_cost_nanos(CostNanos(*usage, price));

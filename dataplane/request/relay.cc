@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -26,6 +27,8 @@ constexpr std::array<std::string_view, 16> kNotForwarded = {
 constexpr std::array<std::string_view, 5> kNotReturned = {"content-length", "content-type", "set-cookie", "server",
                                                           "date"};
 
+constexpr size_t kHeadersExpected = 24;  // of an answer, the gateway's own among them
+
 template <size_t N>
 bool Contains(const std::array<std::string_view, N>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -33,11 +36,10 @@ bool Contains(const std::array<std::string_view, N>& names, std::string_view nam
 
 bool IsOurs(std::string_view name) { return name.starts_with("cf-aig-") || name.starts_with("signalbox-"); }
 
-template <typename Fields>
-bool NamedByConnection(const Fields& headers, std::string_view name) {
-  const auto connection = headers[boost::beast::http::field::connection];
-  if (connection.empty()) return false;
-  for (absl::string_view token : absl::StrSplit(absl::string_view(connection.data(), connection.size()), ',')) {
+// `connection`: the field of that name.
+bool NamedByConnection(absl::string_view connection, std::string_view name) {
+  if (connection.empty() || connection == "keep-alive") return false;  // which is dropped anyway
+  for (absl::string_view token : absl::StrSplit(connection, ',')) {
     if (absl::EqualsIgnoreCase(absl::StripAsciiWhitespace(token), absl::string_view(name.data(), name.size()))) {
       return true;
     }
@@ -47,13 +49,17 @@ bool NamedByConnection(const Fields& headers, std::string_view name) {
 
 template <typename Fields, typename Drop>
 HttpHeaders Filter(const Fields& headers, Drop drop) {
+  const auto field = headers[boost::beast::http::field::connection];
+  const absl::string_view connection(field.data(), field.size());
   HttpHeaders kept;
+  kept.reserve(kHeadersExpected);
+  std::string name;
   for (const auto& header : headers) {
-    const std::string name =
-        absl::AsciiStrToLower(absl::string_view(header.name_string().data(), header.name_string().size()));
+    name.assign(header.name_string().data(), header.name_string().size());
+    absl::AsciiStrToLower(&name);
     const std::string_view value(header.value().data(), header.value().size());
-    if (Contains(kHopByHop, name) || IsOurs(name) || NamedByConnection(headers, name) || drop(name, value)) continue;
-    kept.emplace_back(name, std::string(value));
+    if (Contains(kHopByHop, name) || IsOurs(name) || NamedByConnection(connection, name) || drop(name, value)) continue;
+    kept.emplace_back(name, value);
   }
   return kept;
 }
@@ -86,7 +92,8 @@ asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer answer, Htt
   request.cache->BeginAnswer(reply.status, reply.content_type, reply.headers, false);
   request.cache->Append(reply.body);
   request.cache->EndAnswer(answer.hit_cap);
-  reply.headers.insert(reply.headers.end(), headers.begin(), headers.end());
+  reply.headers.insert(reply.headers.end(), std::make_move_iterator(headers.begin()),
+                       std::make_move_iterator(headers.end()));
   const bool success = answer.head.status < 300;
   const int status = reply.status;
   request.record.MarkFirstByte();
@@ -99,7 +106,7 @@ asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElem
   HttpHeaders all = ForwardedResponseHeaders(answer.head.headers);
   request.cache->BeginAnswer(answer.head.status, ContentType(answer), all, true);
   request.cache->Append(answer.body);
-  all.insert(all.end(), headers.begin(), headers.end());
+  all.insert(all.end(), std::make_move_iterator(headers.begin()), std::make_move_iterator(headers.end()));
   AnswerStream& stream = *answer.stream;
   UpstreamCall& call = *answer.call;
   v1::Attempt& attempt = *request.record.record().mutable_attempts(answer.attempt);

@@ -26,9 +26,11 @@ bool Has(const Headers& headers, const std::string& name) {
 HttpHeaders UpstreamHeaders(const HeadersWanted& wanted, HttpHeaders own) {
   const auto& configured = wanted.provider.headers();
   HttpHeaders headers = ForwardedRequestHeaders(wanted.client, wanted.presented_key);
-  std::erase_if(headers, [&](const auto& header) {
-    return Has(configured, header.first) || (wanted.translated && BelongsToFormat(header.first));
-  });
+  if (!configured.empty() || wanted.translated) {
+    std::erase_if(headers, [&](const auto& header) {
+      return Has(configured, header.first) || (wanted.translated && BelongsToFormat(header.first));
+    });
+  }
   for (auto& header : own) {
     if (!Has(headers, header.first) && !Has(configured, header.first)) headers.push_back(std::move(header));
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/limits.h"
@@ -70,6 +71,27 @@ void AddWeaker(Metadata& into, Metadata weaker) {
   }
 }
 
+// A string that JSON writes as it is.
+bool IsPlainText(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+}
+bool IsPlain(const std::pair<std::string, v1::Scalar>& entry) {
+  return IsPlainText(entry.first) && entry.second.has_string_value() && IsPlainText(entry.second.string_value());
+}
+
+// What MetadataJson writes of it, keys in order, for what mostly comes.
+std::string PlainJson(const Metadata& metadata) {
+  absl::InlinedVector<const std::pair<std::string, v1::Scalar>*, 8> sorted;
+  for (const auto& entry : metadata) sorted.push_back(&entry);
+  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->first < b->first; });
+  std::string json = "{";
+  for (const auto* entry : sorted) {
+    absl::StrAppend(&json, json.size() > 1 ? ",\"" : "\"", entry->first, "\":\"", entry->second.string_value(), "\"");
+  }
+  json += '}';
+  return json;
+}
+
 FieldValue FromScalar(const v1::Scalar& scalar) {
   FieldValue value;
   switch (scalar.kind_case()) {
@@ -129,6 +151,7 @@ std::variant<Metadata, Refusal> MergeMetadata(const v1::SnapshotKey& key, const 
 }
 
 std::string MetadataJson(const Metadata& metadata) {
+  if (std::all_of(metadata.begin(), metadata.end(), IsPlain)) return PlainJson(metadata);
   nlohmann::json object = nlohmann::json::object();
   for (const auto& [key, scalar] : metadata) {
     switch (scalar.kind_case()) {

@@ -43,6 +43,19 @@ std::string Frame(std::string_view payload) {
   return frame.append(payload);
 }
 
+// `bytes`: what record.ByteSizeLong() just said.
+std::string Frame(const v1::SpendRecord& record, size_t bytes) {
+  std::string frame;
+  frame.reserve(kHeaderBytes + bytes);
+  PutUint32(frame, bytes);
+  frame.resize(kHeaderBytes + bytes);
+  record.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(frame.data()) + kHeaderBytes);
+  const std::string_view all = frame;
+  std::string checksum;
+  PutUint32(checksum, Checksum(all.substr(0, 4), all.substr(kHeaderBytes)));
+  return frame.replace(4, 4, checksum);
+}
+
 // The payload of the frame at the start of `data`; nullopt when there is no whole, sound one.
 std::optional<std::string_view> Unframe(std::string_view data) {
   if (data.size() < kHeaderBytes) return std::nullopt;
@@ -163,12 +176,12 @@ absl::Status Spool::Rotate() {
 }
 
 absl::Status Spool::Append(const v1::SpendRecord& record) {
-  const std::string payload = record.SerializeAsString();
-  if (payload.size() > static_cast<size_t>(kSpoolRecordBytesMax)) {
+  const size_t payload_bytes = record.ByteSizeLong();
+  if (payload_bytes > static_cast<size_t>(kSpoolRecordBytesMax)) {
     return absl::InvalidArgumentError(absl::StrCat("spend record of request ", record.request_id(), " has ",
-                                                   payload.size(), " bytes, more than ", kSpoolRecordBytesMax));
+                                                   payload_bytes, " bytes, more than ", kSpoolRecordBytesMax));
   }
-  const std::string frame = Frame(payload);
+  const std::string frame = Frame(record, payload_bytes);
   const int64_t size = frame.size();
   MutexLock lock(mutex_);
   if (bytes_ + size > options_.bytes_max) {
