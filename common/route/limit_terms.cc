@@ -52,8 +52,7 @@ std::vector<std::string> KeyFields(const v1::Properties& properties) {
   return fields;
 }
 
-v1::CounterKey CounterOf(const std::string& gateway, const v1::CompiledElement::Limit& limit) {
-  v1::CounterKey counter;
+void FillCounter(const std::string& gateway, const v1::CompiledElement::Limit& limit, v1::CounterKey& counter) {
   counter.set_gateway(gateway);
   counter.set_pool(limit.pool());
   counter.set_unit(limit.unit());
@@ -61,6 +60,11 @@ v1::CounterKey CounterOf(const std::string& gateway, const v1::CompiledElement::
   counter.set_calendar(limit.calendar());
   counter.set_timezone(limit.timezone());
   counter.set_technique(limit.technique());
+}
+
+v1::CounterKey CounterOf(const std::string& gateway, const v1::CompiledElement::Limit& limit) {
+  v1::CounterKey counter;
+  FillCounter(gateway, limit, counter);
   return counter;
 }
 

@@ -34,6 +34,8 @@ std::vector<std::string> KeyFields(const v1::Properties& properties);
 
 // The counter that a limit counts in, but for the identifier: what the proxy asks for and what operators mean.
 v1::CounterKey CounterOf(const std::string& gateway, const v1::CompiledElement::Limit& limit);
+// The same into an empty one.
+void FillCounter(const std::string& gateway, const v1::CompiledElement::Limit& limit, v1::CounterKey& counter);
 
 // "dollars", "tokens", "requests".
 std::string UnitText(v1::Unit unit);

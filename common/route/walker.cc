@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -254,11 +255,18 @@ Step Walker::Refuse(uint32_t element, int status, std::string_view code, std::st
 void Walker::Take(uint32_t element, std::string_view output) { trail_.push_back({element, output}); }
 
 std::string Walker::Path() const {
+  const auto plain = [](char c) { return c > 0x20 && c < 0x7F && c != '/' && c != '%'; };
   std::string path;
+  path.reserve(trail_.size() * 16);
   for (const TrailEntry& entry : trail_) {
     if (!path.empty()) path.push_back('/');
-    for (char c : at(entry.element).id()) {
-      if (c > 0x20 && c < 0x7F && c != '/' && c != '%') {
+    const std::string& id = at(entry.element).id();
+    if (std::all_of(id.begin(), id.end(), plain)) {
+      path.append(id);
+      continue;
+    }
+    for (char c : id) {
+      if (plain(c)) {
         path.push_back(c);
       } else {
         absl::StrAppendFormat(&path, "%%%02X", static_cast<unsigned char>(c));

@@ -107,7 +107,7 @@ class Client final : public GrpcQuotaClient {
     Complete(ready);
   }
 
-  void Acquire(v1::Acquire acquire, Done done) override {
+  void Acquire(const v1::Acquire& acquire, Done done) override {
     Outgoing due;
     {
       MutexLock lock(mutex_);
@@ -124,7 +124,7 @@ class Client final : public GrpcQuotaClient {
     Write(due);
   }
 
-  void Extend(v1::Extend extend, Done done) override {
+  void Extend(const v1::Extend& extend, Done done) override {
     Outgoing due;
     {
       MutexLock lock(mutex_);
@@ -135,7 +135,7 @@ class Client final : public GrpcQuotaClient {
     Write(due);
   }
 
-  void Settle(v1::Settle settle) override {
+  void Settle(const v1::Settle& settle) override {
     Outgoing due;
     {
       MutexLock lock(mutex_);

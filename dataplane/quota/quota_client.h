@@ -17,11 +17,11 @@ class QuotaClient {
   virtual ~QuotaClient() = default;
   // UNAVAILABLE when no answer came within kQuotaCallTimeoutUs (the client then sends the Cancel itself), or at once
   // when there has been no connection for that long. GRANTED and DENIED are both answers.
-  virtual void Acquire(v1::Acquire acquire, Done done) = 0;
-  virtual void Extend(v1::Extend extend, Done done) = 0;
+  virtual void Acquire(const v1::Acquire& acquire, Done done) = 0;
+  virtual void Extend(const v1::Extend& extend, Done done) = 0;
   // Kept and resent until answered, however long the service is away. A request that acquires settles in the end: one
   // whose acquires were all turned away unsent holds nothing, so its settle is not kept.
-  virtual void Settle(v1::Settle settle) = 0;
+  virtual void Settle(const v1::Settle& settle) = 0;
   // Likewise. Charges of one counter that have not left yet travel as one.
   virtual void ForceCharge(v1::ForceCharge charge) = 0;
   virtual bool Connected() const = 0;

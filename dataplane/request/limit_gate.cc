@@ -44,6 +44,13 @@ Refusal NotAccepted(std::string_view why) {
                  absl::StrCat("the quota service did not accept the limits of this route: ", std::string(why)), ""};
 }
 
+// What most questions take.
+const google::protobuf::ArenaOptions kArena = [] {
+  google::protobuf::ArenaOptions options;
+  options.start_block_size = 1'536;
+  return options;
+}();
+
 bool Holds(const v1::CompiledElement::Limit& limit) { return limit.unit() != v1::REQUESTS; }
 bool LowersCap(const v1::CompiledElement::Limit& limit) {
   return Holds(limit) && limit.admission() == v1::STRICT && !limit.shadow();
@@ -80,7 +87,7 @@ int64_t OutputPrice(const v1::ModelPrice& price, const InputBound& input) {
 }  // namespace
 
 LimitGate::LimitGate(Worker& worker, const v1::CompiledRoute& route, const RequestBody& body, RequestRecord& record)
-    : worker_(worker), route_(route), body_(body), record_(record) {}
+    : worker_(worker), route_(route), body_(body), record_(record), arena_(kArena) {}
 
 InputBound LimitGate::InputOf(const v1::CompiledElement::Model& model) const {
   const size_t sent_bytes = body_.body_bytes() + model.parameters_json().size();
@@ -126,9 +133,9 @@ std::optional<Refusal> LimitGate::AddBounds(const v1::CompiledElement& element, 
   return std::nullopt;
 }
 
-std::variant<LimitGate::Question, Refusal> LimitGate::BuildQuestion(const CheckLimits& asked, Ask ask) const {
-  Question question;
-  v1::Acquire& acquire = question.acquire;
+std::variant<LimitGate::Question, Refusal> LimitGate::BuildQuestion(const CheckLimits& asked, Ask ask) {
+  Question question{google::protobuf::Arena::CreateMessage<v1::Acquire>(&arena_), {}};
+  v1::Acquire& acquire = *question.acquire;
   acquire.set_request_id(record_.request_id());
   std::vector<uint32_t> bounded_models;
   for (size_t i = 0; i < asked.elements.size(); ++i) {
@@ -139,7 +146,7 @@ std::variant<LimitGate::Question, Refusal> LimitGate::BuildQuestion(const CheckL
     question.limits.push_back(i);
     v1::LimitCheck& check = *acquire.add_checks();
     v1::CounterKey& counter = *check.mutable_counter();
-    counter = CounterOf(route_.gateway(), limit);
+    FillCounter(route_.gateway(), limit, counter);
     *counter.mutable_identifier() = asked.identifiers[i];
     check.set_limit(limit.limit());
     check.set_admission(limit.admission());
@@ -163,7 +170,7 @@ bool LimitGate::WasGranted(const v1::CounterKey& counter) const {
   const std::string wanted = counter.SerializeAsString();
   for (const Granted& granted : granted_) {
     for (size_t i = 0; i < granted.checks; ++i) {
-      if (granted.acquire.checks(static_cast<int>(i)).counter().SerializeAsString() == wanted) return true;
+      if (granted.acquire->checks(static_cast<int>(i)).counter().SerializeAsString() == wanted) return true;
     }
   }
   return false;
@@ -173,7 +180,7 @@ std::variant<size_t, Refusal> LimitGate::PassWithoutAnswer(const CheckLimits& as
   for (const size_t i : question.limits) {
     if (DeniesOnError(at(asked.elements[i]).limit())) return QuotaUnavailable();
   }
-  for (const v1::LimitCheck& check : question.acquire.checks()) {
+  for (const v1::LimitCheck& check : question.acquire->checks()) {
     if (!WasGranted(check.counter())) record_.ChargeLater(check.counter());
   }
   return asked.elements.size();
@@ -213,8 +220,8 @@ asio::awaitable<std::variant<size_t, Refusal>> LimitGate::Check(const CheckLimit
   size_t passed = asked.elements.size();
   if (!question.limits.empty()) {
     record_.MustSettle();  // whatever becomes of the answer, the service may hold something from here on
-    answer =
-        co_await AwaitAnswer([&](QuotaClient::Done done) { worker_.quota.Acquire(question.acquire, std::move(done)); });
+    answer = co_await AwaitAnswer(
+        [&](QuotaClient::Done done) { worker_.quota.Acquire(*question.acquire, std::move(done)); });
     if (absl::IsInvalidArgument(answer.status())) {
       co_return NotAccepted({answer.status().message().data(), answer.status().message().size()});
     }
@@ -249,7 +256,7 @@ asio::awaitable<std::variant<size_t, Refusal>> LimitGate::Check(const CheckLimit
     holds_or_denies_ = holds_or_denies_ || DeniesOnError(limit);
     if (LowersCap(limit)) output_cap_ = answer->output_cap();
   }
-  if (answer.ok() && check > 0) granted_.push_back({std::move(question.acquire), check});
+  if (answer.ok() && check > 0) granted_.push_back({question.acquire, check});
   co_return passed;
 }
 

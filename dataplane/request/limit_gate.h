@@ -3,6 +3,8 @@
 // however long it is away, and never lowers the output cap.
 #pragma once
 
+#include <google/protobuf/arena.h>
+
 #include <boost/asio/awaitable.hpp>
 #include <optional>
 #include <string>
@@ -55,15 +57,15 @@ class LimitGate {
   };
   // `limits` names the asked limit behind each check: those of a shadow that finds nobody are left out.
   struct Question {
-    v1::Acquire acquire;
+    v1::Acquire* acquire;  // in the arena
     std::vector<size_t> limits;
   };
   struct Granted {
-    v1::Acquire acquire;
+    const v1::Acquire* acquire;
     size_t checks;  // so many of them, from the first
   };
   const v1::CompiledElement& at(uint32_t element) const { return route_.elements(static_cast<int>(element)); }
-  std::variant<Question, Refusal> BuildQuestion(const CheckLimits& asked, Ask ask) const;
+  std::variant<Question, Refusal> BuildQuestion(const CheckLimits& asked, Ask ask);
   std::optional<Refusal> AddBounds(const v1::CompiledElement& element, v1::Acquire& acquire, v1::LimitCheck& check,
                                    std::vector<uint32_t>& bounded_models) const;
   std::variant<size_t, Refusal> PassWithoutAnswer(const CheckLimits& asked, const Question& question);
@@ -75,6 +77,7 @@ class LimitGate {
   const v1::CompiledRoute& route_;
   const RequestBody& body_;
   RequestRecord& record_;
+  google::protobuf::Arena arena_;  // of what is asked: many small messages that go together
   std::optional<int64_t> output_cap_;
   bool holds_ = false;            // dollars or tokens
   bool holds_or_denies_ = false;  // one of them at a limit that neither is a shadow nor lets through on errors

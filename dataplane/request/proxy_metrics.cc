@@ -3,11 +3,14 @@
 #include <prometheus/text_serializer.h>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "dataplane/request/health_metrics.h"
 
 namespace signalbox {
 namespace {
+
+const std::string kOtherModels = "other";
 
 prometheus::Gauge& AddGauge(prometheus::Registry& registry, const char* name, const char* help) {
   return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
@@ -59,20 +62,26 @@ ProxyMetrics::ProxyMetrics()
               .Add({}, prometheus::Histogram::BucketBoundaries{0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300})) {}
 
 void ProxyMetrics::CountRequest(v1::Outcome outcome, int64_t duration_us) {
-  requests_.Add({{"outcome", absl::AsciiStrToLower(v1::Outcome_Name(outcome))}}).Increment();
+  std::atomic<prometheus::Counter*>& known = by_outcome_[static_cast<size_t>(outcome)];
+  prometheus::Counter* counter = known.load(std::memory_order_relaxed);
+  if (counter == nullptr) {
+    counter = &requests_.Add({{"outcome", absl::AsciiStrToLower(v1::Outcome_Name(outcome))}});
+    known.store(counter, std::memory_order_relaxed);
+  }
+  counter->Increment();
   duration_seconds_.Observe(static_cast<double>(duration_us) / 1e6);
 }
 
 void ProxyMetrics::CountRefusal(const std::string& code) { refusals_.Add({{"code", code}}).Increment(); }
 
 void ProxyMetrics::CountAttempt(const std::string& provider, const std::string& model, const std::string& result) {
+  MutexLock lock(mutex_);
   // Clients may name any model: past a number of them the rest is counted together.
-  bool own = false;
-  {
-    MutexLock lock(mutex_);
-    own = models_.contains(model) || (models_.size() < kModelsCountedMax && models_.insert(model).second);
-  }
-  attempts_.Add({{"provider", provider}, {"model", own ? model : "other"}, {"result", result}}).Increment();
+  const bool own = models_.contains(model) || (models_.size() < kModelsCountedMax && models_.insert(model).second);
+  const std::string& counted = own ? model : kOtherModels;
+  prometheus::Counter*& counter = by_attempt_[absl::StrCat(provider, "\n", counted, "\n", result)];
+  if (counter == nullptr) counter = &attempts_.Add({{"provider", provider}, {"model", counted}, {"result", result}});
+  counter->Increment();
 }
 
 void ProxyMetrics::CountShadowDenied(const std::string& route, const std::string& element) {

@@ -8,10 +8,13 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/registry.h>
 
+#include <array>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "common/mutex.h"
 #include "dataplane/health/provider_health.h"
@@ -56,6 +59,9 @@ class ProxyMetrics {
   prometheus::Gauge& quota_connected_;
   prometheus::Histogram& duration_seconds_;
   mutable Mutex mutex_;
+  // Counters once looked up by their labels; the registry keeps them for good.
+  std::array<std::atomic<prometheus::Counter*>, v1::Outcome_ARRAYSIZE> by_outcome_{};
+  absl::flat_hash_map<std::string, prometheus::Counter*> by_attempt_ SB_GUARDED_BY(mutex_);
   absl::flat_hash_set<std::string> models_ SB_GUARDED_BY(mutex_);  // that have counters of their own
   std::vector<prometheus::MetricFamily> health_ SB_GUARDED_BY(mutex_);
 };

@@ -8,6 +8,16 @@
 #include "common/money.h"
 
 namespace signalbox {
+namespace {
+
+// What most records take.
+const google::protobuf::ArenaOptions kArena = [] {
+  google::protobuf::ArenaOptions options;
+  options.start_block_size = 1'536;
+  return options;
+}();
+
+}  // namespace
 
 int64_t TokensOf(const v1::Attempt& attempt) {
   if (!attempt.has_usage()) return attempt.estimated() ? attempt.bound_tokens() : 0;
@@ -29,7 +39,10 @@ std::string NewRequestId(Worker& worker) {
 }
 
 RequestRecord::RequestRecord(Worker& worker, const std::string& gateway)
-    : worker_(worker), start_us_(worker.clock.MonotonicMicros()) {
+    : worker_(worker),
+      start_us_(worker.clock.MonotonicMicros()),
+      arena_(kArena),
+      record_(*google::protobuf::Arena::CreateMessage<v1::SpendRecord>(&arena_)) {
   record_.set_request_id(NewRequestId(worker));
   record_.set_gateway(gateway);
   record_.set_start_time_us(worker.clock.UnixMicros());

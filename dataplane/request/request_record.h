@@ -3,6 +3,8 @@
 // replays the record and settles again (settling is idempotent). Worker's thread only.
 #pragma once
 
+#include <google/protobuf/arena.h>
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,7 +53,8 @@ class RequestRecord {
  private:
   Worker& worker_;
   const int64_t start_us_;
-  v1::SpendRecord record_;
+  google::protobuf::Arena arena_;  // of the record: many small messages and texts that go together
+  v1::SpendRecord& record_;
   bool must_settle_ = false;
   std::vector<v1::CounterKey> charge_later_;
 };

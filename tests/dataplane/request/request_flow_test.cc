@@ -140,23 +140,23 @@ class FakeQuota : public QuotaClient {
     return answer;
   }
 
-  void Acquire(v1::Acquire acquire, Done done) override {
+  void Acquire(const v1::Acquire& acquire, Done done) override {
     absl::StatusOr<v1::QuotaAnswer> answer = on_acquire(acquire);
     MutexLock lock(mutex_);
-    acquires.push_back(std::move(acquire));
+    acquires.push_back(acquire);
     done(std::move(answer));
   }
-  void Extend(v1::Extend extend, Done done) override {
+  void Extend(const v1::Extend& extend, Done done) override {
     MutexLock lock(mutex_);
-    extends.push_back(std::move(extend));
+    extends.push_back(extend);
     if (!extend_answers) return done(absl::UnavailableError("gone"));
     v1::QuotaAnswer answer;
     answer.set_result(extend_fits ? v1::QuotaAnswer::GRANTED : v1::QuotaAnswer::DENIED);
     done(std::move(answer));
   }
-  void Settle(v1::Settle settle) override {
+  void Settle(const v1::Settle& settle) override {
     MutexLock lock(mutex_);
-    settles.push_back(std::move(settle));
+    settles.push_back(settle);
   }
   void ForceCharge(v1::ForceCharge charge) override {
     MutexLock lock(mutex_);
