@@ -18,7 +18,7 @@ using asio::ip::tcp;
 
 namespace {
 
-constexpr size_t kReadBytes = 4 << 10;  // kept per open connection
+constexpr size_t kReadBytes = 4 << 10;  // under TLS kept per open connection
 constexpr size_t kBodyReadBytes = 64 << 10;
 constexpr size_t kReplyHeadBytesExpected = 1 << 10;
 
@@ -36,7 +36,7 @@ void HttpSession::StartRead(size_t bytes) {
   in_.Release();
   stream_.AsyncWaitReadable([self = shared_from_this(), bytes](error_code error) {
     const size_t n = error ? 0 : self->stream_.TryReadSome(self->in_.Prepare(bytes), error);
-    if (!error && n == 0) return self->StartRead(bytes);  // nothing after all
+    if (!error && n == 0 && !self->expired_) return self->StartRead(bytes);  // nothing after all
     self->OnRead(error, n);
   });
 }

@@ -45,7 +45,7 @@ Refusal NotAccepted(std::string_view why) {
 }
 
 // What most questions take.
-const google::protobuf::ArenaOptions kArena = [] {
+const google::protobuf::ArenaOptions kQuestionArena = [] {
   google::protobuf::ArenaOptions options;
   options.start_block_size = 1'536;
   return options;
@@ -87,7 +87,7 @@ int64_t OutputPrice(const v1::ModelPrice& price, const InputBound& input) {
 }  // namespace
 
 LimitGate::LimitGate(Worker& worker, const v1::CompiledRoute& route, const RequestBody& body, RequestRecord& record)
-    : worker_(worker), route_(route), body_(body), record_(record), arena_(kArena) {}
+    : worker_(worker), route_(route), body_(body), record_(record), arena_(kQuestionArena) {}
 
 InputBound LimitGate::InputOf(const v1::CompiledElement::Model& model) const {
   const size_t sent_bytes = body_.body_bytes() + model.parameters_json().size();

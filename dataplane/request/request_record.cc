@@ -11,7 +11,7 @@ namespace signalbox {
 namespace {
 
 // What most records take.
-const google::protobuf::ArenaOptions kArena = [] {
+const google::protobuf::ArenaOptions kRecordArena = [] {
   google::protobuf::ArenaOptions options;
   options.start_block_size = 1'536;
   return options;
@@ -41,7 +41,7 @@ std::string NewRequestId(Worker& worker) {
 RequestRecord::RequestRecord(Worker& worker, const std::string& gateway)
     : worker_(worker),
       start_us_(worker.clock.MonotonicMicros()),
-      arena_(kArena),
+      arena_(kRecordArena),
       record_(*google::protobuf::Arena::CreateMessage<v1::SpendRecord>(&arena_)) {
   record_.set_request_id(NewRequestId(worker));
   record_.set_gateway(gateway);
@@ -75,7 +75,7 @@ RequestRecord::~RequestRecord() {
     settle.set_request_id(request_id());
     settle.set_cost_nanos(used.nanos);
     settle.set_tokens(used.tokens);
-    worker_.quota.Settle(std::move(settle));
+    worker_.quota.Settle(settle);
   }
   for (v1::CounterKey& counter : charge_later_) {
     v1::ForceCharge charge;

@@ -53,7 +53,8 @@ std::string Frame(const v1::SpendRecord& record, size_t bytes) {
   const std::string_view all = frame;
   std::string checksum;
   PutUint32(checksum, Checksum(all.substr(0, 4), all.substr(kHeaderBytes)));
-  return frame.replace(4, 4, checksum);
+  frame.replace(4, 4, checksum);
+  return frame;
 }
 
 // The payload of the frame at the start of `data`; nullopt when there is no whole, sound one.
