@@ -129,7 +129,7 @@ PublishCore::Actions PublishCore::OnHello(StreamId id, Stream& stream, const v1:
   // Another connection of the same process says the same again; what it runs it applied when it said so.
   if (!Same(proxy.status.applied(), hello.active())) proxy.status.set_applied_us(0);
   stream.proxy_id = hello.proxy_id();
-  stream.have.insert(hello.have().begin(), hello.have().end());
+  stream.named.insert(hello.have().begin(), hello.have().end());
   proxy.stream = id;
   proxy.schema = hello.schema();
   proxy.status.set_proxy_id(hello.proxy_id());
@@ -157,8 +157,8 @@ absl::Status PublishCore::OnAck(Stream& stream, Proxy& proxy, const v1::Ack& ack
         absl::StrCat("Ack of ", Describe(ack.applied()), " where ", Describe(content->snapshot.id), " was offered"));
   }
   stream.unanswered.reset();
-  stream.have.clear();
-  for (const v1::ManifestEntry& entry : content->snapshot.manifest) stream.have.insert(entry.sha256());
+  stream.named.clear();
+  stream.acked = content;
   *proxy.status.mutable_applied() = content->snapshot.id;
   proxy.status.set_applied_us(unix_us);
   proxy.refused.reset();
@@ -202,7 +202,8 @@ void PublishCore::OnStatus(Stream& stream, Proxy& proxy, const v1::Status& statu
     return;
   }
   stream.drift_offered = acked;
-  stream.have.clear();  // what it really holds is unknown now
+  stream.named.clear();  // what it really holds is unknown now
+  stream.acked.reset();
 }
 
 void PublishCore::Consider(StreamId id, Stream& stream, Actions& actions) {
@@ -216,12 +217,25 @@ void PublishCore::Consider(StreamId id, Stream& stream, Actions& actions) {
   proxy.refused = RefusalOf(proxy, *content_);
   if (proxy.refused.has_value()) return;
   Action action{.stream = id, .nonce = ++stream.last_nonce, .content = content_};
-  for (const auto& [sha256, blob] : content_->blobs) {
-    if (!stream.have.contains(sha256)) action.blobs.push_back(sha256);
-  }
-  std::sort(action.blobs.begin(), action.blobs.end());
+  action.blobs = BlobsFor(stream);
   stream.unanswered = Unanswered{action.nonce, content_};
   actions.push_back(std::move(action));
+}
+
+std::vector<std::string> PublishCore::BlobsFor(const Stream& stream) {
+  const auto lacking = [this](const auto& held) {
+    std::vector<std::string> blobs;
+    for (const auto& [sha256, blob] : content_->blobs) {
+      if (!held.contains(sha256)) blobs.push_back(sha256);
+    }
+    std::sort(blobs.begin(), blobs.end());
+    return blobs;
+  };
+  if (stream.acked == nullptr) return lacking(stream.named);
+  if (delta_.from != stream.acked || delta_.to != content_) {
+    delta_ = {stream.acked, content_, lacking(stream.acked->blobs)};
+  }
+  return delta_.blobs;
 }
 
 std::optional<PublishCore::Refusal> PublishCore::RefusalOf(const Proxy& proxy, const PublishedContent& content) const {

@@ -76,9 +76,17 @@ class PublishCore {
     int64_t heard_us = 0;
     uint64_t last_nonce = 0;
     std::optional<Unanswered> unanswered;
-    std::set<std::string> have;  // blobs the proxy holds
+    // The blobs the proxy holds: those its Hello named until it acked a content, then that one's.
+    std::set<std::string> named;
+    std::shared_ptr<const PublishedContent> acked;
     // The content that was offered again because Status contradicted an Ack: once, not in a loop.
     v1::SnapshotId drift_offered;
+  };
+  // The blobs of one content that another does not have, sorted: a fleet in step needs the same ones.
+  struct Delta {
+    std::shared_ptr<const PublishedContent> from;
+    std::shared_ptr<const PublishedContent> to;
+    std::vector<std::string> blobs;
   };
   struct Refusal {
     v1::SnapshotId id;
@@ -105,9 +113,11 @@ class PublishCore {
   void OnStatus(Stream& stream, Proxy& proxy, const v1::Status& status);
   // What `id` should be offered now, if anything.
   void Consider(StreamId id, Stream& stream, Actions& actions);
+  std::vector<std::string> BlobsFor(const Stream& stream);  // what `stream` lacks of what is published
   std::optional<Refusal> RefusalOf(const Proxy& proxy, const PublishedContent& content) const;
 
   std::shared_ptr<const PublishedContent> content_;  // null or sequence 0: nothing is offered
+  Delta delta_;                                      // the last one asked for
   std::map<StreamId, Stream> streams_;
   std::map<std::string, Proxy> proxies_;  // by id
 };
