@@ -7,10 +7,13 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "common/limits.h"
+#include "controlplane/quota/quota_exchange.h"
 #include "signalbox/v1/quota.pb.h"
 
 namespace signalbox {
@@ -33,6 +36,16 @@ class QuotaBackend {
   // Evaluates the commands of one message of a session, in order; answers after the commit. `message` names proxy and
   // boot. UNAVAILABLE when the store failed: whether the commands took effect is then for the proxy's repeat to find.
   virtual void Submit(v1::QuotaRequest message, Done<v1::QuotaResponse> done) = 0;
+  // The same for a session's exchange, whose response is filled; it comes back in any case.
+  using ExchangeDone = std::function<void(absl::Status, std::unique_ptr<QuotaExchange>)>;
+  virtual void Submit(std::unique_ptr<QuotaExchange> exchange, ExchangeDone done) {
+    v1::QuotaRequest message = exchange->request();
+    const auto kept = std::make_shared<std::unique_ptr<QuotaExchange>>(std::move(exchange));
+    Submit(std::move(message), [kept, done = std::move(done)](absl::StatusOr<v1::QuotaResponse> response) {
+      if (response.ok()) (*kept)->response() = *response;
+      done(response.status(), std::move(*kept));
+    });
+  }
 
   // From committed state. INVALID_ARGUMENT for an impossible key.
   virtual void GetCounter(v1::CounterKey key, Done<v1::Counter> done) = 0;

@@ -38,15 +38,23 @@ QuotaEngine::QuotaEngine(std::unique_ptr<QuotaStore> store, const Clock& clock, 
 QuotaEngine::~QuotaEngine() { Stop(); }
 
 void QuotaEngine::Submit(v1::QuotaRequest message, Done<v1::QuotaResponse> done) {
+  Submit(std::make_unique<QuotaExchange>(std::move(message)),
+         [done = std::move(done)](const absl::Status& status, std::unique_ptr<QuotaExchange> exchange) {
+           if (!status.ok()) return done(status);
+           done(std::move(exchange->response()));
+         });
+}
+
+void QuotaEngine::Submit(std::unique_ptr<QuotaExchange> exchange, ExchangeDone done) {
   {
     MutexLock lock(mutex_);
     if (!stopping_) {
-      queued_.submissions.push_back({std::move(message), std::move(done)});
-      wake_.NotifyOne();
+      queued_.submissions.push_back({std::move(exchange), std::move(done)});
+      if (queued_.submissions.size() == 1) wake_.NotifyOne();
       return;
     }
   }
-  done(ShuttingDown());
+  done(ShuttingDown(), std::move(exchange));
 }
 
 void QuotaEngine::AdjustCounter(v1::AdjustCounterRequest request, Done<v1::Adjustment> done) {
@@ -184,15 +192,10 @@ void QuotaEngine::Process(Work work) {
     if (absl::Status status = Recover(); !status.ok()) store_error_ = status;
   }
   for (size_t begin = 0; begin < work.submissions.size(); begin += kQuotaBatchMessagesMax) {
-    const size_t end = std::min(work.submissions.size(), begin + kQuotaBatchMessagesMax);
-    std::vector<Submission> slice(std::make_move_iterator(work.submissions.begin() + begin),
-                                  std::make_move_iterator(work.submissions.begin() + end));
-    DecideAndCommit(slice, false);
+    const size_t size = std::min(work.submissions.size() - begin, kQuotaBatchMessagesMax);
+    DecideAndCommit(std::span(work.submissions).subspan(begin, size), false);
   }
-  if (work.tick && core_ != nullptr && core_->TickIsDue(Now())) {
-    std::vector<Submission> none;
-    DecideAndCommit(none, true);
-  }
+  if (work.tick && core_ != nullptr && core_->TickIsDue(Now())) DecideAndCommit({}, true);
   for (Adjusting& adjusting : work.adjustings) AdjustAndCommit(std::move(adjusting));
   for (Reader& reader : work.readers) {
     if (core_ == nullptr) {
@@ -204,8 +207,7 @@ void QuotaEngine::Process(Work work) {
   CompactIfDue();
 }
 
-void QuotaEngine::DecideAndCommit(std::vector<Submission>& submissions, bool tick) {
-  std::vector<v1::QuotaResponse> answers(submissions.size());
+void QuotaEngine::DecideAndCommit(std::span<Submission> submissions, bool tick) {
   absl::Status status = core_ == nullptr ? store_error_ : absl::OkStatus();
   if (status.ok()) {
     v1::QuotaLogBatch batch;
@@ -215,25 +217,24 @@ void QuotaEngine::DecideAndCommit(std::vector<Submission>& submissions, bool tic
       batch.add_entries()->set_tick(true);
     }
     const int64_t decided = core_->decisions();
-    for (size_t i = 0; i < submissions.size(); ++i) {
-      core_->Apply(submissions[i].message, batch.now_us(), answers[i]);
-      batch.add_entries()->mutable_message()->Swap(&submissions[i].message);
+    for (const Submission& submission : submissions) {
+      QuotaExchange& exchange = *submission.exchange;
+      core_->Apply(exchange.request(), batch.now_us(), exchange.response());
+      batch.add_entries()->unsafe_arena_set_allocated_message(&exchange.request());
     }
     const int64_t decisions = core_->decisions() - decided;
     status = Commit(batch);
+    for (v1::QuotaLogEntry& entry : *batch.mutable_entries()) {
+      if (entry.has_message()) entry.unsafe_arena_release_message();  // lent by its exchange
+    }
     if (status.ok()) {
       counts_.decisions += decisions;
       counts_.counters = static_cast<int64_t>(core_->counters());
       counts_.requests = static_cast<int64_t>(core_->requests());
     }
   }
-  for (size_t i = 0; i < submissions.size(); ++i) {
-    if (status.ok()) {
-      submissions[i].done(std::move(answers[i]));
-    } else {
-      submissions[i].done(StoreFailed(status));
-    }
-  }
+  if (!status.ok()) status = StoreFailed(status);
+  for (Submission& submission : submissions) submission.done(status, std::move(submission.exchange));
 }
 
 void QuotaEngine::AdjustAndCommit(Adjusting adjusting) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -37,6 +38,7 @@ class QuotaEngine final : public QuotaBackend {
   ~QuotaEngine() override;
 
   void Submit(v1::QuotaRequest message, Done<v1::QuotaResponse> done) override;
+  void Submit(std::unique_ptr<QuotaExchange> exchange, ExchangeDone done) override;
   void GetCounter(v1::CounterKey key, Done<v1::Counter> done) override;
   void ListCounters(v1::ListCountersRequest request, Done<v1::ListCountersResponse> done) override;
   void ListSuspense(v1::ListSuspenseRequest request, Done<v1::ListSuspenseResponse> done) override;
@@ -54,8 +56,8 @@ class QuotaEngine final : public QuotaBackend {
 
  private:
   struct Submission {
-    v1::QuotaRequest message;
-    Done<v1::QuotaResponse> done;
+    std::unique_ptr<QuotaExchange> exchange;
+    ExchangeDone done;
   };
   struct Adjusting {
     v1::AdjustCounterRequest request;
@@ -71,7 +73,7 @@ class QuotaEngine final : public QuotaBackend {
   QuotaEngine(std::unique_ptr<QuotaStore> store, const Clock& clock, Report report, int64_t compact_after_bytes);
   void Run();
   void Process(Work work);
-  void DecideAndCommit(std::vector<Submission>& submissions, bool tick);
+  void DecideAndCommit(std::span<Submission> submissions, bool tick);
   void AdjustAndCommit(Adjusting adjusting);
   absl::Status Commit(v1::QuotaLogBatch& batch);
   absl::Status Recover();

@@ -30,7 +30,7 @@ void QuotaSession::Close(const grpc::Status& status) {
 }
 
 void QuotaSession::OnReadDone(bool ok) {
-  v1::QuotaRequest message;
+  std::unique_ptr<QuotaExchange> exchange;
   {
     MutexLock lock(mutex_);
     if (!ok || closing_) {
@@ -51,13 +51,13 @@ void QuotaSession::OnReadDone(bool ok) {
       return Pump();
     }
     ++in_engine_;
-    message.Swap(&incoming_);
-    incoming_.Clear();
+    exchange = std::move(incoming_);
   }
   // Still marked as reading: a session's messages reach the engine in their order.
-  backend_.Submit(std::move(message), [self = shared_from_this()](absl::StatusOr<v1::QuotaResponse> response) {
-    self->Answered(std::move(response));
-  });
+  backend_.Submit(std::move(exchange),
+                  [self = shared_from_this()](const absl::Status& status, std::unique_ptr<QuotaExchange> answered) {
+                    self->Answered(status, std::move(answered));
+                  });
   MutexLock lock(mutex_);
   reading_ = false;
   Pump();
@@ -65,47 +65,53 @@ void QuotaSession::OnReadDone(bool ok) {
 
 // The first message names proxy and boot; the engine finds them in every one.
 std::string QuotaSession::TakeIds() {
-  if (incoming_.commands_size() > kQuotaBatchCommandsMax) {
-    return absl::StrCat(incoming_.commands_size(), " commands in one message; at most ", kQuotaBatchCommandsMax);
+  v1::QuotaRequest& message = incoming_->request();
+  if (message.commands_size() > kQuotaBatchCommandsMax) {
+    return absl::StrCat(message.commands_size(), " commands in one message; at most ", kQuotaBatchCommandsMax);
   }
   if (proxy_id_.empty()) {
-    proxy_id_ = incoming_.proxy_id();
-    boot_id_ = incoming_.boot_id();
+    proxy_id_ = message.proxy_id();
+    boot_id_ = message.boot_id();
   }
   if (proxy_id_.empty() || boot_id_.empty()) return "the first message of a session names proxy_id and boot_id";
   if (proxy_id_.size() > kQuotaIdBytesMax || boot_id_.size() > kQuotaIdBytesMax) {
     return absl::StrCat("proxy_id and boot_id are at most ", kQuotaIdBytesMax, " bytes long");
   }
-  incoming_.set_proxy_id(proxy_id_);
-  incoming_.set_boot_id(boot_id_);
+  message.set_proxy_id(proxy_id_);
+  message.set_boot_id(boot_id_);
   return "";
 }
 
-void QuotaSession::Answered(absl::StatusOr<v1::QuotaResponse> response) {
+void QuotaSession::Answered(const absl::Status& status, std::unique_ptr<QuotaExchange> exchange) {
   MutexLock lock(mutex_);
   --in_engine_;
-  if (!response.ok()) {
-    if (!closing_) status_ = ToGrpcStatus(response.status());
+  if (!status.ok()) {
+    if (!closing_) status_ = ToGrpcStatus(status);
     closing_ = true;
-  } else if (unsent_.answers_size() == 0) {
-    unsent_ = *std::move(response);
-  } else {
-    for (v1::QuotaAnswer& answer : *response->mutable_answers()) *unsent_.add_answers() = std::move(answer);
+  } else if (exchange->response().answers_size() > 0) {
+    unsent_.push_back(std::move(exchange));
   }
   Pump();
 }
 
 void QuotaSession::Pump() {
   if (finished_) return;
-  if (!broken_ && !writing_ && unsent_.answers_size() > 0) {
+  if (!broken_ && !writing_ && !unsent_.empty()) {
     writing_ = true;
-    outgoing_.Clear();
-    outgoing_.Swap(&unsent_);
-    StartWrite(&outgoing_);
+    outgoing_.clear();
+    outgoing_.swap(unsent_);
+    auto& answers = *outgoing_.front()->response().mutable_answers();
+    for (size_t i = 1; i < outgoing_.size(); ++i) {
+      for (v1::QuotaAnswer& answer : *outgoing_[i]->response().mutable_answers()) {
+        answers.UnsafeArenaAddAllocated(&answer);
+      }
+    }
+    StartWrite(&outgoing_.front()->response());
   }
   if (!closing_ && !reading_ && in_engine_ < kQuotaSessionMessagesMax) {
     reading_ = true;
-    StartRead(&incoming_);
+    if (incoming_ == nullptr) incoming_ = std::make_unique<QuotaExchange>();
+    StartRead(&incoming_->request());
   }
   if (!writing_ && (broken_ || (closing_ && in_engine_ == 0))) {
     finished_ = true;
@@ -116,6 +122,7 @@ void QuotaSession::Pump() {
 void QuotaSession::OnWriteDone(bool ok) {
   MutexLock lock(mutex_);
   writing_ = false;
+  outgoing_.clear();
   if (!ok) broken_ = true;
   Pump();
 }

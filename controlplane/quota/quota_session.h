@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/mutex.h"
 #include "controlplane/quota/quota_backend.h"
@@ -34,20 +35,21 @@ class QuotaSession : public grpc::ServerBidiReactor<v1::QuotaRequest, v1::QuotaR
 
  private:
   std::string TakeIds() SB_REQUIRES(mutex_);
-  void Answered(absl::StatusOr<v1::QuotaResponse> response);
+  void Answered(const absl::Status& status, std::unique_ptr<QuotaExchange> exchange);
   void Pump() SB_REQUIRES(mutex_);  // writes, reads on or finishes, whatever is next
 
   QuotaBackend& backend_;
   const std::function<absl::Status()> allowed_;
   const std::function<void(QuotaSession*)> on_done_;
-  v1::QuotaRequest incoming_;
-  v1::QuotaResponse outgoing_;
+  std::unique_ptr<QuotaExchange> incoming_;
+  // Written in one message, the first one's: it borrows the answers of the others.
+  std::vector<std::unique_ptr<QuotaExchange>> outgoing_;
   std::shared_ptr<QuotaSession> self_;
 
   Mutex mutex_;
   std::string proxy_id_ SB_GUARDED_BY(mutex_);
   std::string boot_id_ SB_GUARDED_BY(mutex_);
-  v1::QuotaResponse unsent_ SB_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<QuotaExchange>> unsent_ SB_GUARDED_BY(mutex_);
   grpc::Status status_ SB_GUARDED_BY(mutex_);
   int in_engine_ SB_GUARDED_BY(mutex_) = 0;
   bool reading_ SB_GUARDED_BY(mutex_) = false;
