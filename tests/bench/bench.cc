@@ -39,8 +39,8 @@ struct Part {
   void (*measure)(Bench&);
 };
 constexpr Part kParts[] = {
-    {"unary64", MeasureUnary64}, {"unary", MeasureUnary}, {"open-loop", MeasureOpenLoop},
-    {"streams", MeasureStreams}, {"tls", MeasureTls},
+    {"unary64", MeasureUnary64}, {"unary", MeasureUnary}, {"open-loop", MeasureOpenLoop}, {"streams", MeasureStreams},
+    {"tls", MeasureTls},         {"fleet", MeasureFleet}, {"quota", MeasureQuota},        {"growth", MeasureGrowth},
 };
 
 std::string Machine() {
@@ -77,6 +77,9 @@ void Run() {
   options.portkey = absl::GetFlag(FLAGS_portkey);
   if (quick) options.events = 10;
   Report report;
+  const std::string out_dir = absl::GetFlag(FLAGS_out_dir);
+  std::filesystem::create_directories(out_dir);
+  std::string tables;
   {
     Contenders contenders(options);
     Bench bench{quick, rounds, seconds, contenders, report};
@@ -84,17 +87,16 @@ void Run() {
     const std::vector<std::string> chosen = absl::StrSplit(only, ',', absl::SkipEmpty());
     for (const Part& part : kParts) {
       const bool named = std::find(chosen.begin(), chosen.end(), part.name) != chosen.end();
-      if (named || (chosen.empty() && std::string_view(part.name) != "unary64")) part.measure(bench);
+      if (!named && (!chosen.empty() || std::string_view(part.name) == "unary64")) continue;
+      part.measure(bench);
+      // After each part, so that one that fails loses nothing of the others.
+      tables = absl::StrCat("Machine: ", Machine(), ", shared by everything that is measured. Medians of ", rounds,
+                            " interleaved rounds, in brackets the least and the most.\n\n", report.Markdown());
+      std::ofstream(out_dir + "/results.json") << report.Json(Machine(), rounds, seconds);
+      std::ofstream(out_dir + "/tables.md") << tables;
     }
   }
-  const std::string tables =
-      absl::StrCat("Machine: ", Machine(), ", shared by everything that is measured. Medians of ", rounds,
-                   " interleaved rounds, in brackets the least and the most.\n\n", report.Markdown());
   std::cout << tables << "\n" << report.BoundLines() << std::flush;
-  const std::string out_dir = absl::GetFlag(FLAGS_out_dir);
-  std::filesystem::create_directories(out_dir);
-  std::ofstream(out_dir + "/results.json") << report.Json(Machine(), rounds, seconds);
-  std::ofstream(out_dir + "/tables.md") << tables;
   if (const std::string page = absl::GetFlag(FLAGS_docs); !page.empty()) WriteIntoPage(page, tables);
   std::error_code ignored;  // what is left in /tmp harms nobody
   std::filesystem::remove_all(directory, ignored);
