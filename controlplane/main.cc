@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
+#include "common/cheap_locks.h"
 #include "common/program_flags.h"
 #include "common/stop_signals.h"
 #include "controlplane/controlplane.h"
@@ -58,6 +59,7 @@ std::string ConsoleBesideExecutable() {
 int main(int argc, char** argv) {
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
+  signalbox::UseCheapLocks();
   signalbox::ParseProgramFlags(argc, argv, "signalbox-controlplane --data_dir=DIR [flags]", "controlplane/main.cc");
   const std::string durability = absl::GetFlag(FLAGS_durability);
   if (durability != "process" && durability != "power") {

@@ -5,7 +5,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
+#include "common/cheap_locks.h"
 #include "common/limits.h"
 #include "common/program_flags.h"
 #include "common/stop_signals.h"
@@ -40,8 +40,7 @@ ABSL_FLAG(int, max_schema, signalbox::kSchema, "newest snapshot schema to accept
 int main(int argc, char** argv) {
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
-  // Debian's Abseil follows every lock of gRPC's in a graph of locks, which costs more than the locks.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  signalbox::UseCheapLocks();
   signalbox::ParseProgramFlags(argc, argv, "signalbox-proxy --proxy_id=ID --data_dir=DIR --token_file=F [flags]",
                                "dataplane/main.cc");
   signalbox::DataplaneOptions options;

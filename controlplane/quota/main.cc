@@ -11,6 +11,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
+#include "common/cheap_locks.h"
 #include "common/limits.h"
 #include "common/program_flags.h"
 #include "common/status_macros.h"
@@ -100,6 +101,7 @@ absl::Status Serve(const StopSignals& stop_signals) {
 int main(int argc, char** argv) {
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
+  signalbox::UseCheapLocks();
   signalbox::ParseProgramFlags(argc, argv, "signalbox-quota --data_dir=DIR --token_file=F [--grpc_address=host:port]",
                                "controlplane/quota/main.cc");
   const signalbox::StopSignals stop_signals;

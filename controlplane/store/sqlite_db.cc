@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 
 namespace signalbox {
@@ -70,19 +71,53 @@ absl::Status ErrorOf(sqlite3* db, int code, const std::string& path) {
 
 }  // namespace
 
+// ---- Statements that are kept ----
+
+// Those not in use, by their text: parsing one costs several times what running it does.
+class SqliteStatementCache {
+ public:
+  ~SqliteStatementCache() { Close(); }
+  sqlite3_stmt* Take(std::string_view sql) {
+    const auto kept = kept_.extract(absl::string_view(sql.data(), sql.size()));
+    return kept.empty() ? nullptr : kept.mapped();
+  }
+  void Put(sqlite3_stmt* statement) {
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    if (kept_.size() >= kKeptMax) Clear();  // texts that are made up as they are needed
+    if (closed_ || !kept_.emplace(sqlite3_sql(statement), statement).second) sqlite3_finalize(statement);
+  }
+  void Close() {
+    closed_ = true;
+    Clear();
+  }
+
+ private:
+  static constexpr size_t kKeptMax = 128;
+  void Clear() {
+    for (const auto& [sql, statement] : kept_) sqlite3_finalize(statement);
+    kept_.clear();
+  }
+  absl::flat_hash_map<std::string, sqlite3_stmt*> kept_;
+  bool closed_ = false;
+};
+
 // ---- SqliteStatement ----
 
 SqliteStatement& SqliteStatement::operator=(SqliteStatement&& other) noexcept {
   if (this != &other) {
-    sqlite3_finalize(statement_);
+    if (statement_ != nullptr) cache_->Put(statement_);
     statement_ = std::exchange(other.statement_, nullptr);
+    cache_ = std::move(other.cache_);
     path_ = other.path_;
     bind_error_ = other.bind_error_;
   }
   return *this;
 }
 
-SqliteStatement::~SqliteStatement() { sqlite3_finalize(statement_); }
+SqliteStatement::~SqliteStatement() {
+  if (statement_ != nullptr) cache_->Put(statement_);
+}
 
 void SqliteStatement::Note(int code) {
   if (code != SQLITE_OK && bind_error_ == SQLITE_OK) bind_error_ = code;
@@ -143,10 +178,14 @@ absl::StatusOr<std::unique_ptr<SqliteDb>> SqliteDb::Open(const SqliteOptions& op
   // process has open would drop its locks.
   const int fd = ::open(options.path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd >= 0) ::close(fd);
+  // Counting what SQLite allocates takes a lock each time, and nobody asks. Refused, harmlessly, once SQLite is in use.
+  static const int uncounted = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  static_cast<void>(uncounted);
   std::unique_ptr<SqliteDb> db(new SqliteDb(options.path));
-  const int code = sqlite3_open_v2(options.path.c_str(), &db->db_,
-                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX,
-                                   options.vfs.empty() ? nullptr : options.vfs.c_str());
+  // NOMUTEX: the owner's Mutex guards the connection.
+  const int code =
+      sqlite3_open_v2(options.path.c_str(), &db->db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                      options.vfs.empty() ? nullptr : options.vfs.c_str());
   if (code != SQLITE_OK) return ErrorOf(db->db_, code, options.path);
   sqlite3_extended_result_codes(db->db_, 1);
   sqlite3_busy_timeout(db->db_, options.busy_timeout_ms);
@@ -165,8 +204,13 @@ absl::StatusOr<std::unique_ptr<SqliteDb>> SqliteDb::Open(const SqliteOptions& op
   return db;
 }
 
+SqliteDb::SqliteDb(std::string path) : path_(std::move(path)), cache_(std::make_shared<SqliteStatementCache>()) {}
+
 // Statements still open would keep the connection alive (zombie) rather than dangle.
-SqliteDb::~SqliteDb() { sqlite3_close_v2(db_); }
+SqliteDb::~SqliteDb() {
+  cache_->Close();
+  sqlite3_close_v2(db_);
+}
 
 absl::Status SqliteDb::Exec(const std::string& sql) {
   const int code = sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr);
@@ -176,7 +220,11 @@ absl::Status SqliteDb::Exec(const std::string& sql) {
 absl::StatusOr<SqliteStatement> SqliteDb::Prepare(std::string_view sql) {
   SqliteStatement statement;
   statement.path_ = &path_;
-  const int code = sqlite3_prepare_v2(db_, sql.data(), static_cast<int>(sql.size()), &statement.statement_, nullptr);
+  statement.cache_ = cache_;
+  statement.statement_ = cache_->Take(sql);
+  if (statement.statement_ != nullptr) return statement;
+  const int code = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
+                                      &statement.statement_, nullptr);
   if (code != SQLITE_OK) return ErrorOf(db_, code, path_);
   return statement;
 }
@@ -226,12 +274,12 @@ bool SqliteDb::InTransaction() const { return sqlite3_get_autocommit(db_) == 0; 
 // ---- SqliteTransaction ----
 
 absl::StatusOr<SqliteTransaction> SqliteTransaction::Begin(SqliteDb& db) {
-  RETURN_IF_ERROR(db.Exec("BEGIN IMMEDIATE"));
+  RETURN_IF_ERROR(db.Run("BEGIN IMMEDIATE"));
   return SqliteTransaction(&db);
 }
 
 absl::Status SqliteTransaction::Commit() {
-  const absl::Status status = db_->Exec("COMMIT");
+  const absl::Status status = db_->Run("COMMIT");
   if (status.ok()) db_ = nullptr;
   return status;
 }
@@ -239,7 +287,7 @@ absl::Status SqliteTransaction::Commit() {
 // SQLite rolls some failures back itself (full disk, I/O), and then there is nothing left to roll back. A ROLLBACK
 // that fails leaves the database file as it was: the journal is only valid once committed.
 SqliteTransaction::~SqliteTransaction() {
-  if (db_ != nullptr && db_->InTransaction()) db_->Exec("ROLLBACK").IgnoreError();
+  if (db_ != nullptr && db_->InTransaction()) db_->Run("ROLLBACK").IgnoreError();
 }
 
 // ---- SqliteBackup ----

@@ -26,7 +26,10 @@ struct SqlBlob {
   std::string_view bytes;
 };
 
-// A prepared statement. Parameters count from 1, columns from 0. Bound bytes are copied.
+class SqliteStatementCache;
+
+// A prepared statement. Parameters count from 1, columns from 0. Bound bytes are copied. What it was prepared for is
+// kept by the database when it goes, for the next of the same text.
 class SqliteStatement {
  public:
   SqliteStatement() = default;
@@ -76,6 +79,7 @@ class SqliteStatement {
   void Note(int code);
 
   sqlite3_stmt* statement_ = nullptr;
+  std::shared_ptr<SqliteStatementCache> cache_;
   const std::string* path_ = nullptr;  // the SqliteDb's
   int bind_error_ = 0;
 };
@@ -128,8 +132,9 @@ class SqliteDb {
 
  private:
   friend class SqliteBackup;
-  explicit SqliteDb(std::string path) : path_(std::move(path)) {}
+  explicit SqliteDb(std::string path);
   std::string path_;
+  std::shared_ptr<SqliteStatementCache> cache_;
   sqlite3* db_ = nullptr;
 };
 

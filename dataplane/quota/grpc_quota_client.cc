@@ -46,9 +46,9 @@ absl::StatusOr<v1::QuotaAnswer> AnswerToCaller(v1::QuotaAnswer answer) {
 // Traffic is dense when acquires come closer together than this and more than one travelled in the last message; the
 // next then waits until about so many gathered, within these bounds. Else nothing waits but for the answer that is out.
 constexpr int64_t kDenseGapUs = 250;
-constexpr int64_t kDenseAcquires = 4;
+constexpr int64_t kDenseAcquires = 10;
 constexpr int64_t kDensePaceUsMin = 500;
-constexpr int64_t kDensePaceUsMax = 1'000;
+constexpr int64_t kDensePaceUsMax = 2'000;
 // A settle waits so long for an acquire to travel with, as long as there was one within kBusyUs.
 constexpr int64_t kSettleWaitUs = 1'000;
 constexpr int64_t kBusyUs = 5'000;
