@@ -19,6 +19,7 @@
 #include "common/limits.h"
 #include "common/seal/seal.h"
 #include "common/status_macros.h"
+#include "common/thread_name.h"
 #include "dataplane/cache/answer_cache.h"
 #include "dataplane/cache/cache_metrics.h"
 #include "dataplane/cache/redis_shared_cache.h"
@@ -274,7 +275,10 @@ class ProxyDataplane : public Dataplane {
     ASSIGN_OR_RETURN(admin_server_, NewHttpServer(admin_io_, std::move(server_options),
                                                   [this](HttpExchange& exchange) { return HandleAdmin(exchange); }));
     admin_server_->Start();
-    admin_thread_ = std::thread([this] { admin_io_.run(); });
+    admin_thread_ = std::thread([this] {
+      NameThread("admin");
+      admin_io_.run();
+    });
     return absl::OkStatus();
   }
 
@@ -337,7 +341,10 @@ class ProxyDataplane : public Dataplane {
 
   void StartThread(WorkerThread& thread) {
     thread.server->Start();
-    thread.thread = std::thread([&thread] { thread.io.run(); });
+    thread.thread = std::thread([&thread] {
+      NameThread("worker");
+      thread.io.run();
+    });
   }
 
   static void StopThread(WorkerThread& thread) {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "common/status_macros.h"
+#include "common/thread_name.h"
 
 namespace signalbox {
 namespace {
@@ -165,6 +166,7 @@ void QuotaEngine::Stop() {
 }
 
 void QuotaEngine::Run() {
+  NameThread("quota engine");
   auto next_tick = std::chrono::steady_clock::now();
   while (true) {
     Work work;

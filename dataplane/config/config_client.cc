@@ -14,6 +14,7 @@
 #include "common/faults.h"
 #include "common/mutex.h"
 #include "common/status_macros.h"
+#include "common/thread_name.h"
 #include "dataplane/config/last_known_good.h"
 #include "dataplane/config/offer_assembler.h"
 #include "dataplane/config/snapshot_builder.h"
@@ -91,6 +92,7 @@ class StreamingConfigClient final : public ConfigClient {
   }
 
   void Run() {
+    NameThread("config client");
     int64_t backoff_us = kBackoffUsMin;
     while (!Stopping()) {
       const bool was_connected = RunStream();

@@ -24,8 +24,8 @@ simdjson::error_code ParseDom(std::string_view json, size_t readable_bytes, dom:
 
 std::optional<dom::element> FindLast(dom::object object, std::string_view key) {
   std::optional<dom::element> found;
-  for (const dom::key_value_pair field : object) {
-    if (field.key == key) found = field.value;
+  for (auto field = object.begin(); field != object.end(); ++field) {
+    if (field.key_equals(key)) found = field.value();
   }
   return found;
 }

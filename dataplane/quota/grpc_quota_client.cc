@@ -23,6 +23,7 @@
 #include "common/money.h"
 #include "common/mutex.h"
 #include "common/rpc/rpc.h"
+#include "common/thread_name.h"
 #include "signalbox/v1/quota.grpc.pb.h"
 
 namespace signalbox {
@@ -370,6 +371,7 @@ class Client final : public GrpcQuotaClient {
   }
 
   void Work() {
+    NameThread("quota client");
     while (true) {
       Outgoing due;
       std::vector<Completion> ready;

@@ -10,6 +10,7 @@
 
 #include "common/mutex.h"
 #include "common/rpc/rpc.h"
+#include "common/thread_name.h"
 #include "signalbox/v1/spend.grpc.pb.h"
 
 namespace signalbox {
@@ -141,6 +142,7 @@ class GrpcSpendClient final : public SpendClient {
   enum class Next { kStop, kWrite, kAcked, kBroken, kSilent };
 
   void Run() {
+    NameThread("spend client");
     int64_t backoff_us = options_.backoff_us_min;
     AckSpool(options_.spool->acked());  // removes what an earlier run left acked
     while (WaitForRecords()) {
