@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
@@ -78,13 +79,35 @@ std::string WindowText(const v1::CounterKey& counter) {
                       counter.timezone().empty() ? "UTC" : counter.timezone(), ")");
 }
 
+namespace {
+
+// "day", "3 hours", "90 seconds".
+std::string SpanText(int64_t seconds) {
+  constexpr std::array<std::pair<int64_t, const char*>, 5> kSpans = {
+      {{604'800, "week"}, {86'400, "day"}, {3'600, "hour"}, {60, "minute"}, {1, "second"}}};
+  const auto& [size, name] =
+      *std::find_if(kSpans.begin(), kSpans.end(), [&](const auto& span) { return seconds % span.first == 0; });
+  return seconds == size ? name : absl::StrCat(seconds / size, " ", name, "s");
+}
+
+// Whole dollars as such, else at least cents: "10", "1.50", "0.000042".
+std::string ShortDollars(int64_t nanos) {
+  std::string text = FormatDollars(nanos);
+  const size_t point = text.find('.');
+  const size_t last = text.find_last_not_of('0');
+  text.resize(last == point ? point : std::max(last + 1, point + 3));
+  return text;
+}
+
+}  // namespace
+
 std::string AmountText(v1::Unit unit, int64_t amount) {
-  if (unit == v1::NANO_DOLLARS) return absl::StrCat("$", FormatDollars(amount));
+  if (unit == v1::NANO_DOLLARS) return absl::StrCat("$", ShortDollars(amount));
   return absl::StrCat(amount, unit == v1::TOKENS ? " token" : " request", amount == 1 ? "" : "s");
 }
 
 std::string LimitText(const v1::CompiledElement::Limit& limit) {
-  std::string window = absl::StrCat(limit.window_seconds(), " s");
+  std::string window = SpanText(limit.window_seconds());
   if (limit.calendar() != v1::CALENDAR_UNSPECIFIED) {
     window = absl::StrCat(limit.calendar() == v1::MONTH ? "month" : "day", " in ",
                           limit.timezone().empty() ? "UTC" : limit.timezone());

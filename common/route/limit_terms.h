@@ -41,9 +41,9 @@ void FillCounter(const std::string& gateway, const v1::CompiledElement::Limit& l
 std::string UnitText(v1::Unit unit);
 // "86400 s", "month (Europe/Berlin)".
 std::string WindowText(const v1::CounterKey& counter);
-// "$1.000000000 per 86400 s", "10 requests per day", "5000 tokens per month in Europe/Berlin (sliding)".
+// "$1 per day", "10 requests per 90 seconds", "5000 tokens per month in Europe/Berlin (sliding)".
 std::string LimitText(const v1::CompiledElement::Limit& limit);
-// An amount in the unit, for people: "$0.500000000", "10 requests".
+// An amount in the unit, for people: "$0.50", "10 requests".
 std::string AmountText(v1::Unit unit, int64_t amount);
 
 }  // namespace signalbox

@@ -54,7 +54,7 @@ TEST(SimulateRoute, TellsThatAnswersAreKeptAndWhatIsNotCounted) {
   ASSERT_TRUE(lax.ok()) << lax.status();
   EXPECT_EQ(lax->status(), 200);
   EXPECT_EQ(Reasons(*lax)[1],
-            "dollars: within $1.000000000 per 86400 s for metadata.user \"u\"; without a price and so not counted: "
+            "dollars: within $1 per day for metadata.user \"u\"; without a price and so not counted: "
             "openai/gpt-4o-mini");
 }
 
@@ -67,8 +67,8 @@ TEST(SimulateRoute, TellsTheWayAndWhy) {
   EXPECT_EQ(response->model(), "gpt-4o-mini");
   EXPECT_THAT(Reasons(*response),
               ElementsAre("start: every request starts here", "plan: metadata.plan is \"free\"",
-                          "free-requests: within 10 requests per 86400 s for metadata.email \"a@b.c\"",
-                          "free-budget: within $10.000000000 per 86400 s for metadata.email \"a@b.c\"",
+                          "free-requests: within 10 requests per day for metadata.email \"a@b.c\"",
+                          "free-budget: within $10 per day for metadata.email \"a@b.c\"",
                           "free-model: openai/gpt-4o-mini answers", "end: the client gets the model's answer"));
   EXPECT_EQ(response->steps(2).pool(), "r1/free-requests");
   EXPECT_EQ(response->steps(2).identifier(), "a@b.c");
@@ -126,7 +126,7 @@ TEST(SimulateRoute, FollowsAssumptions) {
   ASSERT_TRUE(denied.ok());
   EXPECT_EQ(denied->status(), 429);
   EXPECT_EQ(denied->error_code(), "limit_exceeded");
-  EXPECT_EQ(denied->steps(3).reason(), "assumed to be over $10.000000000 per 86400 s for metadata.email \"a@b.c\"");
+  EXPECT_EQ(denied->steps(3).reason(), "assumed to be over $10 per day for metadata.email \"a@b.c\"");
   assumptions.Clear();
   assumptions.add_failed_elements("paid-model");
   const auto failed = SimulateRoute(Walkthrough(), Sample(R"({"email":"a"})"), assumptions);
@@ -201,13 +201,13 @@ TEST(SimulateRoute, ATokensLimitHoldsTokens) {
   const v1::SimulatedStep roomy = LimitStep(base + "50000", R"({"a":1})", body);
   EXPECT_EQ(roomy.hold_tokens(), static_cast<int64_t>(body.size()) + 2 * 1'000);
   EXPECT_EQ(roomy.hold_nanos(), 0);
-  EXPECT_EQ(roomy.reason(), "within 50000 tokens per 3600 s (sliding) for metadata.a \"1\"");
+  EXPECT_EQ(roomy.reason(), "within 50000 tokens per hour (sliding) for metadata.a \"1\"");
   const v1::SimulatedStep open = LimitStep(base + "50000", R"({"a":1})", R"({"messages":[]})");
   EXPECT_EQ(open.hold_tokens(), 50'000 / 16) << "without a cap, a sixteenth";
   const v1::SimulatedStep small = LimitStep(base + "500", R"({"a":1})", body);
   EXPECT_EQ(small.output(), "fallback");
   EXPECT_EQ(small.reason(),
-            "the least this request can use, 551 tokens, does not fit into 500 tokens per 3600 s (sliding) for "
+            "the least this request can use, 551 tokens, does not fit into 500 tokens per hour (sliding) for "
             "metadata.a \"1\"");
 }
 
@@ -241,7 +241,7 @@ TEST(SimulateRoute, ACalendarWindowIsNamed) {
   EXPECT_EQ(LimitStep(R"("limitType":"cost","key":"metadata.a","window":"day","timezone":"Asia/Tokyo","limit":1)",
                       R"({"a":"u"})")
                 .reason(),
-            "within $1.000000000 per day in Asia/Tokyo for metadata.a \"u\"");
+            "within $1 per day in Asia/Tokyo for metadata.a \"u\"");
 }
 
 TEST(SimulateRoute, TheHoldIsTheLargestOverTheModelsReachable) {
