@@ -21,7 +21,7 @@ export default defineConfig(() => {
         output: {
           manualChunks: {
             react: ["react", "react-dom", "wouter", "@tanstack/react-query"],
-            flow: ["@xyflow/react", "@dagrejs/dagre"],
+            flow: ["@xyflow/react"],
             charts: ["recharts"],
           },
         },

@@ -3,8 +3,10 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { editGraph, editText, openDocument, textOf } from "./document";
 import { addElement, connect, paste, removeElements, setId, setProperty } from "./edit";
+import { nodeWidth, shownOutputs } from "./elements";
 import { boxesOf, completePositions, layoutGraph, overlap } from "./layout";
-import { edgesOf, findById, idOf, parseGraph, readPositions, serialise, targetOf, writePositions, type Graph, type Positions } from "./model";
+import { linePath } from "./line";
+import { edgesOf, findById, idOf, parseGraph, readPositions, serialise, targetOf, writePositions, type Graph, type Position, type Positions } from "./model";
 
 const kFolder = join(__dirname, "../../../../deploy/examples");
 const kFiles = readdirSync(kFolder).filter((name) => name.endsWith(".json"));
@@ -154,3 +156,73 @@ describe("the JSON view", () => {
     expect(textOf(editGraph(doc, doc.graph, { ...doc.positions, a: { x: 9, y: 9 } }))).toBe(text);
   });
 });
+
+describe("the layered layout", () => {
+  const graph = read(textOfFile("my-trillion-dollar-saas.json"));
+  const at = layoutGraph(graph);
+  const middle = (id: string) => at[id]!.x + nodeWidth(findById(graph, id)!) / 2;
+  it("puts branches of equal depth on one level", () => {
+    expect(at["free-requests"]!.y).toBe(at["paid-requests"]!.y);
+    expect(at["free-budget"]!.y).toBe(at["paid-budget"]!.y);
+  });
+  it("puts what a limit leads to first straight below it, and a condition between its branches", () => {
+    expect(middle("free-budget")).toBe(middle("free-requests"));
+    expect(middle("free-model")).toBe(middle("free-requests"));
+    expect(middle("paid-model")).toBe(middle("paid-requests"));
+    expect(Math.abs(middle("plan") - (middle("free-requests") + middle("paid-requests")) / 2)).toBeLessThanOrEqual(1);
+  });
+});
+
+describe("a line", () => {
+  const block = { x: 0, y: 100, width: 200, height: 100 };
+  const xs = (path: string) => [...path.matchAll(/(-?[\d.]+) -?[\d.]+/g)].map((found) => Number(found[1]));
+  it("is a plain curve where nothing is in its way", () => {
+    expect(linePath({ x: 300, y: 0 }, { x: 350, y: 400 }, [block])).toBe("M300 0C300 200 350 200 350 400");
+  });
+  it("passes a block on the nearer side", () => {
+    expect(Math.min(...xs(linePath({ x: 40, y: 0 }, { x: 60, y: 400 }, [block])))).toBeLessThan(0);
+    expect(Math.max(...xs(linePath({ x: 160, y: 0 }, { x: 140, y: 400 }, [block])))).toBeGreaterThan(200);
+  });
+  it("sees a small block on a long way", () => {
+    expect(linePath({ x: 90, y: 0 }, { x: 100, y: 90_000 }, [{ x: 0, y: 40_000, width: 200, height: 30 }])).toContain("L");
+  });
+  it("goes up around both of its blocks", () => {
+    const path = linePath({ x: 100, y: 205 }, { x: 100, y: 95 }, [block]);
+    expect(Math.max(...xs(path)) > 200 || Math.min(...xs(path)) < 0).toBe(true);
+  });
+  it("runs through no block of the examples", () => {
+    for (const name of kFiles) {
+      const graph = read(textOfFile(name));
+      const positions = layoutGraph(graph);
+      const boxes = boxesOf(graph, positions).sort((a, b) => a.x - b.x);
+      for (const { from, output, to } of edgesOf(graph)) {
+        const source = boxes.find((box) => box.key === from)!;
+        const target = boxes.find((box) => box.key === to)!;
+        const outputs = shownOutputs(findById(graph, from)!);
+        const start = { x: source.x + ((outputs.indexOf(output) + 0.5) / outputs.length) * source.width, y: source.y + source.height };
+        const path = linePath(start, { x: target.x + target.width / 2, y: target.y }, boxes);
+        const hit = pointsOf(path).flatMap((point) => boxes.filter((box) => box !== source && box !== target && overlap({ ...point, width: 0, height: 0 }, box)));
+        expect(hit, `${output} of ${from} in ${name}`).toEqual([]);
+      }
+    }
+  });
+});
+
+// Points along an SVG path of M, C and L.
+function pointsOf(path: string): Position[] {
+  const points: Position[] = [];
+  let at: Position = { x: 0, y: 0 };
+  for (const [, kind, text] of path.matchAll(/([MCL])([^MCL]+)/g)) {
+    const numbers = text!.trim().split(" ").map(Number);
+    const pairs = Array.from({ length: numbers.length / 2 }, (_, index) => ({ x: numbers[2 * index]!, y: numbers[2 * index + 1]! }));
+    const to = pairs.at(-1)!;
+    const [a, b] = kind === "C" ? [pairs[0]!, pairs[1]!] : [at, to];
+    for (let step = 0; kind !== "M" && step <= 50; ++step) {
+      const t = step / 50;
+      const mix = (p: number, q: number, r: number, s: number) => p * (1 - t) ** 3 + 3 * q * t * (1 - t) ** 2 + 3 * r * t * t * (1 - t) + s * t ** 3;
+      points.push({ x: mix(at.x, a.x, b.x, to.x), y: mix(at.y, a.y, b.y, to.y) });
+    }
+    at = to;
+  }
+  return points;
+}

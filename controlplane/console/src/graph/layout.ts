@@ -1,43 +1,13 @@
-// Places for elements, downwards along the flow. Dagre draws the ranks; a last pass pushes apart what still touches,
-// which matters where some elements keep the places their author gave them.
-import { graphlib, layout as dagreLayout } from "@dagrejs/dagre";
+// Places for elements: the layered layout for those that have none, and a last pass that pushes apart what touches, which
+// matters where some elements keep the places their author gave them.
 import { nodeHeight, nodeWidth } from "./elements";
-import { layerGraph, ranksOf } from "./layers";
-import { edgesOf, findByKey, type FlowEdge, type Graph, type Position, type Positions } from "./model";
+import { layerGraph } from "./layers";
+import { edgesOf, findByKey, type Graph, type Position, type Positions } from "./model";
 
 export const kGapX = 36;
 export const kGapY = 54;
 
-// Dagre puts a bend into every rank that an edge crosses, and a graph of 200 elements that all may fail to one end has
-// tens of thousands. Beyond this many bends or elements the plain layers do.
-const kBendsMax = 120;
-const kElementsMax = 60;
-
-function isLarge(graph: Graph, edges: readonly FlowEdge[]): boolean {
-  if (graph.elements.length > kElementsMax) return true;
-  const ranks = ranksOf(graph, edges);
-  const bends = (edge: FlowEdge) => Math.max(0, Math.abs(ranks.get(edge.to)! - ranks.get(edge.from)!) - 1);
-  return edges.reduce((sum, edge) => sum + bends(edge), 0) > kBendsMax;
-}
-
-export function layoutGraph(graph: Graph): Positions {
-  const edges = edgesOf(graph).filter((edge) => edge.from !== edge.to);
-  if (isLarge(graph, edges)) return spread(graph, layerGraph(graph, edges, kGapX, kGapY));
-  const drawing = new graphlib.Graph({ multigraph: true });
-  drawing.setGraph({ rankdir: "TB", nodesep: kGapX, ranksep: kGapY, marginx: 0, marginy: 0, ranker: "network-simplex" });
-  drawing.setDefaultEdgeLabel(() => ({}));
-  for (const element of graph.elements) {
-    drawing.setNode(element.key, { width: nodeWidth(element), height: nodeHeight(element) });
-  }
-  for (const edge of edges) drawing.setEdge(edge.from, edge.to, {}, edge.output);
-  dagreLayout(drawing);
-  const positions: Record<string, Position> = {};
-  for (const element of graph.elements) {
-    const node = drawing.node(element.key) as { x: number; y: number; width: number; height: number };
-    positions[element.key] = { x: Math.round(node.x - node.width / 2), y: Math.round(node.y - node.height / 2) };
-  }
-  return spread(graph, positions);
-}
+export const layoutGraph = (graph: Graph): Positions => spread(graph, layerGraph(graph, edgesOf(graph), kGapX, kGapY));
 
 // The given places, and new ones for elements that have none: below what leads to them, else below everything.
 export function completePositions(graph: Graph, known: Positions): Positions {

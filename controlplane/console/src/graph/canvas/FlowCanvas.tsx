@@ -24,6 +24,7 @@ import { infoOf, nodeHeight, nodeWidth } from "../elements";
 import { edgesOf, idOf, typeOf, type Graph, type Position, type Positions } from "../model";
 import { AddAfterContext, ElementNode, type AddAfter, type ElementNodeData, type ElementNodeType } from "./ElementNode";
 import css from "./FlowCanvas.module.css";
+import { Line } from "./Line";
 import { edgeId, kNoEdgeMarks, kNoMarks, sameMark, type EdgeMarks, type ElementMarks } from "./marks";
 
 export interface CanvasEdits {
@@ -54,12 +55,16 @@ export interface FlowCanvasProps {
 export const kBlockMime = "application/x-signalbox-block";
 
 const kNodeTypes = { element: ElementNode };
+const kEdgeTypes = { default: Line };
 const kNone: ReadonlySet<string> = new Set();
 const kMinimapFrom = 25;
 // Constant, like every handler below: a prop that is new with each frame of a drag redraws every node and edge.
 const kMultiSelect = ["Shift", "Meta", "Control"];
-const kEdgeOptions = { type: "default" };
 const kFit = { padding: 0.06, maxZoom: 1 };
+// A graph too large to be read whole opens at its start.
+const kReadable = 0.3;
+const kOpenZoom = 0.6;
+const kOpenTop = 24;
 
 const isNoLoop = (link: Connection | Edge) => link.source !== link.target;
 
@@ -135,6 +140,7 @@ function Canvas(props: FlowCanvasProps) {
   const flow = useReactFlow<ElementNodeType>();
   const [nodes, setNodes] = useState<ElementNodeType[]>(() => buildNodes(props, []));
   const current = useRef(nodes);
+  const frameRef = useRef<HTMLDivElement>(null);
   const [selectedEdges, setSelectedEdges] = useState<ReadonlySet<string>>(kNone);
   const editable = Boolean(edits);
 
@@ -191,7 +197,14 @@ function Canvas(props: FlowCanvasProps) {
   const [ready, setReady] = useState(false);
   useEffect(() => {
     if (!ready) return;
-    const frame = requestAnimationFrame(() => void flow.fitView({ ...kFit, duration: 200 }));
+    const frame = requestAnimationFrame(() => {
+      const start = current.current.reduce<ElementNodeType | undefined>((top, node) => (top && top.position.y <= node.position.y ? top : node), undefined);
+      const { clientWidth = 0, clientHeight = 0 } = frameRef.current ?? {};
+      const { width, height } = flow.getNodesBounds(current.current);
+      if (!start || Math.min(clientWidth / width, clientHeight / height) >= kReadable) return void flow.fitView({ ...kFit, duration: 200 });
+      const { x, y } = start.position;
+      void flow.setCenter(x + (start.width ?? 0) / 2, y + (clientHeight / 2 - kOpenTop) / kOpenZoom, { zoom: kOpenZoom });
+    });
     return () => cancelAnimationFrame(frame);
   }, [fitKey, ready, flow]);
   useEffect(() => {
@@ -243,11 +256,12 @@ function Canvas(props: FlowCanvasProps) {
 
   return (
     <AddAfterContext.Provider value={editable ? addAfter : null}>
-      <div className={css.canvas} role="region" aria-label={props.label}>
+      <div ref={frameRef} className={css.canvas} role="region" aria-label={props.label}>
         <ReactFlow<ElementNodeType>
           nodes={nodes}
           edges={edges}
           nodeTypes={kNodeTypes}
+          edgeTypes={kEdgeTypes}
           onInit={onInit}
           onNodesChange={onNodesChange}
           onEdgesChange={onEdgesChange}
@@ -275,7 +289,6 @@ function Canvas(props: FlowCanvasProps) {
           zoomOnDoubleClick={false}
           multiSelectionKeyCode={kMultiSelect}
           selectionKeyCode="Shift"
-          defaultEdgeOptions={kEdgeOptions}
         >
           <Background variant={BackgroundVariant.Dots} gap={20} size={1.5} color="var(--canvas-dot)" />
           <Controls showInteractive={false} position="bottom-left" className={css.controls} />
