@@ -1,39 +1,28 @@
 // The walk in words: each element, what it decided, why, and what it would set aside.
-import type { SimulatedStep, SimulateResponse } from "@/api/types";
 import { infoOf, outputLabel } from "@/graph/elements";
-import { formatCount, formatNanos } from "@/ui/format";
 import css from "./simulator.module.css";
+import type { Walk } from "./walk";
 
-export function StepList({ answer, onPick }: { answer: SimulateResponse; onPick: (elementId: string) => void }) {
+export function StepList({ walk, onPick }: { walk: Walk; onPick: (elementId: string) => void }) {
   return (
     <ol className={css.steps} aria-label="Steps">
-      {answer.steps.map((step, index) => (
+      {walk.steps.map(({ id, type, output, reason, hold }, index) => (
         <li key={index}>
-          <button type="button" onClick={() => onPick(step.elementId)}>
+          <button type="button" onClick={() => onPick(id)}>
             <span className={css.stepNumber} aria-hidden="true">
               {index + 1}
             </span>
             <span className={css.stepText}>
               <span>
-                <strong>{step.elementId}</strong> <span className="muted">{infoOf(step.type).label}</span>
+                <strong>{id}</strong> {type && <span className="muted">{infoOf(type).label}</span>}
               </span>
-              <span>{step.reason}</span>
-              <Hold step={step} />
+              <span>{reason}</span>
+              {hold && <span className={css.hold}>{hold}</span>}
             </span>
-            {step.output !== "" && <span className={css.stepOutput}>{outputLabel(step.type, step.output)}</span>}
+            {output !== "" && <span className={css.stepOutput}>{outputLabel(type, output)}</span>}
           </button>
         </li>
       ))}
     </ol>
-  );
-}
-
-function Hold({ step }: { step: SimulatedStep }) {
-  const amount = step.holdNanos !== "0" ? formatNanos(step.holdNanos) : step.holdTokens !== "0" ? `${formatCount(step.holdTokens)} tokens` : null;
-  return amount === null ? null : (
-    <span className={css.hold}>
-      holds {amount} for {step.identifier}
-      {step.shadow ? ", as a shadow" : ""}
-    </span>
   );
 }

@@ -2,41 +2,25 @@
 import { Play, Square } from "lucide-react";
 import { useImperativeHandle, useMemo, useState, type Ref } from "react";
 import type { Route, SimulateAssumptions, SimulateRequest, SimulateResponse } from "@/api/types";
-import { edgeId, type EdgeMark, type ElementMark } from "@/graph/canvas/marks";
 import { FlowCanvas } from "@/graph/canvas/FlowCanvas";
-import type { RouteDocument } from "@/graph/document";
-import { edgesOf, findById, type Graph } from "@/graph/model";
+import { textOf, type RouteDocument } from "@/graph/document";
+import { findById } from "@/graph/model";
 import { Badge } from "@/ui/Badge";
 import { Button } from "@/ui/Button";
 import { Field, TextArea, TextInput } from "@/ui/Field";
 import { Notice } from "@/ui/States";
+import { Segments } from "@/ui/Tabs";
 import { messageOf } from "@/ui/Toast";
 import { LiveAnswer } from "./LiveAnswer";
 import css from "./simulator.module.css";
 import { StepList } from "./StepList";
 import { useDryRun } from "./useDryRun";
-import { useLiveRun } from "./useLiveRun";
+import { useLiveRun, type LiveRun } from "./useLiveRun";
 import { bodyOf, metadataOf, type SimulatedUser } from "./users";
+import { dryWalk, liveWalk, marksOf } from "./walk";
 
 export interface UserColumnHandle {
   runLive: () => void;
-}
-
-// The walk as marks: the elements passed, numbered and with their reasons, and the edges taken; all else steps back.
-function marksOf(graph: Graph, answer: SimulateResponse | undefined) {
-  const elements = new Map<string, ElementMark>();
-  const edges = new Map<string, EdgeMark>();
-  if (!answer) return { elements, edges };
-  for (const element of graph.elements) elements.set(element.key, { dim: true });
-  for (const edge of edgesOf(graph)) edges.set(edgeId(edge.from, edge.output), "dim");
-  answer.steps.forEach((step, index) => {
-    const key = findById(graph, step.elementId)?.key;
-    if (key === undefined) return;
-    const last = index === answer.steps.length - 1;
-    elements.set(key, { step: index + 1, reason: step.reason, tone: last && answer.status >= 400 ? "bad" : "ok" });
-    if (step.output !== "") edges.set(edgeId(key, step.output), "lit");
-  });
-  return { elements, edges };
 }
 
 export function UserColumn({
@@ -69,12 +53,21 @@ export function UserColumn({
     metadata && { ...source, assumptions, request: { metadataJson: JSON.stringify(metadata), bodyJson: JSON.stringify(body) } },
   );
   const live = useLiveRun(gateway);
+  // The graph shows what was asked for last: a live run once its way is known, the dry run as soon as anything changed.
+  const asked = JSON.stringify([user.metadata, user.prompt, assumptions]);
+  const [liveOf, setLiveOf] = useState("");
   const runLive = () => {
-    if (metadata && whyNotLive === undefined) void live.start(body, metadata);
+    if (!metadata || whyNotLive !== undefined) return;
+    setLiveOf(asked);
+    void live.start(body, metadata);
   };
   useImperativeHandle(ref, () => ({ runLive }));
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
-  const marks = useMemo(() => marksOf(doc.graph, dry.answer), [doc.graph, dry.answer]);
+  const { path, record, status, error } = live.run;
+  const done = useMemo(() => liveWalk({ path, record, status, error }, doc.graph, textOf(doc)), [path, record, status, error, doc]);
+  const shown = done && liveOf === asked ? "live" : "dry";
+  const walk = useMemo(() => (shown === "live" ? done : dry.answer ? dryWalk(dry.answer) : null), [shown, done, dry.answer]);
+  const marks = useMemo(() => marksOf(doc.graph, walk), [doc.graph, walk]);
   const select = (id: string) => {
     const key = findById(doc.graph, id)?.key;
     setSelected(new Set(key === undefined ? [] : [key]));
@@ -94,13 +87,28 @@ export function UserColumn({
           </Field>
         </div>
       </div>
-      <div className={css.verdict} role="status">
-        {dry.error ? (
-          <Notice tone="bad">{messageOf(dry.error)}</Notice>
-        ) : dry.answer ? (
-          <Verdict answer={dry.answer} />
-        ) : (
-          <span className="muted">{metadata === null ? "Mend the metadata to see the path." : "Walking the route …"}</span>
+      <div className={css.verdict}>
+        <div className={css.decision} role="status">
+          {shown === "live" ? (
+            <LiveVerdict run={live.run} />
+          ) : dry.error ? (
+            <Notice tone="bad">{messageOf(dry.error)}</Notice>
+          ) : dry.answer ? (
+            <Verdict answer={dry.answer} />
+          ) : (
+            <span className="muted">{metadata === null ? "Mend the metadata to see the path." : "Walking the route …"}</span>
+          )}
+        </div>
+        {done && (
+          <Segments
+            label={`Path of ${user.name}`}
+            value={shown}
+            onPick={(view) => setLiveOf(view === "live" ? asked : "")}
+            choices={[
+              { value: "dry", label: "Dry run" },
+              { value: "live", label: "Live run" },
+            ]}
+          />
         )}
       </div>
       <div className={css.canvas}>
@@ -114,7 +122,7 @@ export function UserColumn({
           onSelect={setSelected}
         />
       </div>
-      {dry.answer && <StepList answer={dry.answer} onPick={select} />}
+      {walk && <StepList walk={walk} onPick={select} />}
       <div className={css.live}>
         <div className={css.liveHead}>
           <h2>Live run</h2>
@@ -131,6 +139,15 @@ export function UserColumn({
         <LiveAnswer gateway={gateway} run={live.run} />
       </div>
     </section>
+  );
+}
+
+function LiveVerdict({ run }: { run: LiveRun }) {
+  return (
+    <>
+      {run.status && <Badge tone={run.status < 400 && !run.error ? "ok" : "bad"}>{run.status}</Badge>}
+      <strong>{run.error ? run.error.code : run.model ? `${run.provider ?? ""}/${run.model}` : ""}</strong>
+    </>
   );
 }
 
