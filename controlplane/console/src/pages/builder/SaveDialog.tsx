@@ -5,12 +5,10 @@ import { routes as api } from "@/api/api";
 import { ApiError } from "@/api/http";
 import type { Route } from "@/api/types";
 import { useRefresh } from "@/api/useApi";
-import { Button } from "@/ui/Button";
-import { Dialog } from "@/ui/Dialog";
 import { Field, TextInput } from "@/ui/Field";
+import { FormDialog } from "@/ui/FormDialog";
 import { Notice } from "@/ui/States";
-import { messageOf, useToast } from "@/ui/Toast";
-import { useAction } from "@/ui/useAction";
+import { useToast } from "@/ui/Toast";
 import { routeKey } from "../route/useRoute";
 import { positionsOf, type RouteEditor } from "./useRouteDocument";
 import { isError, type Validation } from "./useValidation";
@@ -31,49 +29,29 @@ export function SaveDialog({
   onConflict: (comment: string) => void;
 }) {
   const [comment, setComment] = useState("");
-  const [error, setError] = useState("");
   const save = useSave(gateway, route, editor);
   const errors = validation.faults.filter(isError).length;
-  const action = useAction(
-    async () => {
+  const run = async () => {
+    try {
       await save(editor.saved.etag, comment);
-      onClose();
-    },
-    (failure) => {
-      if (failure instanceof ApiError && failure.code === "aborted") onConflict(comment);
-      else setError(messageOf(failure));
-      return true;
-    },
-  );
+    } catch (failure) {
+      if (failure instanceof ApiError && failure.code === "aborted") return onConflict(comment);
+      throw failure;
+    }
+    onClose();
+  };
   return (
-    <Dialog
-      title="Save a version"
-      onClose={onClose}
-      onSubmit={() => void action.start()}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" busy={action.busy}>
-            {errors > 0 ? "Save as draft" : "Save"}
-          </Button>
-        </>
-      }
-    >
+    <FormDialog title="Save a version" action={errors > 0 ? "Save as draft" : "Save"} run={run} onClose={onClose}>
       {errors > 0 && (
         <Notice tone="warn">
           It does not compile yet ({errors} {errors === 1 ? "fault" : "faults"}), so it is saved as a draft, which cannot be deployed.
-        </Notice>
-      )}
-      {error && (
-        <Notice tone="bad" live>
-          {error}
         </Notice>
       )}
       <Field label="Comment" optional hint="What changed, and why. It stands beside the version.">
         <TextInput autoFocus name="comment" maxLength={1000} value={comment} onChange={(event) => setComment(event.target.value)} />
       </Field>
       <p className="muted small">A saved version serves nothing until it is deployed.</p>
-    </Dialog>
+    </FormDialog>
   );
 }
 

@@ -4,13 +4,10 @@ import { counters as api } from "@/api/api";
 import type { CounterSelector, DeployedLimit, LimitCounter } from "@/api/types";
 import { useRefresh } from "@/api/useApi";
 import { identifierParts, identifierText, identifierTypes } from "@/pages/budgets/limits";
-import { Button } from "@/ui/Button";
-import { Dialog } from "@/ui/Dialog";
 import { Field, TextInput } from "@/ui/Field";
+import { FormDialog } from "@/ui/FormDialog";
 import { formatAmount } from "@/ui/format";
-import { Notice } from "@/ui/States";
-import { messageOf, useToast } from "@/ui/Toast";
-import { useAction } from "@/ui/useAction";
+import { useToast } from "@/ui/Toast";
 import { isAmount } from "./amount";
 
 function selectorOf(limit: DeployedLimit, counter: LimitCounter): CounterSelector {
@@ -33,53 +30,36 @@ export function ChangeDialog({
 }) {
   const [why, setWhy] = useState("");
   const [amount, setAmount] = useState("");
-  const [error, setError] = useState("");
   // One id for the dialog's life: a repeated click or an answer that got lost changes nothing twice.
   const [adjustmentId] = useState(() => crypto.randomUUID());
   const refresh = useRefresh();
   const toast = useToast();
   const dollars = limit.unit === "NANO_DOLLARS";
   const who = identifierText(counter);
-  const change = useAction(
-    async () => {
-      setError("");
-      const selector = selectorOf(limit, counter);
-      const done = reset
-        ? await api.reset(gateway, { ...selector, why: why.trim(), adjustmentId })
-        : await api.adjust(gateway, { ...selector, why: why.trim(), amount: amount.trim(), adjustmentId });
-      await Promise.all([refresh(["counters", gateway]), refresh(["limits", gateway]), refresh(["adjustments", gateway])]);
-      toast.say(`${who} now has ${formatAmount(done.after?.counter?.used, limit.unit)} used.`);
-      onClose();
-    },
-    (failure) => {
-      setError(messageOf(failure));
-      return true;
-    },
-  );
+  const change = async () => {
+    const selector = selectorOf(limit, counter);
+    const done = reset
+      ? await api.reset(gateway, { ...selector, why: why.trim(), adjustmentId })
+      : await api.adjust(gateway, { ...selector, why: why.trim(), amount: amount.trim(), adjustmentId });
+    await Promise.all([refresh(["counters", gateway]), refresh(["limits", gateway]), refresh(["adjustments", gateway])]);
+    toast.say(`${who} now has ${formatAmount(done.after?.counter?.used, limit.unit)} used.`);
+    onClose();
+  };
   const amountFits = reset || isAmount(amount, dollars);
   return (
-    <Dialog
+    <FormDialog
       title={reset ? `Reset ${who}?` : `Adjust ${who}`}
-      onClose={onClose}
-      onSubmit={() => amountFits && why.trim() !== "" && void change.start()}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" busy={change.busy} disabled={why.trim() === "" || !amountFits}>
-            {reset ? "Reset" : "Adjust"}
-          </Button>
-        </>
+      action={reset ? "Reset" : "Adjust"}
+      ready={amountFits && why.trim() !== ""}
+      lead={
+        <p>
+          {formatAmount(counter.counter?.used, limit.unit)} of {formatAmount(counter.limit ?? limit.limit, limit.unit)} used at {limit.elementId}.{" "}
+          {reset ? "What is settled and in suspense becomes 0; what requests in flight hold stays held." : "The amount is added to what is settled, which ends at 0 at the least."}
+        </p>
       }
+      run={change}
+      onClose={onClose}
     >
-      <p>
-        {formatAmount(counter.counter?.used, limit.unit)} of {formatAmount(counter.limit ?? limit.limit, limit.unit)} used at {limit.elementId}.{" "}
-        {reset ? "What is settled and in suspense becomes 0; what requests in flight hold stays held." : "The amount is added to what is settled, which ends at 0 at the least."}
-      </p>
-      {error && (
-        <Notice tone="bad" live>
-          {error}
-        </Notice>
-      )}
       {!reset && (
         <Field
           label={dollars ? "Dollars to add" : `${limit.unit === "TOKENS" ? "Tokens" : "Requests"} to add`}
@@ -92,6 +72,6 @@ export function ChangeDialog({
       <Field label="Why" hint="Kept with your name.">
         <TextInput autoFocus={reset} maxLength={500} value={why} onChange={(event) => setWhy(event.target.value)} />
       </Field>
-    </Dialog>
+    </FormDialog>
   );
 }

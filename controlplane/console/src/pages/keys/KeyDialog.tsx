@@ -4,13 +4,8 @@ import { keys as api } from "@/api/api";
 import type { CreateKeyResponse } from "@/api/types";
 import { useRefresh } from "@/api/useApi";
 import { useRouteChoices } from "@/app/useNames";
-import { Button } from "@/ui/Button";
-import { Dialog } from "@/ui/Dialog";
 import { Checkbox, Field, FieldRow, TextArea, TextInput } from "@/ui/Field";
-import { Secret } from "@/ui/Secret";
-import { Notice } from "@/ui/States";
-import { messageOf } from "@/ui/Toast";
-import { useAction } from "@/ui/useAction";
+import { FormDialog, SecretDialog } from "@/ui/FormDialog";
 import css from "./Keys.module.css";
 import { wrongMetadata } from "./state";
 
@@ -20,56 +15,26 @@ export function KeyDialog({ gateway, onClose }: { gateway: string; onClose: () =
   const [allowed, setAllowed] = useState<string[]>([]);
   const [ends, setEnds] = useState("");
   const [cacheGroup, setCacheGroup] = useState("");
-  const [error, setError] = useState("");
   const [made, setMade] = useState<CreateKeyResponse | null>(null);
   const choices = useRouteChoices(gateway);
   const refresh = useRefresh();
   const wrong = wrongMetadata(pinned);
-  const create = useAction(
-    async () => {
-      setError("");
-      const answer = await api.create(gateway, {
-        displayName: name.trim(),
-        pinnedMetadataJson: pinned.trim() || undefined,
-        allowedRoutes: allowed,
-        expireTime: ends === "" ? undefined : new Date(ends).toISOString(),
-        cacheGroup: cacheGroup.trim() || undefined,
-      });
-      setMade(answer);
-      await refresh(["keys", gateway]);
-    },
-    (failure) => {
-      setError(messageOf(failure));
-      return true;
-    },
-  );
+  const create = async () => {
+    const answer = await api.create(gateway, {
+      displayName: name.trim(),
+      pinnedMetadataJson: pinned.trim() || undefined,
+      allowedRoutes: allowed,
+      expireTime: ends === "" ? undefined : new Date(ends).toISOString(),
+      cacheGroup: cacheGroup.trim() || undefined,
+    });
+    setMade(answer);
+    await refresh(["keys", gateway]);
+  };
   if (made !== null) {
-    return (
-      <Dialog title={`${made.key.displayName || "The key"} is made`} onClose={onClose} footer={<Button kind="primary" onClick={onClose}>I have copied it</Button>}>
-        <p>Copy it now: it is not stored and cannot be shown again.</p>
-        <Secret text={made.secret} label="The key" />
-      </Dialog>
-    );
+    return <SecretDialog title={`${made.key.displayName || "The key"} is made`} label="The key" secret={made.secret} onClose={onClose} />;
   }
   return (
-    <Dialog
-      title="Create a key"
-      onClose={onClose}
-      onSubmit={() => name.trim() !== "" && wrong === "" && void create.start()}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" busy={create.busy} disabled={name.trim() === "" || wrong !== ""}>
-            Create
-          </Button>
-        </>
-      }
-    >
-      {error && (
-        <Notice tone="bad" live>
-          {error}
-        </Notice>
-      )}
+    <FormDialog title="Create a key" action="Create" ready={name.trim() !== "" && wrong === ""} run={create} onClose={onClose}>
       <Field label="Name" hint="Which application it is for.">
         <TextInput autoFocus maxLength={200} value={name} onChange={(event) => setName(event.target.value)} />
       </Field>
@@ -99,6 +64,6 @@ export function KeyDialog({ gateway, onClose }: { gateway: string; onClose: () =
           <TextInput value={cacheGroup} onChange={(event) => setCacheGroup(event.target.value)} />
         </Field>
       </FieldRow>
-    </Dialog>
+    </FormDialog>
   );
 }

@@ -3,56 +3,34 @@ import { useState } from "react";
 import { prices as api } from "@/api/api";
 import type { ModelPrice } from "@/api/types";
 import { useRefresh } from "@/api/useApi";
-import { Button } from "@/ui/Button";
-import { Dialog } from "@/ui/Dialog";
 import { Checkbox, Field, FieldRow, TextInput } from "@/ui/Field";
-import { Notice } from "@/ui/States";
-import { messageOf, useToast } from "@/ui/Toast";
-import { useAction } from "@/ui/useAction";
+import { FormDialog } from "@/ui/FormDialog";
+import { useToast } from "@/ui/Toast";
 import { formOf, kRates, priceOf, type PriceForm } from "./form";
 
 export function PriceDialog({ gateway, price, onClose }: { gateway: string; price?: ModelPrice; onClose: () => void }) {
   const [form, setForm] = useState<PriceForm>(() => formOf(price));
-  const [error, setError] = useState("");
   const refresh = useRefresh();
   const toast = useToast();
   const set = (changes: Partial<PriceForm>) => setForm((old) => ({ ...old, ...changes }));
   const result = priceOf(form, price);
   const varies = price !== undefined && (price.tiers.length > 0 || price.times.length > 0);
-  const save = useAction(
-    async () => {
-      if (result.price === null) return;
-      setError("");
-      await api.set(gateway, result.price);
-      await refresh(["prices", gateway]);
-      toast.say(`The price of ${result.price.provider}/${result.price.model} is set.`);
-      onClose();
-    },
-    (failure) => {
-      setError(messageOf(failure));
-      return true;
-    },
-  );
+  const save = async () => {
+    if (result.price === null) return;
+    await api.set(gateway, result.price);
+    await refresh(["prices", gateway]);
+    toast.say(`The price of ${result.price.provider}/${result.price.model} is set.`);
+    onClose();
+  };
   return (
-    <Dialog
+    <FormDialog
       title={price ? `Override ${price.provider}/${price.model}` : "Set a price"}
+      action="Set"
+      ready={result.price !== null}
+      lead={<p>Dollars per million tokens, from now on and in this gateway only. What was spent stays as it was reckoned.</p>}
+      run={save}
       onClose={onClose}
-      onSubmit={() => void save.start()}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" busy={save.busy} disabled={result.price === null}>
-            Set
-          </Button>
-        </>
-      }
     >
-      <p>Dollars per million tokens, from now on and in this gateway only. What was spent stays as it was reckoned.</p>
-      {error && (
-        <Notice tone="bad" live>
-          {error}
-        </Notice>
-      )}
       {!price && (
         <FieldRow>
           <Field label="Provider">
@@ -81,6 +59,6 @@ export function PriceDialog({ gateway, price, onClose }: { gateway: string; pric
           onChange={(event) => set({ flat: event.target.checked })}
         />
       )}
-    </Dialog>
+    </FormDialog>
   );
 }

@@ -5,12 +5,10 @@ import { providers as api } from "@/api/api";
 import type { Provider } from "@/api/types";
 import { useRefresh } from "@/api/useApi";
 import { Button, IconButton } from "@/ui/Button";
-import { Dialog } from "@/ui/Dialog";
 import { Checkbox, Field, FieldRow, Select, TextInput } from "@/ui/Field";
+import { FormDialog } from "@/ui/FormDialog";
 import { Pairs } from "@/ui/Pairs";
-import { Notice } from "@/ui/States";
-import { messageOf, useToast } from "@/ui/Toast";
-import { useAction } from "@/ui/useAction";
+import { useToast } from "@/ui/Toast";
 import { emptyEndpoint, formOf, kKinds, requestOf, wrongWith, type EndpointForm, type ProviderForm } from "./form";
 import css from "./Providers.module.css";
 
@@ -18,48 +16,22 @@ const kStored = "stored; empty keeps it";
 
 export function ProviderDialog({ gateway, provider, onClose }: { gateway: string; provider?: Provider; onClose: () => void }) {
   const [form, setForm] = useState<ProviderForm>(() => formOf(provider));
-  const [error, setError] = useState("");
   const refresh = useRefresh();
   const toast = useToast();
   const set = (changes: Partial<ProviderForm>) => setForm((old) => ({ ...old, ...changes }));
   const setEndpoint = (index: number, changes: Partial<EndpointForm>) =>
     set({ endpoints: form.endpoints.map((old, at) => (at === index ? { ...old, ...changes } : old)) });
   const kind = kKinds.find((candidate) => candidate.value === form.kind) ?? kKinds[0]!;
-  const save = useAction(
-    async () => {
-      const wrong = wrongWith(form);
-      if (wrong) return setError(wrong);
-      setError("");
-      await api.apply(gateway, form.name.trim(), requestOf(form));
-      await Promise.all([refresh(["providers", gateway]), refresh(["provider-status", gateway])]);
-      toast.say(provider ? `${form.name} is changed; the proxies have it.` : `${form.name} is added.`);
-      onClose();
-    },
-    (failure) => {
-      setError(messageOf(failure));
-      return true;
-    },
-  );
+  const save = async () => {
+    const wrong = wrongWith(form);
+    if (wrong) throw new Error(wrong);
+    await api.apply(gateway, form.name.trim(), requestOf(form));
+    await Promise.all([refresh(["providers", gateway]), refresh(["provider-status", gateway])]);
+    toast.say(provider ? `${form.name} is changed; the proxies have it.` : `${form.name} is added.`);
+    onClose();
+  };
   return (
-    <Dialog
-      wide
-      title={provider ? `Change ${provider.name}` : "Add a provider"}
-      onClose={onClose}
-      onSubmit={() => void save.start()}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" busy={save.busy} disabled={form.name.trim() === ""}>
-            {provider ? "Save" : "Add"}
-          </Button>
-        </>
-      }
-    >
-      {error && (
-        <Notice tone="bad" live>
-          {error}
-        </Notice>
-      )}
+    <FormDialog wide title={provider ? `Change ${provider.name}` : "Add a provider"} action={provider ? "Save" : "Add"} ready={form.name.trim() !== ""} run={save} onClose={onClose}>
       <FieldRow>
         <Field label="Name" hint={provider ? "Routes name it; it stays." : "What routes call it: openai, anthropic, groq …"}>
           <TextInput autoFocus={!provider} disabled={provider !== undefined} value={form.name} onChange={(event) => set({ name: event.target.value })} />
@@ -116,6 +88,6 @@ export function ProviderDialog({ gateway, provider, onClose }: { gateway: string
           </Field>
         </FieldRow>
       )}
-    </Dialog>
+    </FormDialog>
   );
 }

@@ -6,9 +6,7 @@ import { useRefresh } from "@/api/useApi";
 import { Button } from "@/ui/Button";
 import { Dialog } from "@/ui/Dialog";
 import { Field, TextInput } from "@/ui/Field";
-import { Notice } from "@/ui/States";
-import { messageOf } from "@/ui/Toast";
-import { useAction } from "@/ui/useAction";
+import { FormDialog } from "@/ui/FormDialog";
 import { FleetProgress } from "./FleetProgress";
 import { routeKey } from "./useRoute";
 
@@ -27,28 +25,20 @@ export function DeployDialog({
 }) {
   const refresh = useRefresh();
   const [comment, setComment] = useState("");
-  const [error, setError] = useState("");
   const [started, setStarted] = useState(0);
   const [answer, setAnswer] = useState<DeployResponse | null>(null);
   const live = route.deployedVersion;
   const [before] = useState(live);
 
-  const deploy = useAction(
-    async () => {
-      setError("");
-      setStarted(Date.now());
-      const done = rollback
-        ? await api.rollback(gateway, route.id, { to: version, comment })
-        : await api.deploy(gateway, route.id, { version, comment });
-      setAnswer(done);
-      await refresh(routeKey(gateway, route.name));
-      await refresh(["routes", gateway]);
-    },
-    (failure) => {
-      setError(messageOf(failure));
-      return true;
-    },
-  );
+  const deploy = async () => {
+    setStarted(Date.now());
+    const done = rollback
+      ? await api.rollback(gateway, route.id, { to: version, comment })
+      : await api.deploy(gateway, route.id, { version, comment });
+    setAnswer(done);
+    await refresh(routeKey(gateway, route.name));
+    await refresh(["routes", gateway]);
+  };
 
   if (answer !== null) {
     return (
@@ -58,34 +48,24 @@ export function DeployDialog({
     );
   }
   return (
-    <Dialog
+    <FormDialog
       title={rollback ? `Roll back to version ${version}?` : `Deploy version ${version}`}
-      onClose={onClose}
-      onSubmit={() => void deploy.start()}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" busy={deploy.busy}>
-            {rollback ? "Roll back" : "Deploy"}
-          </Button>
-        </>
+      action={rollback ? "Roll back" : "Deploy"}
+      lead={
+        <p>
+          {before === "0"
+            ? "Every proxy starts to serve the route with it; nothing serves it now."
+            : before === version
+              ? "This version already serves; deploying it again changes nothing but the record."
+              : `Every proxy takes it in place of version ${before}. Requests under way end with the version they began with.`}
+        </p>
       }
+      run={deploy}
+      onClose={onClose}
     >
-      <p>
-        {before === "0"
-          ? "Every proxy starts to serve the route with it; nothing serves it now."
-          : before === version
-            ? "This version already serves; deploying it again changes nothing but the record."
-            : `Every proxy takes it in place of version ${before}. Requests under way end with the version they began with.`}
-      </p>
-      {error && (
-        <Notice tone="bad" live>
-          {error}
-        </Notice>
-      )}
       <Field label="Comment" optional>
         <TextInput autoFocus name="comment" maxLength={1000} value={comment} onChange={(event) => setComment(event.target.value)} />
       </Field>
-    </Dialog>
+    </FormDialog>
   );
 }

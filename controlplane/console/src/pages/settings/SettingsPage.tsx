@@ -12,8 +12,8 @@ import { useRouteChoices } from "@/app/useNames";
 import { useQueryState } from "@/app/useQueryState";
 import { Badge } from "@/ui/Badge";
 import { Button } from "@/ui/Button";
-import { Dialog } from "@/ui/Dialog";
 import { Checkbox, Field, Select, TextInput } from "@/ui/Field";
+import { FormDialog } from "@/ui/FormDialog";
 import { Card, Page } from "@/ui/Page";
 import { RoleNote, useWhyNot } from "@/ui/RoleNote";
 import { Empty, Loading, Notice, WithData } from "@/ui/States";
@@ -159,39 +159,19 @@ function SettingsForm({ gateway, whyNot }: { gateway: Gateway; whyNot?: string }
 
 function CreateDialog({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState("");
-  const [error, setError] = useState("");
   const session = useSession();
   const refresh = useRefresh();
   const [, go] = useLocation();
-  const create = useAction(
-    async () => {
-      setError("");
-      const made = await api.create(name.trim());
-      await Promise.all([refresh(["gateways"]), session.refresh()]);
-      go(paths.settings(made.name));
-    },
-    (failure) => {
-      setError(messageOf(failure));
-      return true;
-    },
-  );
+  const create = async () => {
+    const made = await api.create(name.trim());
+    await Promise.all([refresh(["gateways"]), session.refresh()]);
+    go(paths.settings(made.name));
+  };
   return (
-    <Dialog
-      title="New gateway"
-      onClose={onClose}
-      onSubmit={() => name.trim() !== "" && void create.start()}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" busy={create.busy} disabled={name.trim() === ""}>
-            Create
-          </Button>
-        </>
-      }
-    >
-      <Field label="Name" error={error} hint="It begins with nothing: no routes, providers or keys.">
+    <FormDialog title="New gateway" action="Create" ready={name.trim() !== ""} run={create} onClose={onClose}>
+      <Field label="Name" hint="It begins with nothing: no routes, providers or keys.">
         <TextInput autoFocus value={name} onChange={(event) => setName(event.target.value)} />
       </Field>
-    </Dialog>
+    </FormDialog>
   );
 }

@@ -12,15 +12,14 @@ import { useQueryState } from "@/app/useQueryState";
 import { Badge } from "@/ui/Badge";
 import { Button } from "@/ui/Button";
 import { useConfirm } from "@/ui/Confirm";
-import { Dialog } from "@/ui/Dialog";
 import { Field, Select, TextInput } from "@/ui/Field";
+import { FormDialog, SecretDialog } from "@/ui/FormDialog";
 import { Card, Page } from "@/ui/Page";
 import { RoleNote, useWhyNot } from "@/ui/RoleNote";
-import { Secret } from "@/ui/Secret";
-import { Empty, Loading, Notice, WithData } from "@/ui/States";
+import { Empty, Loading, WithData } from "@/ui/States";
 import { Table, type Column } from "@/ui/Table";
 import { Ago } from "@/ui/Time";
-import { messageOf, useToast } from "@/ui/Toast";
+import { useToast } from "@/ui/Toast";
 import { useAction } from "@/ui/useAction";
 
 const kRoles: { value: TokenRole; label: string; about: string }[] = [
@@ -105,53 +104,23 @@ function Revoke({ token, whyNot }: { token: Token; whyNot?: string }) {
 function CreateDialog({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState("");
   const [role, setRole] = useState<TokenRole>("viewer");
-  const [error, setError] = useState("");
   const [made, setMade] = useState<CreateTokenResponse | null>(null);
   const refresh = useRefresh();
-  const create = useAction(
-    async () => {
-      setError("");
-      setMade(await api.createToken(role, name.trim()));
-      await refresh(["tokens"]);
-    },
-    (failure) => {
-      setError(messageOf(failure));
-      return true;
-    },
-  );
+  const create = async () => {
+    setMade(await api.createToken(role, name.trim()));
+    await refresh(["tokens"]);
+  };
   if (made !== null) {
-    return (
-      <Dialog title={`A token for ${made.token.displayName}`} onClose={onClose} footer={<Button kind="primary" onClick={onClose}>I have copied it</Button>}>
-        <p>Copy it now: it is not stored and cannot be shown again. Its role is {made.token.role}.</p>
-        <Secret text={made.secret} label="The token" />
-      </Dialog>
-    );
+    return <SecretDialog title={`A token for ${made.token.displayName}`} label="The token" secret={made.secret} note={`Its role is ${made.token.role}.`} onClose={onClose} />;
   }
   return (
-    <Dialog
-      title="Create a token"
-      onClose={onClose}
-      onSubmit={() => name.trim() !== "" && void create.start()}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" busy={create.busy} disabled={name.trim() === ""}>
-            Create
-          </Button>
-        </>
-      }
-    >
-      {error && (
-        <Notice tone="bad" live>
-          {error}
-        </Notice>
-      )}
+    <FormDialog title="Create a token" action="Create" ready={name.trim() !== ""} run={create} onClose={onClose}>
       <Field label="Name" hint="A person or a machine; the audit log tells them by it.">
         <TextInput autoFocus maxLength={200} value={name} onChange={(event) => setName(event.target.value)} />
       </Field>
       <Field label="Role" hint={kRoles.find(({ value }) => value === role)?.about}>
         <Select value={role} choices={kRoles} onPick={setRole} />
       </Field>
-    </Dialog>
+    </FormDialog>
   );
 }
