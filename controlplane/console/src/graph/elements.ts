@@ -1,5 +1,6 @@
 // What each type of element is to a reader: its name, its outputs, and one or two lines that say what it does.
 import { CircleStop, Cpu, Gauge, GitBranch, Play, Shapes, Split, type LucideIcon } from "lucide-react";
+import type { CSSProperties } from "react";
 import { describeConditions } from "./condition";
 import { isObject, type Json, type JsonObject } from "./json";
 import { outputsOf, propertiesOf, typeOf, type ElementType, type FlowElement } from "./model";
@@ -75,6 +76,8 @@ const kUnknown: TypeInfo = {
 
 export const isElementType = (type: string): type is ElementType => Object.hasOwn(kTypes, type);
 export const infoOf = (type: string): TypeInfo => (isElementType(type) ? kTypes[type] : kUnknown);
+// The type's colour, for the styles of a block.
+export const toneOf = (type: string) => ({ "--tone": infoOf(type).colour }) as CSSProperties;
 
 // The outputs that an element shows: those of its type, then whatever else it has.
 export function shownOutputs(element: FlowElement): string[] {

@@ -3,7 +3,7 @@
 import { Handle, Position, type Node, type NodeProps } from "@xyflow/react";
 import { Plus, TriangleAlert } from "lucide-react";
 import { createContext, memo, useContext } from "react";
-import { infoOf, outputLabel, shownOutputs, summaryOf } from "../elements";
+import { infoOf, outputLabel, shownOutputs, summaryOf, toneOf } from "../elements";
 import { idOf, targetOf, typeOf, type FlowElement } from "../model";
 import css from "./ElementNode.module.css";
 import { sameMark, type ElementMark } from "./marks";
@@ -25,7 +25,6 @@ export const ElementNode = memo(
     const outputs = shownOutputs(element);
     const classes = [
       css.node,
-      css[type] ?? css.unknown,
       selected ? css.selected : "",
       mark.errors ? css.faulty : "",
       mark.change ? css[mark.change] : "",
@@ -34,7 +33,7 @@ export const ElementNode = memo(
       mark.dim ? css.dim : "",
     ];
     return (
-      <div className={classes.join(" ")} data-element={idOf(element)} data-testid={`element-${idOf(element)}`}>
+      <div className={classes.join(" ")} style={toneOf(type)} data-element={idOf(element)} data-testid={`element-${idOf(element)}`}>
         {type !== "start" && <Handle type="target" position={Position.Top} id="in" className={css.target} isConnectable={editable} />}
         <div className={css.head}>
           <span className={css.icon}>

@@ -1,6 +1,6 @@
 // The blocks to draw with: dragged onto the canvas, or added by click and Enter.
 import { kBlockMime } from "@/graph/canvas/FlowCanvas";
-import { kTypes } from "@/graph/elements";
+import { kTypes, toneOf } from "@/graph/elements";
 import type { ElementType } from "@/graph/model";
 import css from "./Palette.module.css";
 
@@ -21,7 +21,8 @@ export function Palette({ onAdd, hasStart }: { onAdd: (type: ElementType) => voi
                   type="button"
                   draggable
                   data-block={type}
-                  className={`${css.block} ${css[type]}`}
+                  className={css.block}
+                  style={toneOf(type)}
                   title={`${about}. Drag it onto the canvas, or press Enter.`}
                   onClick={() => onAdd(type)}
                   onDragStart={(event) => {

@@ -24,7 +24,7 @@ export function LimitForm(props: FormProps) {
   return (
     <div className={css.stack}>
       <FieldRow>
-        <NumberField label={type === "cost" ? "Limit in $" : "Limit"} value={properties.limit} error={faultOf(faults, "limit")} onChange={(value) => set("limit", value)} />
+        <NumberField {...props} name="limit" label={type === "cost" ? "Limit in $" : "Limit"} />
         <Field label="of" error={faultOf(faults, "limitType")}>
           <Select value={type} choices={known ? kTypes : [...kTypes, { value: type, label: type || "choose" }]} onPick={(value) => set("limitType", value)} />
         </Field>

@@ -39,8 +39,8 @@ export function ModelForm(props: FormProps) {
         </datalist>
       </Field>
       <FieldRow>
-        <NumberField label="Timeout, ms" optional placeholder="none" value={properties.timeout} error={faultOf(faults, "timeout")} hint="To the first byte." onChange={(value) => set("timeout", value)} />
-        <NumberField label="Retries" optional placeholder="0" value={properties.retries} error={faultOf(faults, "retries")} hint="Then it fails over." onChange={(value) => set("retries", value)} />
+        <NumberField {...props} name="timeout" label="Timeout, ms" optional placeholder="none" hint="To the first byte." />
+        <NumberField {...props} name="retries" label="Retries" optional placeholder="0" hint="Then it fails over." />
       </FieldRow>
       <More label="Backoff and parameters" open={properties.backoff !== undefined || properties.parameters !== undefined}>
         <OptionalSelect

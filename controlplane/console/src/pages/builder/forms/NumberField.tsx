@@ -2,53 +2,43 @@
 import { useEffect, useState } from "react";
 import { Field, TextInput } from "@/ui/Field";
 import type { Json } from "@/graph/json";
+import { faultOf, type FormProps } from "./context";
 
 const shown = (value: Json | undefined) => (value === undefined ? "" : typeof value === "number" ? String(value) : JSON.stringify(value));
 
-export function NumberField({
-  label,
-  hint,
-  error,
-  value,
-  optional,
-  placeholder,
-  onChange,
-}: {
-  label: string;
-  hint?: string;
-  error?: string;
-  value: Json | undefined;
-  optional?: boolean;
-  placeholder?: string;
-  onChange: (value: number | undefined) => void;
-}) {
+// The text of a number's field; `onChange` hears numbers, and undefined when the field is emptied.
+export function useNumberText(value: Json | undefined, onChange: (value: number | undefined) => void) {
   const [draft, setDraft] = useState(shown(value));
-  const [wrong, setWrong] = useState("");
+  const [wrong, setWrong] = useState(false);
   useEffect(() => {
     setDraft((before) => (Number(before) === value && before.trim() !== "" ? before : shown(value)));
-    setWrong("");
+    setWrong(false);
   }, [value]);
+  const type = (next: string) => {
+    const number = next.trim() === "" ? undefined : Number(next);
+    const good = number === undefined || Number.isFinite(number);
+    setDraft(next);
+    setWrong(!good);
+    if (good) onChange(number);
+  };
+  return { draft, wrong, type };
+}
+
+// The field of a property that is a number.
+export function NumberField({
+  name,
+  label,
+  hint,
+  optional,
+  placeholder,
+  properties,
+  faults,
+  set,
+}: FormProps & { name: string; label: string; hint?: string; optional?: boolean; placeholder?: string }) {
+  const { draft, wrong, type } = useNumberText(properties[name], (value) => set(name, value));
   return (
-    <Field label={label} hint={hint} error={wrong || error} optional={optional}>
-      <TextInput
-        inputMode="decimal"
-        value={draft}
-        placeholder={placeholder}
-        onChange={(event) => {
-          const next = event.target.value;
-          setDraft(next);
-          const number = Number(next);
-          if (next.trim() === "") {
-            setWrong("");
-            onChange(undefined);
-          } else if (Number.isFinite(number)) {
-            setWrong("");
-            onChange(number);
-          } else {
-            setWrong("This is not a number.");
-          }
-        }}
-      />
+    <Field label={label} hint={hint} error={wrong ? "This is not a number." : faultOf(faults, name)} optional={optional}>
+      <TextInput inputMode="decimal" value={draft} placeholder={placeholder} onChange={(event) => type(event.target.value)} />
     </Field>
   );
 }

@@ -1,8 +1,8 @@
 // A value with its type, since 5 is not "5".
-import { useEffect, useState } from "react";
 import { Select, TextInput } from "@/ui/Field";
 import type { Json } from "@/graph/json";
 import css from "./forms.module.css";
+import { useNumberText } from "./NumberField";
 
 const kKinds = [
   { value: "text", label: "text" },
@@ -67,18 +67,6 @@ export function YesNo({ label, value, onChange }: { label: string; value: boolea
 }
 
 function NumberInput({ label, value, onChange }: { label: string; value: number; onChange: (value: number) => void }) {
-  const [draft, setDraft] = useState(String(value));
-  useEffect(() => setDraft((before) => (Number(before) === value && before !== "" ? before : String(value))), [value]);
-  return (
-    <TextInput
-      aria-label={label}
-      inputMode="decimal"
-      value={draft}
-      onChange={(event) => {
-        setDraft(event.target.value);
-        const number = Number(event.target.value);
-        if (event.target.value.trim() !== "" && Number.isFinite(number)) onChange(number);
-      }}
-    />
-  );
+  const { draft, type } = useNumberText(value, (next) => next !== undefined && onChange(next));
+  return <TextInput aria-label={label} inputMode="decimal" value={draft} onChange={(event) => type(event.target.value)} />;
 }

@@ -6,38 +6,30 @@ import css from "./forms.module.css";
 import { JsonField } from "./JsonField";
 import { NumberField } from "./NumberField";
 
-export function StartForm({ properties, faults, set }: FormProps) {
+export function StartForm(props: FormProps) {
   return (
     <div className={css.stack}>
       <p className={css.about}>Every request of the route begins here.</p>
       <NumberField
+        {...props}
+        name="cacheTtl"
         label="Keep answers for, seconds"
         optional
         placeholder="not kept"
-        value={properties.cacheTtl}
-        error={faultOf(faults, "cacheTtl")}
         hint="Identical requests of the same key then get the same answer, for $0. At most 30 days."
-        onChange={(value) => set("cacheTtl", value)}
       />
     </div>
   );
 }
 
-export function EndForm({ properties, faults, set }: FormProps) {
+export function EndForm(props: FormProps) {
+  const { properties, faults, set } = props;
   return (
     <div className={css.stack}>
       <p className={css.about}>
         The model's answer, if one answered. Else an error by what led here: 429 from a limit, 502 from a model, 403 otherwise.
       </p>
-      <NumberField
-        label="Status of its own"
-        optional
-        placeholder="as above"
-        value={properties.status}
-        error={faultOf(faults, "status")}
-        hint="400 to 599, with code route_ended."
-        onChange={(value) => set("status", value)}
-      />
+      <NumberField {...props} name="status" label="Status of its own" optional placeholder="as above" hint="400 to 599, with code route_ended." />
       <Field label="Message" optional error={faultOf(faults, "message")}>
         <TextInput placeholder="a sentence" value={text(properties.message)} onChange={(event) => set("message", event.target.value || undefined)} />
       </Field>

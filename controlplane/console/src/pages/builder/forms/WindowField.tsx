@@ -15,7 +15,8 @@ const kWindows = [
 
 const kTimezones: readonly string[] = Intl.supportedValuesOf("timeZone");
 
-export function WindowField({ properties, faults, set }: FormProps) {
+export function WindowField(props: FormProps) {
+  const { properties, faults, set } = props;
   const window = properties.window;
   const known = kWindows.find((choice) => choice.value === String(window));
   const calendar = typeof window === "string";
@@ -30,9 +31,7 @@ export function WindowField({ properties, faults, set }: FormProps) {
         <Field label="Per" error={known ? faultOf(faults, "window") : undefined}>
           <Select value={known?.value ?? "custom"} choices={kWindows} onPick={pick} />
         </Field>
-        {!known && (
-          <NumberField label="Seconds" value={window} error={faultOf(faults, "window")} onChange={(value) => set("window", value)} />
-        )}
+        {!known && <NumberField {...props} name="window" label="Seconds" />}
       </FieldRow>
       {(calendar || properties.timezone !== undefined) && (
         <Field label="Time zone" optional error={faultOf(faults, "timezone")} hint="Days and months turn at midnight there.">
