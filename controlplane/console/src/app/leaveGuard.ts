@@ -8,10 +8,13 @@ interface Guard {
 }
 
 let guard: Guard | null = null;
+let left = false; // with unsaved work, which this tab still has
 
 export function setLeaveGuard(next: Guard | null): void {
   guard = next;
 }
+
+export const hasUnsavedWork = () => guard !== null || left;
 
 window.addEventListener("beforeunload", (event) => {
   if (guard !== null) event.preventDefault();
@@ -23,6 +26,7 @@ export function passGuard(path: string, ask: (question: Question) => Promise<boo
   void ask(guard.question).then((yes) => {
     if (!yes) return;
     guard = null;
+    left = true;
     goOn();
   });
 }
