@@ -25,7 +25,7 @@ function watch(context) {
   });
   context.on("weberror", (error) => wrongs.push(`threw ${error.error().stack}`));
   context.on("console", (message) => {
-    if (message.type() === "error" && !/^Failed to load resource/.test(message.text())) wrongs.push(`console: ${message.text()}`);
+    if (["error", "warning"].includes(message.type()) && !/^Failed to load resource/.test(message.text())) wrongs.push(`console: ${message.text()}`);
   });
   return context.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", (event) => {

@@ -4,6 +4,7 @@ import { before } from "node:test";
 import { addProviders, ask, chat, createKey, createToken, exampleText, getVersion, inSync, kConsole, kProxies } from "./api.mjs";
 import { signIn } from "./browser.mjs";
 import { Builder } from "./builder.mjs";
+import { eventually } from "./eventually.mjs";
 import { openConsole, openContext, test } from "./testing.mjs";
 
 const kRoute = "my-trillion-dollar-saas";
@@ -127,8 +128,22 @@ async function simulate(page) {
     await fact(user, "Cost", /^\$0\.0*[1-9]/);
     await user.getByText(/requests of .* left|of .* requests left/).first().waitFor();
     assert.notEqual(await user.getByRole("region", { name: "The answer" }).innerText(), "");
+    // The graph now shows the way that the live run took, and on demand again what the dry run told.
+    await user.getByRole("button", { name: "Live run", pressed: true }).waitFor();
+    await user.getByRole("list", { name: "Steps" }).getByText(`${model}: 200 in`).waitFor();
+    await lit(user, await user.getByRole("list", { name: "Steps" }).locator("strong").allInnerTexts());
+    await user.getByRole("button", { name: "Dry run" }).click();
+    await user.getByText(`${model} answers`).first().waitFor();
   }
 }
+
+// Until the graph of a column numbers these elements, in that order.
+const lit = (user, ids) =>
+  eventually(`${ids} to be lit`, async () => {
+    const nodes = await user.locator("[data-element]").evaluateAll((all) => all.map((node) => [node.dataset.element, /step (\d+)/.exec(node.textContent)?.[1]]));
+    const found = nodes.filter(([, step]) => step).sort(([, a], [, b]) => a - b).map(([id]) => id);
+    return found.join() === ids.join() || (await Promise.reject(new Error(`${nodes.length} elements, lit are ${found}: ${await user.innerText()}`)));
+  });
 
 const fact = (scope, name, value) =>
   scope.locator("div", { has: scope.page().locator("dt", { hasText: new RegExp(`^${name}$`) }) }).locator("dd").filter({ hasText: value }).first().waitFor();
@@ -147,6 +162,7 @@ async function exhaust(page) {
   await free.getByRole("alert").filter({ hasText: "429" }).waitFor();
   await free.getByRole("link", { name: "Open the request" }).waitFor();
   await fact(free, "Cost", /^\$0/);
+  await lit(free, ["start", "plan", "free-requests", "end"]);
   await free.getByRole("link", { name: "Open the request" }).click();
   const path = page.getByRole("region", { name: "Path" });
   await path.getByText("free-requests").waitFor();
