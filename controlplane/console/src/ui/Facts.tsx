@@ -7,9 +7,9 @@ export interface Fact {
   value: ReactNode;
 }
 
-export function Facts({ facts }: { facts: readonly (Fact | null | false)[] }) {
+export function Facts({ facts, narrow }: { facts: readonly (Fact | null | false)[]; narrow?: boolean }) {
   return (
-    <dl className={css.facts}>
+    <dl className={`${css.facts} ${narrow ? css.narrow : ""}`}>
       {facts.map(
         (fact) =>
           fact && (

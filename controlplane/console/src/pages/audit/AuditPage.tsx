@@ -33,7 +33,7 @@ export default function AuditPage({ gateway }: PageProps) {
       key: "time",
       head: "Time",
       cell: (entry) => (
-        <time style={{ whiteSpace: "nowrap" }} className="num" dateTime={fromMicros(entry.timeUs).toISOString()} title={formatTime(fromMicros(entry.timeUs))}>
+        <time className="num" dateTime={fromMicros(entry.timeUs).toISOString()} title={formatTime(fromMicros(entry.timeUs))}>
           {formatDayTime(fromMicros(entry.timeUs))}
         </time>
       ),
@@ -42,18 +42,18 @@ export default function AuditPage({ gateway }: PageProps) {
       key: "who",
       head: "Who",
       cell: (entry) => (
-        <span style={{ whiteSpace: "nowrap" }} title={entry.tokenId}>
+        <span title={entry.tokenId}>
           {entry.who || "unknown"} <span className="muted small">{entry.role}</span>
         </span>
       ),
     },
-    { key: "what", head: "What", cell: (entry) => <span style={{ whiteSpace: "nowrap" }} title={entry.method}>{methodLabel(entry.method)}</span> },
+    { key: "what", head: "What", cell: (entry) => <span title={entry.method}>{methodLabel(entry.method)}</span> },
     {
       key: "resource",
       head: "Of what",
       cell: (entry) => {
         const href = resourcePath(entry.gateway || gateway, entry.resource);
-        const text = <span style={{ display: "inline-block", minWidth: 170, overflowWrap: "anywhere" }}>{entry.resource}</span>;
+        const text = <span className="wrap-anywhere">{entry.resource}</span>;
         return (
           <>
             {href ? <Link href={href}>{text}</Link> : text}

@@ -105,7 +105,7 @@ function TopCounters({ gateway, limit, identifier }: { gateway: string; limit: D
       head: "Starts anew",
       narrowHide: true,
       cell: (counter) =>
-        counter.counter && counter.counter.resetUs !== "0" ? <span style={{ whiteSpace: "nowrap" }}>{formatDayTime(fromMicros(counter.counter.resetUs))}</span> : <span className="muted">slides</span>,
+        counter.counter && counter.counter.resetUs !== "0" ? formatDayTime(fromMicros(counter.counter.resetUs)) : <span className="muted">slides</span>,
     },
     {
       key: "actions",
@@ -168,7 +168,7 @@ function Adjustments({ gateway, pool }: { gateway: string; pool: string }) {
     { pollMs: 10_000, keepPrevious: true },
   );
   const columns: Column<CounterAdjustment>[] = [
-    { key: "time", head: "When", cell: (entry) => <span style={{ whiteSpace: "nowrap" }}><Ago us={entry.timeUs} /></span> },
+    { key: "time", head: "When", cell: (entry) => <Ago us={entry.timeUs} /> },
     { key: "what", head: "What", cell: (entry) => (entry.reset ? <Badge>reset</Badge> : <Badge tone="accent">{`${big(entry.amount) > 0n ? "+" : ""}${amount(entry, entry.amount)}`}</Badge>) },
     { key: "whose", head: "Counter", cell: (entry) => <span className="wrap-anywhere">{entry.before ? identifierText(entry.before) : ""}</span> },
     { key: "from", head: "Used before", align: "right", narrowHide: true, cell: (entry) => amount(entry, entry.before?.counter?.used) },

@@ -120,9 +120,9 @@ function Proxies({ proxies, published, any }: { proxies: ProxyStatus[]; publishe
       ),
     },
     { key: "since", head: "Since", narrowHide: true, cell: (proxy) => (proxy.appliedUs && proxy.appliedUs !== "0" ? <Ago us={proxy.appliedUs} /> : <span className="muted">unknown</span>) },
-    { key: "heard", head: "Last heard", cell: (proxy) => <span className={css.nowrap}><Ago us={proxy.lastHeardUs} /></span> },
+    { key: "heard", head: "Last heard", cell: (proxy) => <Ago us={proxy.lastHeardUs} /> },
     { key: "inflight", head: "In flight", align: "right", cell: (proxy) => formatCount(proxy.inFlightRequests) },
-    { key: "build", head: "Build", narrowHide: true, cell: (proxy) => <span className={css.nowrap}>{proxy.build}</span> },
+    { key: "build", head: "Build", narrowHide: true, cell: (proxy) => proxy.build },
   ];
   return (
     <>

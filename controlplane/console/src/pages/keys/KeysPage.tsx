@@ -99,8 +99,8 @@ function KeyList({ gateway, all, whyNot }: { gateway: string; all: GatewayKey[];
           </span>
         ),
     },
-    { key: "pinned", head: "Pinned metadata", narrowHide: true, cell: (key) => (key.pinnedMetadataJson && key.pinnedMetadataJson !== "{}" ? <code className={css.pinned}>{key.pinnedMetadataJson}</code> : <span className="muted">none</span>) },
-    { key: "created", head: "Created", narrowHide: true, cell: (key) => <span className={css.nowrap}><Ago time={key.createTime} /></span> },
+    { key: "pinned", head: "Pinned metadata", narrowHide: true, cell: (key) => (key.pinnedMetadataJson && key.pinnedMetadataJson !== "{}" ? <code className="wrap-anywhere">{key.pinnedMetadataJson}</code> : <span className="muted">none</span>) },
+    { key: "created", head: "Created", narrowHide: true, cell: (key) => <Ago time={key.createTime} /> },
     { key: "usage", head: "Usage", cell: (key) => <Link href={paths.usage(gateway, { key: key.id })} aria-label={`Usage of ${key.displayName || key.id}`}>Usage</Link> },
     { key: "actions", head: <span className="visually-hidden">Actions</span>, align: "right", cell: (key) => <Revoke gateway={gateway} gatewayKey={key} whyNot={whyNot} /> },
   ];

@@ -155,6 +155,7 @@ function ProviderCard({
     >
       <div className={css.facts}>
         <Facts
+          narrow
           facts={[
             { name: "Speaks", value: provider.kind || "openai" },
             endpoints === 0 && { name: "Base URL", value: provider.baseUrl || "the well-known one" },
@@ -196,7 +197,7 @@ function StatusTable({ provider, statuses }: { provider: Provider; statuses: Pro
         </span>
       ),
     },
-    { key: "proxy", head: "Proxy", cell: (status) => <span className={css.nowrap}>{status.proxyId}</span> },
+    { key: "proxy", head: "Proxy", cell: (status) => status.proxyId },
     {
       key: "breaker",
       head: "Breaker",
@@ -229,7 +230,7 @@ function StatusTable({ provider, statuses }: { provider: Provider; statuses: Pro
         status.lastFailureUs === "0" ? (
           <span className="muted">none</span>
         ) : (
-          <span className={css.nowrap}>
+          <span>
             <code>{status.lastError}</code> <Ago us={status.lastFailureUs} />
           </span>
         ),

@@ -7,6 +7,7 @@ import type { SpendRecord, TokenUsage } from "@/api/types";
 import { useApi } from "@/api/useApi";
 import type { PageProps } from "@/app/pages";
 import { paths } from "@/app/paths";
+import { infoOf } from "@/graph/elements";
 import { Badge } from "@/ui/Badge";
 import { Facts } from "@/ui/Facts";
 import { exactNanos, formatCount, formatMicros, formatNanos, formatTime, fromMicros, plural } from "@/ui/format";
@@ -71,7 +72,7 @@ function Opened({ gateway, record }: { gateway: string; record: SpendRecord }) {
                       ) : (
                         <span className={css.stepName}>{step.id}</span>
                       )}
-                      {step.type !== "" && step.type !== step.id && <span className={css.stepType}>{step.type}</span>}
+                      {step.type !== "" && step.type !== step.id && <span className={css.stepType}>{infoOf(step.type).label}</span>}
                     </p>
                     {step.text && <p className={css.stepText}>{step.text}</p>}
                   </div>

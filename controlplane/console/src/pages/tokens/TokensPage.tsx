@@ -41,8 +41,8 @@ export default function TokensPage({ gateway }: PageProps) {
   const columns: Column<Token>[] = [
     { key: "name", head: "Name", grow: true, cell: (token) => <strong style={{ fontWeight: 500 }}>{token.displayName || "unnamed"}</strong> },
     { key: "role", head: "Role", cell: (token) => <Badge tone={token.role === "admin" ? "accent" : "neutral"}>{token.role}</Badge> },
-    { key: "id", head: "Id", narrowHide: true, cell: (token) => <code className="muted" style={{ whiteSpace: "nowrap" }}>{token.id}</code> },
-    { key: "created", head: "Created", cell: (token) => <span style={{ whiteSpace: "nowrap" }}><Ago time={token.createTime} /></span> },
+    { key: "id", head: "Id", narrowHide: true, cell: (token) => <code className="muted">{token.id}</code> },
+    { key: "created", head: "Created", cell: (token) => <Ago time={token.createTime} /> },
     { key: "audit", head: "Changes", narrowHide: true, cell: (token) => <Link href={`${paths.audit(gateway)}?who=${encodeURIComponent(token.id)}`} aria-label={`Audit: what ${token.displayName || token.id} changed`}>Audit</Link> },
     {
       key: "actions",

@@ -152,8 +152,8 @@ function versionColumns({
       ),
     },
     { key: "comment", head: "Comment", grow: true, cell: (version) => version.comment || <span className="muted">no comment</span> },
-    { key: "author", head: "By", narrowHide: true, cell: (version) => <span className={css.nowrap}>{version.author}</span> },
-    { key: "time", head: "Saved", narrowHide: true, cell: (version) => <span className={css.nowrap}><Ago time={version.createTime} /></span> },
+    { key: "author", head: "By", narrowHide: true, cell: (version) => version.author },
+    { key: "time", head: "Saved", narrowHide: true, cell: (version) => <Ago time={version.createTime} /> },
     {
       key: "actions",
       head: <span className="visually-hidden">Actions</span>,
@@ -197,7 +197,7 @@ const kDeploymentColumns: Column<Deployment>[] = [
     ),
   },
   { key: "comment", head: "Comment", grow: true, cell: (row) => row.comment || <span className="muted">no comment</span> },
-  { key: "author", head: "By", cell: (row) => <span className={css.nowrap}>{row.author}</span> },
-  { key: "time", head: "When", cell: (row) => <span className={css.nowrap}><Ago time={row.createTime} /></span> },
+  { key: "author", head: "By", cell: (row) => row.author },
+  { key: "time", head: "When", cell: (row) => <Ago time={row.createTime} /> },
   { key: "snapshot", head: "Snapshot", align: "right", narrowHide: true, cell: (row) => row.snapshotSequence },
 ];
