@@ -7,9 +7,9 @@ export interface Fact {
   value: ReactNode;
 }
 
-export function Facts({ facts, narrow }: { facts: readonly (Fact | null | false)[]; narrow?: boolean }) {
+export function Facts({ facts }: { facts: readonly (Fact | null | false)[] }) {
   return (
-    <dl className={`${css.facts} ${narrow ? css.narrow : ""}`}>
+    <dl className={css.facts}>
       {facts.map(
         (fact) =>
           fact && (

@@ -125,7 +125,7 @@ function TopCounters({ gateway, limit, identifier }: { gateway: string; limit: D
   ];
   return (
     <>
-      <p className="small" style={{ padding: "10px 18px", borderBottom: "1px solid var(--line)", color: "var(--text-2)" }}>
+      <p className="small" style={{ padding: "10px var(--gutter)", borderBottom: "1px solid var(--line)", color: "var(--text-2)" }}>
         <Link href={paths.route(gateway, limit.route, limit.elementId)}>{limit.elementId}</Link>: {limitText(limit)},{" "}
         {limit.key.length === 0 ? "all together" : `for each ${limit.key.join(" and ")}`}; pool <code className="wrap-anywhere">{limit.pool}</code>
         {limit.shadow && " · watches only"}
@@ -141,7 +141,7 @@ function TopCounters({ gateway, limit, identifier }: { gateway: string; limit: D
               <Table caption="Counters" columns={columns} rows={counters} rowKey={(counter) => `${counter.identifier} ${unitOf(counter)} ${counter.counter?.key?.windowSeconds ?? ""}`} />
             )}
             {big(countersInPool) > BigInt(counters.length) && (
-              <p className="muted small" style={{ padding: "10px 18px", borderTop: "1px solid var(--line)" }}>
+              <p className="muted small" style={{ padding: "10px var(--gutter)", borderTop: "1px solid var(--line)" }}>
                 The fullest {counters.length} are shown; the pool has {plural(big(countersInPool), "counter")}, of every unit and window. An identifier finds any of them.
               </p>
             )}
@@ -190,7 +190,7 @@ function Adjustments({ gateway, pool }: { gateway: string; pool: string }) {
         {({ adjustments, nextPageToken }) => (
           <>
             {adjustments.length === 0 ? (
-              <p className="muted" style={{ padding: "18px" }}>{every === "all" ? "No counter was ever reset or adjusted." : "None of this limit's counters was ever reset or adjusted."}</p>
+              <p className="muted" style={{ padding: "var(--gutter)" }}>{every === "all" ? "No counter was ever reset or adjusted." : "None of this limit's counters was ever reset or adjusted."}</p>
             ) : (
               <Table caption="Resets and adjustments" columns={columns} rows={adjustments} rowKey={(entry) => entry.adjustmentId} />
             )}

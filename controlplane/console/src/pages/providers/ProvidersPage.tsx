@@ -21,6 +21,7 @@ import { Table, type Column } from "@/ui/Table";
 import { Ago } from "@/ui/Time";
 import { useToast } from "@/ui/Toast";
 import { useAction } from "@/ui/useAction";
+import { kKinds } from "./form";
 import { failureShare, healthOf } from "./health";
 import { ProviderDialog } from "./ProviderDialog";
 import css from "./Providers.module.css";
@@ -140,6 +141,7 @@ function ProviderCard({
               {health.label}
             </Badge>
           )}
+          <span className={css.speaks}>speaks {kKinds.find((kind) => kind.value === (provider.kind || "openai"))?.label ?? provider.kind}</span>
         </span>
       }
       actions={
@@ -155,9 +157,7 @@ function ProviderCard({
     >
       <div className={css.facts}>
         <Facts
-          narrow
           facts={[
-            { name: "Speaks", value: provider.kind || "openai" },
             endpoints === 0 && { name: "Base URL", value: provider.baseUrl || "the well-known one" },
             endpoints === 0 && { name: "Secret", value: provider.hasSecret ? "stored" : <span className="muted">none</span> },
             endpoints > 0 && {

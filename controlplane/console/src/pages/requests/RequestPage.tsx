@@ -206,7 +206,7 @@ function Tokens({ record }: { record: SpendRecord }) {
         ]}
       />
       {record.estimated && (
-        <div style={{ padding: "0 18px 14px" }}>
+        <div style={{ padding: "0 var(--gutter) 14px" }}>
           <Notice>Estimated: a provider sent no usage, so it is reckoned from bytes or charged its bound.</Notice>
         </div>
       )}

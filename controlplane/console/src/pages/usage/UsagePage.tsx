@@ -345,7 +345,7 @@ function Breakdown({
           ) : (
             <>
               <Table caption={`Usage by ${group}`} columns={columns} rows={all.slice(0, kShown)} rowKey={(row) => `${row.group.route_id ?? ""} ${groupOf(row, group)}`} />
-              {all.length > kShown && <p className="muted small" style={{ padding: "10px 18px" }}>The dearest {kShown} of {formatCount(all.length)} are shown.</p>}
+              {all.length > kShown && <p className="muted small" style={{ padding: "10px var(--gutter)" }}>The dearest {kShown} of {formatCount(all.length)} are shown.</p>}
             </>
           )
         }
