@@ -70,7 +70,7 @@ export async function settled(page, { ready }) {
   await page.locator(`main ${ready}`).first().waitFor();
   await page.waitForFunction(
     () =>
-      !/Loading/.test(document.querySelector("main")?.textContent ?? "Loading") &&
+      !/Loading|checking …|Walking the route/.test(document.querySelector("main")?.textContent ?? "Loading") &&
       document.getAnimations().every((animation) => animation.playState !== "running" || animation.effect?.getTiming().iterations === Infinity),
   );
   await page.evaluate(() => document.fonts.ready.then(() => {}));

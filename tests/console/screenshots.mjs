@@ -26,6 +26,7 @@ await page.goto(`${kConsole}/`);
 await page.getByLabel("Access token").waitFor();
 for (const colorScheme of ["light", "dark"]) await shoot("sign-in", colorScheme);
 await signIn(page);
+await page.mouse.move(0, 0);  // over nothing that lights up
 for (const one of pagesOf("default", refused)) {
   await page.goto(kConsole + one.path);
   for (const colorScheme of ["light", "dark"]) {

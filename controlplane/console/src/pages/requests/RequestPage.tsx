@@ -59,26 +59,30 @@ function Opened({ gateway, record }: { gateway: string; record: SpendRecord }) {
       <div className={css.grid}>
         <div className={css.side}>
           <Card title="Path">
-            <ol className={css.path}>
-              {steps.map((step, index) => (
-                <li key={index} className={css.step} data-tone={step.tone}>
-                  <StepMark tone={step.tone} />
-                  <div>
-                    <p>
-                      {hasVersion && graph.has(step.id) ? (
-                        <Link className={css.stepName} href={`${paths.version(gateway, record.route, record.version)}&element=${encodeURIComponent(step.id)}`}>
-                          {step.id}
-                        </Link>
-                      ) : (
-                        <span className={css.stepName}>{step.id}</span>
-                      )}
-                      {step.type !== "" && step.type !== step.id && <span className={css.stepType}>{infoOf(step.type).label}</span>}
-                    </p>
-                    {step.text && <p className={css.stepText}>{step.text}</p>}
-                  </div>
-                </li>
-              ))}
-            </ol>
+            {version.isLoading ? (
+              <Loading rows={5} />
+            ) : (
+              <ol className={css.path}>
+                {steps.map((step, index) => (
+                  <li key={index} className={css.step} data-tone={step.tone}>
+                    <StepMark tone={step.tone} />
+                    <div>
+                      <p>
+                        {hasVersion && graph.has(step.id) ? (
+                          <Link className={css.stepName} href={`${paths.version(gateway, record.route, record.version)}&element=${encodeURIComponent(step.id)}`}>
+                            {step.id}
+                          </Link>
+                        ) : (
+                          <span className={css.stepName}>{step.id}</span>
+                        )}
+                        {step.type !== "" && step.type !== step.id && <span className={css.stepType}>{infoOf(step.type).label}</span>}
+                      </p>
+                      {step.text && <p className={css.stepText}>{step.text}</p>}
+                    </div>
+                  </li>
+                ))}
+              </ol>
+            )}
           </Card>
           {record.limits.length > 0 && (
             <Card title="Limits">
