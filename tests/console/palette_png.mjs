@@ -1,5 +1,5 @@
-// A browser's PNG (8 bits, no interlacing) with a palette of its 256 most frequent colours, which is a third of the
-// bytes: pictures of a console are plain areas and the edges of letters.
+// A browser's PNG (8 bits, no interlacing) with a palette of 256 of its colours, which is a third of the bytes: pictures of
+// a console are plain areas and the edges of letters.
 import { deflateSync, inflateSync } from "node:zlib";
 
 const kSignature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
@@ -62,6 +62,27 @@ function unfilter(raw, stride, height, step) {
 
 const distance = (a, b) => ((a >> 16) - (b >> 16)) ** 2 + (((a >> 8) & 255) - ((b >> 8) & 255)) ** 2 + ((a & 255) - (b & 255)) ** 2;
 
+// One after the other, the colour that the picture would miss most: by how often it is there and how far it is from those
+// chosen, so that a small icon keeps its hue.
+function paletteOf(counts) {
+  const away = new Map([...counts.keys()].map((colour) => [colour, Infinity]));
+  const palette = [];
+  for (let next = [...counts].reduce((a, b) => (b[1] > a[1] ? b : a))[0]; palette.length < kColours && next !== undefined; ) {
+    palette.push(next);
+    let most = 0;
+    const last = next;
+    next = undefined;
+    for (const [colour, before] of away) {
+      const nearest = Math.min(before, distance(colour, last));
+      away.set(colour, nearest);
+      if (counts.get(colour) * nearest <= most) continue;
+      most = counts.get(colour) * nearest;
+      next = colour;
+    }
+  }
+  return palette;
+}
+
 export function withPalette(png) {
   const chunks = chunksOf(png);
   const header = chunks.find(({ type }) => type === "IHDR").data;
@@ -74,7 +95,7 @@ export function withPalette(png) {
 
   const counts = new Map();
   for (let index = 0; index < width * height; ++index) counts.set(colourAt(index), (counts.get(colourAt(index)) ?? 0) + 1);
-  const palette = [...counts].sort((a, b) => b[1] - a[1]).slice(0, kColours).map(([colour]) => colour);
+  const palette = paletteOf(counts);
   const places = new Map(palette.map((colour, place) => [colour, place]));
   for (const colour of counts.keys()) {
     if (places.has(colour)) continue;
