@@ -39,9 +39,9 @@ function hits(from: Position, to: Position, box: Box): boolean {
   return Math.max(above, below) > left && Math.min(above, below) < right;
 }
 
-// The upright free of `boxes` (from left to right) on which the way from one x to the other is shortest. `middle`: of the
-// block that the line leaves.
-function laneBeside(boxes: readonly Box[], from: number, to: number, middle: number): number {
+// The upright that is free of boxes from `top` to `bottom` and on which the way from one x to the other is shortest.
+// `middle`: of the block that the line leaves.
+function laneBeside(boxes: readonly Box[], top: number, bottom: number, from: number, to: number, middle: number): number {
   let best = from;
   let least = Infinity;
   let free = -Infinity; // where the gap begins that the next box ends
@@ -57,6 +57,7 @@ function laneBeside(boxes: readonly Box[], from: number, to: number, middle: num
     }
   };
   for (const box of boxes) {
+    if (box.y >= bottom || box.y + box.height <= top) continue;
     look(free, box.x - kBeside);
     free = Math.max(free, box.x + box.width + kBeside);
   }
@@ -64,21 +65,33 @@ function laneBeside(boxes: readonly Box[], from: number, to: number, middle: num
   return best;
 }
 
+function isFree(from: Position, to: Position, boxes: readonly Box[]): boolean {
+  const end = Math.max(from.x, to.x) + kTouch;
+  for (const box of boxes) {
+    if (box.x > end) return true;
+    if (hits(from, to, box)) return false;
+  }
+  return true;
+}
+
+// Of the block whose lower edge the line leaves.
+function middleOf(from: Position, boxes: readonly Box[]): number {
+  const own = boxes.find((box) => box.x < from.x && from.x < box.x + box.width && Math.abs(box.y + box.height - from.y) < kTurn / 2);
+  return own ? own.x + own.width / 2 : from.x;
+}
+
 // The path of an SVG line; `boxes` are sorted by their left edge.
 export function linePath(from: Position, to: Position, boxes: readonly Box[]): string {
   const height = to.y - from.y;
   const start = `M${from.x} ${from.y}`;
-  const own = boxes.find((box) => box.x < from.x && from.x < box.x + box.width && Math.abs(box.y + box.height - from.y) < kTurn / 2);
-  const middle = own ? own.x + own.width / 2 : from.x;
-  const between = (top: number, bottom: number) => boxes.filter((box) => box.y < bottom && box.y + box.height > top);
   if (height <= 0) {
-    const lane = laneBeside(between(to.y - kTurn, from.y + kTurn), from.x, to.x, middle);
+    const lane = laneBeside(boxes, to.y - kTurn, from.y + kTurn, from.x, to.x, middleOf(from, boxes));
     const end = { x: lane, y: to.y };
     return `${start}${curve(from, { x: lane, y: from.y }, kTurn, -kTurn)}L${lane} ${to.y}${curve(end, to, -kTurn, kTurn)}`;
   }
-  if (!boxes.some((box) => hits(from, to, box))) return start + curve(from, to, height / 2);
+  if (isFree(from, to, boxes)) return start + curve(from, to, height / 2);
   const turn = Math.min(kTurn, height / 2);
-  const lane = laneBeside(between(from.y, to.y), from.x, to.x, middle);
+  const lane = laneBeside(boxes, from.y, to.y, from.x, to.x, middleOf(from, boxes));
   const end = { x: lane, y: to.y - turn };
   return `${start}${curve(from, { x: lane, y: from.y + turn }, turn / 2)}L${lane} ${end.y}${curve(end, to, turn / 2)}`;
 }
