@@ -49,6 +49,7 @@ CompileTimes MeasureCompile() {
     return BundledCatalogue().Find(PriceSourceOf(provider, "openai"), model);
   };
   ValidationContext context;
+  context.providers = BuiltInProviders();
   context.check_prices = false;
   prices("openai", "gpt-4o-mini");  // the catalogue is read when first used
   SteadyClock::duration all{}, compiling{};
@@ -56,7 +57,7 @@ CompileTimes MeasureCompile() {
   for (const std::string& text : texts) {
     const auto begin = SteadyClock::now();
     const CheckedRoute checked = CheckRoute(text, context);
-    if (!checked.compiles) Die("the walkthrough's route does not compile");
+    if (!checked.compiles) Die("the walkthrough's route does not compile: " + checked.faults[0].message());
     const auto compile_begin = SteadyClock::now();
     const auto compiled = CompileRoute({"default", "r", "saas", 1}, checked.spec, prices);
     if (!compiled.ok()) Die(std::string(compiled.status().message()));
