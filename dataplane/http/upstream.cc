@@ -36,6 +36,7 @@ using asio::awaitable;
 using asio::ip::tcp;
 
 constexpr size_t kReadBytes = 16 << 10;
+constexpr size_t kBodyReadBytesMax = 64 << 10;    // of a body whose length is known
 constexpr size_t kBodyJoinedBytesMax = 16 << 10;  // a body up to here shares the head's buffer
 
 int64_t NowUs() { return Clock::System().MonotonicMicros(); }
@@ -354,8 +355,9 @@ awaitable<error_code> Call::FillBuffer() {
   Stream& stream = connection_->stream;
   error_code error;
   size_t n = 0;
+  const size_t expected = std::clamp<uint64_t>(length_left_, kReadBytes, kBodyReadBytesMax);
   if (stream.ssl() != nullptr) {
-    std::tie(error, n) = co_await stream.ReadSome(in_.Prepare(kReadBytes));
+    std::tie(error, n) = co_await stream.ReadSome(in_.Prepare(expected));
   } else {
     while (!error && n == 0) {
       if (!more_ready_) {
@@ -363,7 +365,7 @@ awaitable<error_code> Call::FillBuffer() {
         error = co_await stream.WaitReadable();
         if (error) break;
       }
-      const asio::mutable_buffer room = in_.Prepare(kReadBytes);
+      const asio::mutable_buffer room = in_.Prepare(expected);
       n = stream.TryReadSome(room, error);
       more_ready_ = n == room.size();
     }

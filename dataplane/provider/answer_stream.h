@@ -24,7 +24,7 @@ struct UnaryReport {
   bool hit_cap = false;      // an answer ended at its cap (finish_reason length)
   bool only_error = false;   // an {"error":...} and no choices: a failure, whatever the status says
 };
-UnaryReport ReadUnary(std::string_view response_json);
+UnaryReport ReadUnary(const std::string& response_json);
 
 // Follows one streamed answer on its way to the client: whatever the provider's format and the client's, it knows what
 // was used and whether the stream ended as it should.

@@ -249,13 +249,15 @@ std::optional<v1::TokenUsage> FindUsage(dom::object message) {
   return last;
 }
 
-std::optional<v1::TokenUsage> ParseUsage(std::string_view response_json) { return ReadUnary(response_json).usage; }
+std::optional<v1::TokenUsage> ParseUsage(std::string_view response_json) {
+  return ReadUnary(std::string(response_json)).usage;
+}
 
-UnaryReport ReadUnary(std::string_view response_json) {
+UnaryReport ReadUnary(const std::string& response_json) {
   UnaryReport report;
   report.content_bytes = response_json.size();  // nothing better is known of what cannot be read
   dom::document document;
-  if (ParseDom(response_json, response_json.size(), document) != simdjson::SUCCESS) return report;
+  if (ParseDom(response_json, response_json.capacity(), document) != simdjson::SUCCESS) return report;
   dom::object root;
   if (document.root().get_object().get(root) != simdjson::SUCCESS) return report;
   report.usage = FindUsage(root);
