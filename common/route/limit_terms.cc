@@ -18,6 +18,24 @@ constexpr std::array<std::string_view, 18> kNamesOfUtc = {
     "Etc/GMT+0", "Etc/GMT-0", "Etc/GMT0", "GMT",     "GMT+0",     "GMT-0",         "GMT0", "Greenwich", "Etc/Greenwich",
 };
 
+// "day", "3 hours", "90 seconds".
+std::string SpanText(int64_t seconds) {
+  constexpr std::array<std::pair<int64_t, const char*>, 5> kSpans = {
+      {{604'800, "week"}, {86'400, "day"}, {3'600, "hour"}, {60, "minute"}, {1, "second"}}};
+  const auto& [size, name] =
+      *std::find_if(kSpans.begin(), kSpans.end(), [&](const auto& span) { return seconds % span.first == 0; });
+  return seconds == size ? name : absl::StrCat(seconds / size, " ", name, "s");
+}
+
+// Whole dollars as such, else at least cents: "10", "1.50", "0.000042".
+std::string ShortDollars(int64_t nanos) {
+  std::string text = FormatDollars(nanos);
+  const size_t point = text.find('.');
+  const size_t last = text.find_last_not_of('0');
+  text.resize(last == point ? point : std::max(last + 1, point + 3));
+  return text;
+}
+
 }  // namespace
 
 v1::Calendar ParseCalendar(std::string_view text) {
@@ -78,28 +96,6 @@ std::string WindowText(const v1::CounterKey& counter) {
   return absl::StrCat(counter.calendar() == v1::DAY ? "day" : "month", " (",
                       counter.timezone().empty() ? "UTC" : counter.timezone(), ")");
 }
-
-namespace {
-
-// "day", "3 hours", "90 seconds".
-std::string SpanText(int64_t seconds) {
-  constexpr std::array<std::pair<int64_t, const char*>, 5> kSpans = {
-      {{604'800, "week"}, {86'400, "day"}, {3'600, "hour"}, {60, "minute"}, {1, "second"}}};
-  const auto& [size, name] =
-      *std::find_if(kSpans.begin(), kSpans.end(), [&](const auto& span) { return seconds % span.first == 0; });
-  return seconds == size ? name : absl::StrCat(seconds / size, " ", name, "s");
-}
-
-// Whole dollars as such, else at least cents: "10", "1.50", "0.000042".
-std::string ShortDollars(int64_t nanos) {
-  std::string text = FormatDollars(nanos);
-  const size_t point = text.find('.');
-  const size_t last = text.find_last_not_of('0');
-  text.resize(last == point ? point : std::max(last + 1, point + 3));
-  return text;
-}
-
-}  // namespace
 
 std::string AmountText(v1::Unit unit, int64_t amount) {
   if (unit == v1::NANO_DOLLARS) return absl::StrCat("$", ShortDollars(amount));
