@@ -156,4 +156,11 @@ std::string FormatDollars(int64_t nanos) {
   return absl::StrCat(nanos < 0 ? "-" : "", magnitude / kNanosPerDollar, fraction);
 }
 
+std::string FormatMoney(int64_t nanos) {
+  std::string text = FormatDollars(nanos);
+  const size_t least = text.find('.') + 3;
+  while (text.size() > least && text.back() == '0') text.pop_back();
+  return text[0] == '-' ? absl::StrCat("-$", text.substr(1)) : absl::StrCat("$", text);
+}
+
 }  // namespace signalbox

@@ -36,5 +36,6 @@ int64_t AddSaturating(int64_t a, int64_t b);
 void AddUsage(v1::TokenUsage& sum, const v1::TokenUsage& more);
 
 std::string FormatDollars(int64_t nanos);  // nine decimals, sign kept: "1.250000000"
+std::string FormatMoney(int64_t nanos);    // "$1.25", "-$0.50": at least two decimals, no more than it needs
 
 }  // namespace signalbox

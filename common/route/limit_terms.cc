@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/limits.h"
 #include "common/money.h"
 #include "common/route/quantity.h"
@@ -25,15 +26,6 @@ std::string SpanText(int64_t seconds) {
   const auto& [size, name] =
       *std::find_if(kSpans.begin(), kSpans.end(), [&](const auto& span) { return seconds % span.first == 0; });
   return seconds == size ? name : absl::StrCat(seconds / size, " ", name, "s");
-}
-
-// Whole dollars as such, else at least cents: "10", "1.50", "0.000042".
-std::string ShortDollars(int64_t nanos) {
-  std::string text = FormatDollars(nanos);
-  const size_t point = text.find('.');
-  const size_t last = text.find_last_not_of('0');
-  text.resize(last == point ? point : std::max(last + 1, point + 3));
-  return text;
 }
 
 }  // namespace
@@ -98,7 +90,7 @@ std::string WindowText(const v1::CounterKey& counter) {
 }
 
 std::string AmountText(v1::Unit unit, int64_t amount) {
-  if (unit == v1::NANO_DOLLARS) return absl::StrCat("$", ShortDollars(amount));
+  if (unit == v1::NANO_DOLLARS) return std::string(absl::StripSuffix(FormatMoney(amount), ".00"));
   return absl::StrCat(amount, unit == v1::TOKENS ? " token" : " request", amount == 1 ? "" : "s");
 }
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/clock.h"
+#include "common/money.h"
 #include "controlplane/cli/commands.h"
 #include "controlplane/cli/values.h"
 #include "controlplane/prices/bundled_prices.h"

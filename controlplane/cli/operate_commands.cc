@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/clock.h"
+#include "common/money.h"
 #include "controlplane/cli/commands.h"
 #include "controlplane/cli/values.h"
 #include "signalbox/v1/admin.grpc.pb.h"

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/identifier.h"
+#include "common/money.h"
 #include "common/route/limit_terms.h"
 #include "common/seal/seal.h"
 #include "controlplane/cli/commands.h"

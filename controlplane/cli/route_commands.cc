@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/faults.h"
 #include "common/model_price.h"
+#include "common/money.h"
 #include "common/route/validator.h"
 #include "controlplane/cli/commands.h"
 #include "controlplane/cli/values.h"

@@ -11,7 +11,6 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "common/limits.h"
-#include "common/money.h"
 #include "common/status_macros.h"
 
 namespace signalbox {
@@ -90,13 +89,6 @@ absl::StatusOr<std::string> PairsToJson(const std::vector<std::string>& pairs) {
   }
   // Invalid UTF-8 becomes U+FFFD: dump would throw.
   return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
-
-std::string FormatMoney(int64_t nanos) {
-  std::string text = FormatDollars(nanos);
-  const size_t least = text.find('.') + 3;
-  while (text.size() > least && text.back() == '0') text.pop_back();
-  return text[0] == '-' ? absl::StrCat("-$", text.substr(1)) : absl::StrCat("$", text);
 }
 
 std::string FormatTimeMicros(int64_t unix_us) {

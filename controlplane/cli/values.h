@@ -20,7 +20,6 @@ absl::StatusOr<std::string> PairsToJson(const std::vector<std::string>& pairs);
 // k=v to its two sides.
 absl::StatusOr<std::pair<std::string, std::string>> SplitPair(const std::string& pair);
 
-std::string FormatMoney(int64_t nanos);         // "$1.25": at least two decimals, no more than it needs
 std::string FormatTimeMicros(int64_t unix_us);  // "2026-11-22 16:30:05", UTC; "-" for 0
 std::string FormatTimestamp(const google::protobuf::Timestamp& time);
 std::string FormatMillis(int64_t us);  // "3.2 ms"

@@ -8,6 +8,7 @@
 #include <limits>
 #include <optional>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/status_macros.h"
@@ -35,21 +36,13 @@ uint32_t Checksum(std::string_view length, std::string_view payload) {
   return crc32(crc, reinterpret_cast<const Bytef*>(payload.data()), payload.size());
 }
 
-std::string Frame(std::string_view payload) {
+// `write` puts the payload where it is told to, that many bytes.
+std::string Frame(size_t payload_bytes, absl::FunctionRef<void(char*)> write) {
   std::string frame;
-  frame.reserve(kHeaderBytes + payload.size());
-  PutUint32(frame, payload.size());
-  PutUint32(frame, Checksum(frame, payload));
-  return frame.append(payload);
-}
-
-// `bytes`: what record.ByteSizeLong() just said.
-std::string Frame(const v1::SpendRecord& record, size_t bytes) {
-  std::string frame;
-  frame.reserve(kHeaderBytes + bytes);
-  PutUint32(frame, bytes);
-  frame.resize(kHeaderBytes + bytes);
-  record.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(frame.data()) + kHeaderBytes);
+  frame.reserve(kHeaderBytes + payload_bytes);
+  PutUint32(frame, payload_bytes);
+  frame.resize(kHeaderBytes + payload_bytes);
+  write(frame.data() + kHeaderBytes);
   const std::string_view all = frame;
   std::string checksum;
   PutUint32(checksum, Checksum(all.substr(0, 4), all.substr(kHeaderBytes)));
@@ -182,7 +175,9 @@ absl::Status Spool::Append(const v1::SpendRecord& record) {
     return absl::InvalidArgumentError(absl::StrCat("spend record of request ", record.request_id(), " has ",
                                                    payload_bytes, " bytes, more than ", kSpoolRecordBytesMax));
   }
-  const std::string frame = Frame(record, payload_bytes);
+  const std::string frame = Frame(payload_bytes, [&record](char* at) {
+    record.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(at));  // the sizes that ByteSizeLong found
+  });
   const int64_t size = frame.size();
   MutexLock lock(mutex_);
   if (bytes_ + size > options_.bytes_max) {
@@ -326,7 +321,8 @@ absl::Status Spool::RemoveAcked() {
   PutUint32(payload, acked_.segment >> 32);
   PutUint32(payload, acked_.offset);
   PutUint32(payload, acked_.offset >> 32);
-  if (absl::Status written = options_.files->Overwrite(AckPath(), Frame(payload)); !written.ok()) result = written;
+  const std::string frame = Frame(payload.size(), [&payload](char* at) { payload.copy(at, payload.size()); });
+  if (absl::Status written = options_.files->Overwrite(AckPath(), frame); !written.ok()) result = written;
   return result;
 }
 
