@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -42,6 +43,7 @@ struct WorkerThread {
   asio::io_context io{1};
   asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(io);
   std::atomic<int64_t> in_flight{0};
+  std::unique_ptr<GrpcQuotaClient> quota;
   std::unique_ptr<Worker> worker;
   std::unique_ptr<HttpServer> server;
   std::thread thread;
@@ -84,7 +86,9 @@ class ProxyDataplane : public Dataplane {
     ASSIGN_OR_RETURN(asio::ssl::context upstream_tls, NewUpstreamTlsContext(options_.upstream_ca_file));
     upstream_tls_ = std::make_unique<asio::ssl::context>(std::move(upstream_tls));
     ASSIGN_OR_RETURN(const std::string token, ReadTokenFile(options_.token_file));
-    RETURN_IF_ERROR(ConnectPeers(token));
+    MakeThreads();
+    RETURN_IF_ERROR(ConnectQuota(token));
+    RETURN_IF_ERROR(ConnectControlPlane(token));
     RETURN_IF_ERROR(BuildCache());
     RETURN_IF_ERROR(BuildWorkers());
     prober_ = std::make_unique<HealthProber>(workers_.front()->io, *upstream_tls_, health_, Clock::System());
@@ -120,7 +124,7 @@ class ProxyDataplane : public Dataplane {
         }
         wound_up = WaitUntilIdle(kCutTimeoutMs);
       }
-      if (!quota_->Flush(kShutdownFlushTimeoutMs)) {
+      if (!FlushSettlements(kShutdownFlushTimeoutMs)) {
         LOG(WARNING) << "the quota service did not take every settlement; their records settle them at the next start";
       }
       if (!reporter_->Flush(kShutdownFlushTimeoutMs)) {
@@ -146,7 +150,6 @@ class ProxyDataplane : public Dataplane {
     workers_.clear();
     cache_.reset();
     config_.reset();
-    quota_.reset();
     reporter_.reset();
   }
 
@@ -171,17 +174,34 @@ class ProxyDataplane : public Dataplane {
     return absl::OkStatus();
   }
 
-  absl::Status ConnectPeers(const std::string& token) {
+  void MakeThreads() {
+    const int count =
+        options_.workers > 0 ? options_.workers : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    for (int i = 0; i < count; ++i) workers_.push_back(std::make_unique<WorkerThread>());
+  }
+
+  // A session for each worker, on its loop.
+  absl::Status ConnectQuota(const std::string& token) {
+    RETURN_IF_ERROR(CheckPeerIsSafe(options_.quota, options_.peer_tls));
+    ASSIGN_OR_RETURN(const GrpcTarget target, ParseGrpcTarget(options_.quota));
+    if (!options_.peer_tls.empty()) {
+      ASSIGN_OR_RETURN(quota_tls_, NewGrpcTlsContext(options_.peer_tls));
+    }
+    for (auto& thread : workers_) {
+      QuotaClientOptions quota_options;
+      quota_options.target = target;
+      quota_options.tls = quota_tls_.get();
+      quota_options.token = token;
+      quota_options.proxy_id = options_.proxy_id;
+      quota_options.boot_id = NewUuid();
+      thread->quota = NewGrpcQuotaClient(thread->io, std::move(quota_options));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ConnectControlPlane(const std::string& token) {
     ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> control_plane,
                      NewChannel(options_.control_plane, options_.peer_tls));
-    ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> quota, NewChannel(options_.quota, options_.peer_tls));
-    QuotaClientOptions quota_options;
-    quota_options.channel = quota;
-    quota_options.token = token;
-    quota_options.proxy_id = options_.proxy_id;
-    quota_options.boot_id = boot_id_;
-    quota_ = NewGrpcQuotaClient(std::move(quota_options));
-
     GrpcSpendReporterOptions reporter_options;
     reporter_options.channel = control_plane;
     reporter_options.token = token;
@@ -193,7 +213,7 @@ class ProxyDataplane : public Dataplane {
       settle.set_request_id(record.request_id());
       settle.set_cost_nanos(record.cost_nanos());
       settle.set_tokens(record.tokens());
-      quota_->Settle(std::move(settle));
+      workers_.front()->quota->Settle(settle);  // its loop does not run yet
     };
     reporter_options.on_refused = [this](const std::string&) { metrics_.CountRefusedRecord(); };
     ASSIGN_OR_RETURN(reporter_, NewGrpcSpendReporter(std::move(reporter_options)));
@@ -236,14 +256,11 @@ class ProxyDataplane : public Dataplane {
   }
 
   absl::Status BuildWorkers() {
-    const int count =
-        options_.workers > 0 ? options_.workers : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     std::string address = options_.http_address;
-    for (int i = 0; i < count; ++i) {
-      auto thread = std::make_unique<WorkerThread>();
+    for (auto& thread : workers_) {
       thread->worker.reset(new Worker{.io = thread->io,
                                       .clock = Clock::System(),
-                                      .quota = *quota_,
+                                      .quota = *thread->quota,
                                       .reporter = *reporter_,
                                       .metrics = metrics_,
                                       .health = health_,
@@ -259,11 +276,10 @@ class ProxyDataplane : public Dataplane {
       HttpServerOptions server_options;
       server_options.address = address;
       server_options.tls = listener_tls_.get();
-      server_options.reuse_port = count > 1;
-      server_options.refuse_taken_port = i == 0;
+      server_options.reuse_port = workers_.size() > 1;
+      server_options.refuse_taken_port = thread == workers_.front();
       ASSIGN_OR_RETURN(thread->server, NewHttpServer(thread->io, std::move(server_options), handler));
       address = thread->server->address();  // the others share the port that the first was given
-      workers_.push_back(std::move(thread));
     }
     return absl::OkStatus();
   }
@@ -296,7 +312,7 @@ class ProxyDataplane : public Dataplane {
       reply.status = reason.empty() ? 200 : 503;
       nlohmann::json body = {{"ready", reason.empty()},
                              {"control_plane_connected", config_->Connected()},
-                             {"quota_connected", quota_->Connected()}};
+                             {"quota_connected", QuotaConnected()}};
       if (!reason.empty()) body["reason"] = reason;
       if (snapshot != nullptr) {
         body["snapshot"] = {{"lineage", snapshot->id.lineage()},
@@ -311,7 +327,7 @@ class ProxyDataplane : public Dataplane {
       const ConfigClient::Counters counters = config_->counters();
       metrics_.SetSnapshotCounts(counters.applied, counters.rejected, counters.save_failures);
       metrics_.SetInFlight(static_cast<double>(InFlightRequests()));
-      metrics_.SetQuotaConnected(quota_->Connected());
+      metrics_.SetQuotaConnected(QuotaConnected());
       metrics_.SetHealth(HealthReport(), health_.counters());
       reply.content_type = "text/plain; version=0.0.4";
       reply.body = metrics_.Serialize() + cache_metrics_->Serialize(cache_->counts());
@@ -365,6 +381,19 @@ class ProxyDataplane : public Dataplane {
     return health_.Report(Clock::System().MonotonicMicros(), Clock::System().UnixMicros());
   }
 
+  bool QuotaConnected() const {
+    return std::all_of(workers_.begin(), workers_.end(), [](const auto& thread) { return thread->quota->Connected(); });
+  }
+
+  // What every worker has to settle and to charge is answered. False when `timeout_ms` passed first.
+  bool FlushSettlements(int timeout_ms) const {
+    const int64_t deadline_us = Clock::System().MonotonicMicros() + int64_t{timeout_ms} * 1'000;
+    return std::all_of(workers_.begin(), workers_.end(), [deadline_us](const auto& thread) {
+      const int64_t left_us = deadline_us - Clock::System().MonotonicMicros();
+      return thread->quota->Flush(static_cast<int>(std::max<int64_t>(left_us, 0) / 1'000));
+    });
+  }
+
   int64_t InFlightRequests() const {
     int64_t count = 0;
     for (const auto& thread : workers_) count += thread->in_flight.load(std::memory_order_relaxed);
@@ -387,8 +416,8 @@ class ProxyDataplane : public Dataplane {
   std::unique_ptr<HealthProber> prober_;  // on the first worker
   std::unique_ptr<asio::ssl::context> listener_tls_;
   std::unique_ptr<asio::ssl::context> upstream_tls_;
+  std::unique_ptr<asio::ssl::context> quota_tls_;  // null: plain text on loopback
   std::unique_ptr<SpendReporter> reporter_;
-  std::unique_ptr<QuotaClient> quota_;
   std::unique_ptr<ConfigClient> config_;
   std::unique_ptr<AnswerCache> cache_;
   std::unique_ptr<CacheMetrics> cache_metrics_;  // the admin thread's

@@ -58,7 +58,14 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(const
   return grpc::SslServerCredentials(options);
 }
 
+absl::Status CheckPeerIsSafe(const std::string& target, const TlsFiles& tls) {
+  if (!tls.empty() || IsLoopback(target)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("refusing to send a token to ", target, " without TLS: give --tls_ca"));
+}
+
 absl::StatusOr<std::shared_ptr<grpc::Channel>> NewChannel(const std::string& target, const TlsFiles& tls) {
+  RETURN_IF_ERROR(CheckPeerIsSafe(target, tls));
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
@@ -70,10 +77,6 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> NewChannel(const std::string& tar
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   std::shared_ptr<grpc::ChannelCredentials> credentials;
   if (tls.empty()) {
-    if (!IsLoopback(target)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("refusing to send a token to ", target, " without TLS: give --tls_ca"));
-    }
     credentials = grpc::InsecureChannelCredentials();
   } else {
     grpc::SslCredentialsOptions options;

@@ -29,6 +29,8 @@ absl::Status CheckListenerIsSafe(std::string_view address, const TlsFiles& tls);
 // Loopback without TLS: plain text. Else TLS. NOT_FOUND when a file cannot be read.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(const std::string& address,
                                                                            const TlsFiles& tls);
+// FAILED_PRECONDITION when the token would travel in the clear: off loopback, and nothing in `tls`.
+absl::Status CheckPeerIsSafe(const std::string& target, const TlsFiles& tls);
 absl::StatusOr<std::shared_ptr<grpc::Channel>> NewChannel(const std::string& target, const TlsFiles& tls);
 
 // Client side: sends `authorization: Bearer <token>`.

@@ -2,7 +2,6 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <array>
@@ -27,6 +26,7 @@
 #include "dataplane/http/request_head.h"
 #include "dataplane/http/stream.h"
 #include "dataplane/http/tcp_acked.h"
+#include "dataplane/http/tls_peer.h"
 
 namespace signalbox {
 namespace {
@@ -264,19 +264,9 @@ awaitable<absl::Status> Call::Connect() {
 
 awaitable<absl::Status> Call::ConnectTls() {
   SSL* ssl = connection_->stream.ssl();
-  error_code not_literal;
-  asio::ip::make_address(endpoint_.host, not_literal);
-  bool named = false;
-  if (!not_literal) {
-    named = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), endpoint_.host.c_str()) == 1;
-  } else {
-    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    named =
-        SSL_set1_host(ssl, endpoint_.host.c_str()) == 1 && SSL_set_tlsext_host_name(ssl, endpoint_.host.c_str()) == 1;
-  }
-  if (!named)
+  if (!ExpectTlsPeer(ssl, endpoint_.host)) {
     co_return absl::UnavailableError(absl::StrCat("provider ", authority_, ": not a host name TLS can verify"));
-  SSL_set_verify(ssl, SSL_VERIFY_PEER, nullptr);
+  }
   if (SSL_SESSION* session = pool_->TlsSession(place_); session != nullptr) SSL_set_session(ssl, session);
   const error_code error = co_await connection_->stream.Handshake(asio::ssl::stream_base::client);
   if (!failure_.ok()) co_return failure_;

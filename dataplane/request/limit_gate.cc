@@ -5,7 +5,7 @@
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <limits>
 
@@ -19,7 +19,7 @@
 namespace signalbox {
 namespace {
 
-// `start` begins an operation whose Done may run on any thread; the coroutine resumes on its own executor.
+// `start` begins an operation whose Done runs on the worker's loop: the coroutine resumes within it.
 template <typename Start>
 asio::awaitable<absl::StatusOr<v1::QuotaAnswer>> AwaitAnswer(Start start) {
   co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(absl::StatusOr<v1::QuotaAnswer>)>(
@@ -27,8 +27,8 @@ asio::awaitable<absl::StatusOr<v1::QuotaAnswer>> AwaitAnswer(Start start) {
         auto executor = asio::get_associated_executor(handler);
         auto shared = std::make_shared<decltype(handler)>(std::move(handler));
         start([shared, executor, work = asio::make_work_guard(executor)](absl::StatusOr<v1::QuotaAnswer> answer) {
-          asio::post(executor,
-                     [shared, answer = std::move(answer)]() mutable { std::move (*shared)(std::move(answer)); });
+          asio::dispatch(executor,
+                         [shared, answer = std::move(answer)]() mutable { std::move (*shared)(std::move(answer)); });
         });
       },
       asio::use_awaitable);

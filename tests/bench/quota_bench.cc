@@ -24,13 +24,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/program_flags.h"
-#include "common/rpc/rpc.h"
 #include "common/status_macros.h"
 #include "controlplane/quota/quota_core.h"
-#include "dataplane/quota/grpc_quota_client.h"
 #include "tests/bench/quota_requests.h"
 #include "tests/controlplane/quota/redis_server.h"
 #include "tests/testing/child_process.h"
+#include "tests/testing/looped_quota_client.h"
 
 ABSL_FLAG(std::string, bin_dir, SIGNALBOX_BIN_DIR, "where signalbox-quota is");
 ABSL_FLAG(std::string, data_dir, "", "where the stores keep their files; empty: a temporary directory");
@@ -165,18 +164,16 @@ class Bench {
     ASSIGN_OR_RETURN(ChildProcess service, ChildProcess::Start(absl::GetFlag(FLAGS_bin_dir) + "/signalbox-quota", flags,
                                                                absl::StrCat(data, ".process")));
     ASSIGN_OR_RETURN(const std::string address, service.Listening("grpc"));
+    ASSIGN_OR_RETURN(const GrpcTarget target, ParseGrpcTarget(address));
     std::vector<std::unique_ptr<GrpcQuotaClient>> clients;
     for (int i = 0; i < sessions; ++i) {
       QuotaClientOptions options;
-      // A channel of its own, as every proxy has.
-      grpc::ChannelArguments arguments;
-      arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-      options.channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+      options.target = target;
       options.token = kToken;
       options.proxy_id = absl::StrCat("proxy-", i);
       options.boot_id = absl::StrCat(name, "-", round, "-", i);
       options.call_timeout_us = 60'000'000;
-      clients.push_back(NewGrpcQuotaClient(std::move(options)));
+      clients.push_back(std::make_unique<testing::LoopedQuotaClient>(std::move(options)));
     }
     const auto give_up = SteadyClock::now() + std::chrono::seconds(20);
     for (const auto& client : clients) {

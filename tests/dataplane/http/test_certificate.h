@@ -48,6 +48,11 @@ class TestCertificate {
   }
 
   const std::string& path() const { return path_; }
+  void WriteKey(const std::string& path) const {
+    std::FILE* file = std::fopen(path.c_str(), "w");
+    PEM_write_PrivateKey(file, key_, nullptr, nullptr, 0, nullptr, nullptr);
+    std::fclose(file);
+  }
   void UseIn(SSL_CTX* context) const {
     SSL_CTX_use_certificate(context, certificate_);
     SSL_CTX_use_PrivateKey(context, key_);

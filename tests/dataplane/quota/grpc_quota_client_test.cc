@@ -12,21 +12,22 @@
 #include "tests/controlplane/quota/quota_server.h"
 #include "tests/controlplane/quota/quota_testing.h"
 #include "tests/testing/eventually.h"
+#include "tests/testing/looped_quota_client.h"
 
 namespace signalbox::testing {
 namespace {
 
 using Answer = absl::StatusOr<v1::QuotaAnswer>;
 
-std::unique_ptr<GrpcQuotaClient> NewClient(std::shared_ptr<grpc::Channel> channel, const std::string& proxy_id,
-                                           int64_t call_timeout_us = 20'000'000) {
+std::unique_ptr<LoopedQuotaClient> NewClient(int port, const std::string& proxy_id,
+                                             int64_t call_timeout_us = 20'000'000) {
   QuotaClientOptions options;
-  options.channel = std::move(channel);
+  options.target = *ParseGrpcTarget(absl::StrCat("127.0.0.1:", port));
   options.token = "secret";
   options.proxy_id = proxy_id;
   options.boot_id = "boot-" + proxy_id;
   options.call_timeout_us = call_timeout_us;
-  return NewGrpcQuotaClient(options);
+  return std::make_unique<LoopedQuotaClient>(std::move(options));
 }
 
 Answer Ask(QuotaClient& client, const Acq& acq) {
@@ -49,8 +50,8 @@ int64_t Settled(QuotaServer& server, const v1::CounterKey& key) {
 TEST(GrpcQuotaClient, TwoProxiesAdmitWhatOneWould) {
   TemporaryDirectory directory;
   QuotaServer server(directory.path);
-  auto a = NewClient(server.Channel(), "a");
-  auto b = NewClient(server.Channel(), "b");
+  auto a = NewClient(server.port, "a");
+  auto b = NewClient(server.port, "b");
   std::atomic<int> granted{0}, denied{0};
   std::latch done(400);
   for (int i = 0; i < 400; ++i) {
@@ -70,7 +71,7 @@ TEST(GrpcQuotaClient, TwoProxiesAdmitWhatOneWould) {
 TEST(GrpcQuotaClient, SettleIsAnsweredBeforeFlushReturns) {
   TemporaryDirectory directory;
   QuotaServer server(directory.path);
-  auto client = NewClient(server.Channel(), "a");
+  auto client = NewClient(server.port, "a");
   ASSERT_TRUE(Ask(*client, Acq("r").Check(Money(), kDollar)).ok());
   v1::Settle settle;
   settle.set_request_id("r");
@@ -84,7 +85,7 @@ TEST(GrpcQuotaClient, RestartOfTheServiceLosesNothingAndDoublesNothing) {
   TemporaryDirectory directory;
   auto server = std::make_unique<QuotaServer>(directory.path);
   const int port = server->port;
-  auto client = NewClient(server->Channel(), "a");
+  auto client = NewClient(server->port, "a");
   ASSERT_TRUE(Ask(*client, Acq("first").Check(Count(), 1'000).Check(Money(), kDollar)).ok());
   std::atomic<int> granted{0};
   std::latch done(200);
@@ -117,7 +118,7 @@ TEST(GrpcQuotaClient, WhatWaitsForTheServiceGrowsWithTheCountersAndNotWithTheReq
   TemporaryDirectory directory;
   auto server = std::make_unique<QuotaServer>(directory.path);
   const int port = server->port;
-  auto client = NewClient(server->Channel(), "a", 20'000);
+  auto client = NewClient(server->port, "a", 20'000);
   ASSERT_TRUE(Eventually([&] { return client->Connected(); }));
   server.reset();
   // Gone for longer than a call takes: what is asked now is turned away at once.
@@ -147,7 +148,7 @@ TEST(GrpcQuotaClient, WhatWaitsForTheServiceGrowsWithTheCountersAndNotWithTheReq
 }
 
 TEST(GrpcQuotaClient, WithoutAServiceCallsAreUnavailableInTime) {
-  auto client = NewClient(*NewChannel("127.0.0.1:1", TlsFiles{}), "a", 20'000);
+  auto client = NewClient(1, "a", 20'000);
   EXPECT_EQ(Ask(*client, Acq("a").Check(Count(), 1)).status().code(), absl::StatusCode::kUnavailable);
   const Answer second = Ask(*client, Acq("b").Check(Count(), 1));
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
@@ -161,7 +162,7 @@ TEST(GrpcQuotaClient, WithoutAServiceCallsAreUnavailableInTime) {
 TEST(GrpcQuotaClient, AMalformedCommandIsInvalidArgument) {
   TemporaryDirectory directory;
   QuotaServer server(directory.path);
-  auto client = NewClient(server.Channel(), "a");
+  auto client = NewClient(server.port, "a");
   const Answer answer = Ask(*client, Acq("a").Check(Count(), 0));
   EXPECT_EQ(answer.status().code(), absl::StatusCode::kInvalidArgument);
 }
@@ -193,7 +194,7 @@ TEST(GrpcQuotaClient, ACallGivenUpIsCancelledAndNotAcknowledgedBefore) {
   builder.RegisterService(&service);
   const auto server = builder.BuildAndStart();
   {
-    auto client = NewClient(*NewChannel(absl::StrCat("127.0.0.1:", port), TlsFiles{}), "a", 1'000'000);
+    auto client = NewClient(port, "a", 1'000'000);
     EXPECT_EQ(Ask(*client, Acq("a").Check(Count(), 1)).status().code(), absl::StatusCode::kUnavailable);
     const auto [cancelled, acked] = service.cancelled.get_future().get();
     EXPECT_EQ(cancelled, service.acquired);
@@ -201,22 +202,6 @@ TEST(GrpcQuotaClient, ACallGivenUpIsCancelledAndNotAcknowledgedBefore) {
     EXPECT_EQ(client->metrics().timeouts, 1);
   }
   server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(5));
-}
-
-TEST(GrpcQuotaClient, RoundTripOnLoopback) {
-  TemporaryDirectory directory;
-  QuotaServer server(directory.path);
-  auto client = NewClient(server.Channel(), "a");
-  ASSERT_TRUE(Ask(*client, Acq("warm").Check(Count(), 1'000'000)).ok());
-  const auto begin = std::chrono::steady_clock::now();
-  constexpr int kCalls = 500;
-  for (int i = 0; i < kCalls; ++i) {
-    ASSERT_TRUE(Ask(*client, Acq("r" + std::to_string(i)).Check(Count(), 1'000'000)).ok());
-  }
-  const auto took = std::chrono::steady_clock::now() - begin;
-  RecordProperty("microseconds", std::chrono::duration_cast<std::chrono::microseconds>(took).count() / kCalls);
-  std::cout << "one after another: " << std::chrono::duration_cast<std::chrono::microseconds>(took).count() / kCalls
-            << " us a call\n";
 }
 
 }  // namespace

@@ -121,6 +121,8 @@ constexpr char kRoute[] = R"pb(
 
 class FakeQuota : public QuotaClient {
  public:
+  explicit FakeQuota(asio::io_context& io) : io_(io) {}
+
   std::function<absl::StatusOr<v1::QuotaAnswer>(const v1::Acquire&)> on_acquire = [](const v1::Acquire& acquire) {
     return Granted(acquire);
   };
@@ -144,15 +146,15 @@ class FakeQuota : public QuotaClient {
     absl::StatusOr<v1::QuotaAnswer> answer = on_acquire(acquire);
     MutexLock lock(mutex_);
     acquires.push_back(acquire);
-    done(std::move(answer));
+    Answer(std::move(done), std::move(answer));
   }
   void Extend(const v1::Extend& extend, Done done) override {
     MutexLock lock(mutex_);
     extends.push_back(extend);
-    if (!extend_answers) return done(absl::UnavailableError("gone"));
+    if (!extend_answers) return Answer(std::move(done), absl::UnavailableError("gone"));
     v1::QuotaAnswer answer;
     answer.set_result(extend_fits ? v1::QuotaAnswer::GRANTED : v1::QuotaAnswer::DENIED);
-    done(std::move(answer));
+    Answer(std::move(done), std::move(answer));
   }
   void Settle(const v1::Settle& settle) override {
     MutexLock lock(mutex_);
@@ -162,14 +164,19 @@ class FakeQuota : public QuotaClient {
     MutexLock lock(mutex_);
     charges.push_back(std::move(charge));
   }
-  bool Connected() const override { return true; }
-  bool Flush(int) override { return true; }
 
   Mutex mutex_;
   std::vector<v1::Acquire> acquires;
   std::vector<v1::Extend> extends;
   std::vector<v1::Settle> settles;
   std::vector<v1::ForceCharge> charges;
+
+ private:
+  void Answer(Done done, absl::StatusOr<v1::QuotaAnswer> answer) {
+    asio::post(io_, [done = std::move(done), answer = std::move(answer)]() mutable { done(std::move(answer)); });
+  }
+
+  asio::io_context& io_;
 };
 
 class FakeReporter : public SpendReporter {
@@ -402,7 +409,7 @@ class RequestFlowTest : public ::testing::Test {
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_ = asio::make_work_guard(io_);
   asio::ssl::context upstream_tls_;
-  FakeQuota quota_;
+  FakeQuota quota_{io_};
   FakeReporter reporter_;
   ProxyMetrics metrics_;
   ProviderHealth health_;
