@@ -1,5 +1,6 @@
 #include "dataplane/provider/json_dom.h"
 
+#include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -11,6 +12,31 @@ namespace dom = simdjson::dom;
 // A parser keeps some 4 bytes of index per byte of the largest text it saw: past this it is not kept.
 constexpr size_t kKeptParserBytesMax = 256 << 10;
 
+// simdjson's tape (its doc/tape.md): words of a type in the upper 8 bits and a value below. The first word's value is
+// the last one's index; an integer or double has a second word; a string's value is its offset in the string buffer,
+// where its length precedes it and a zero follows it.
+struct Extent {
+  size_t words = 0;
+  size_t string_bytes = 0;
+};
+Extent UsedBy(const dom::document& document) {
+  constexpr uint64_t kValueMask = (uint64_t{1} << 56) - 1;
+  const size_t last = document.tape[0] & kValueMask;
+  std::optional<size_t> last_string;
+  for (size_t i = 1; i < last; ++i) {
+    const char type = static_cast<char>(document.tape[i] >> 56);
+    if (type == 'l' || type == 'u' || type == 'd') ++i;
+    if (type == '"') last_string = document.tape[i] & kValueMask;
+  }
+  Extent used{last + 1, 0};
+  if (last_string.has_value()) {
+    uint32_t length = 0;
+    std::memcpy(&length, &document.string_buf[*last_string], sizeof length);
+    used.string_bytes = *last_string + sizeof length + length + 1;
+  }
+  return used;
+}
+
 }  // namespace
 
 simdjson::error_code ParseDom(std::string_view json, size_t readable_bytes, dom::document& document) {
@@ -19,6 +45,22 @@ simdjson::error_code ParseDom(std::string_view json, size_t readable_bytes, dom:
   const bool copy = readable_bytes < json.size() + simdjson::SIMDJSON_PADDING;
   const simdjson::error_code error = parser->parse_into_document(document, json.data(), json.size(), copy).error();
   if (parser->capacity() > kKeptParserBytesMax) parser.reset();
+  return error;
+}
+
+simdjson::error_code ParseLastingDom(std::string_view json, size_t readable_bytes, dom::document& document) {
+  thread_local dom::document scratch;
+  const simdjson::error_code error = ParseDom(json, readable_bytes, scratch);
+  if (error == simdjson::SUCCESS) {
+    const Extent used = UsedBy(scratch);
+    // Its capacity stays 0, so that nobody parses into what has room for this content only.
+    document = dom::document();
+    document.tape = std::make_unique_for_overwrite<uint64_t[]>(used.words);
+    document.string_buf = std::make_unique_for_overwrite<uint8_t[]>(used.string_bytes);
+    std::memcpy(document.tape.get(), scratch.tape.get(), used.words * sizeof(uint64_t));
+    std::memcpy(document.string_buf.get(), scratch.string_buf.get(), used.string_bytes);
+  }
+  if (scratch.capacity() > kKeptParserBytesMax) scratch = dom::document();
   return error;
 }
 

@@ -14,6 +14,10 @@ namespace signalbox {
 // text is parsed where it stands, else from a copy.
 simdjson::error_code ParseDom(std::string_view json, size_t readable_bytes, simdjson::dom::document& document);
 
+// The same for a document that lives long: it takes the memory its content needs. A parser has to assume the worst,
+// eight times the text, where chat completions need little more than the text.
+simdjson::error_code ParseLastingDom(std::string_view json, size_t readable_bytes, simdjson::dom::document& document);
+
 // The last member of that name (as JavaScript and Python read duplicates); nullopt when there is none.
 std::optional<simdjson::dom::element> FindLast(simdjson::dom::object object, std::string_view key);
 

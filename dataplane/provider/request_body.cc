@@ -270,7 +270,7 @@ bool RefuseType(BodyFault& fault, std::string_view key, std::string_view expecte
 }
 
 bool ParsedBody::Read(size_t readable_bytes, const PathSays& path, BodyFault& fault) {
-  const simdjson::error_code error = ParseDom(json_, readable_bytes, document_);
+  const simdjson::error_code error = ParseLastingDom(json_, readable_bytes, document_);
   if (error != simdjson::SUCCESS) return Refuse(fault, "invalid_json", DescribeFault(json_, error));
   if (document_.root().get_object().get(root_) != simdjson::SUCCESS) {
     return Refuse(fault, "invalid_json", "the body must be a JSON object");
