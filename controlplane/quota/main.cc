@@ -66,6 +66,12 @@ absl::Status Serve(const StopSignals& stop_signals) {
   ASSIGN_OR_RETURN(const auto credentials, ServerCredentials(address, tls));
   ASSIGN_OR_RETURN(const auto host, QuotaHost::Open(options, *authority));
 
+  std::unique_ptr<QuotaAdminServer> admin;
+  if (const std::string admin_address = absl::GetFlag(FLAGS_admin_address); !admin_address.empty()) {
+    ASSIGN_OR_RETURN(admin, QuotaAdminServer::Start(admin_address, [&host] { return host->metrics(); }));
+    std::cout << "listening admin " << admin->address() << "\n";
+  }
+
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
@@ -74,17 +80,13 @@ absl::Status Serve(const StopSignals& stop_signals) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddListeningPort(address, credentials, &port);
-  builder.RegisterService(host->service());
+  host->Register(builder);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
     return absl::UnavailableError(
         absl::StrCat("cannot listen on ", address, ": is the port taken by another process?"));
   }
-  std::unique_ptr<QuotaAdminServer> admin;
-  if (const std::string admin_address = absl::GetFlag(FLAGS_admin_address); !admin_address.empty()) {
-    ASSIGN_OR_RETURN(admin, QuotaAdminServer::Start(admin_address, [&host] { return host->metrics(); }));
-    std::cout << "listening admin " << admin->address() << "\n";
-  }
+  host->Start();
   std::cout << "listening grpc " << address.substr(0, address.rfind(':')) << ":" << port << std::endl;
 
   const int signal = stop_signals.Wait();
@@ -92,6 +94,7 @@ absl::Status Serve(const StopSignals& stop_signals) {
   server->GetHealthCheckService()->SetServingStatus(false);
   host->Shutdown();
   server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(kShutdownFlushTimeoutMs));
+  host->Drain();
   return absl::OkStatus();
 }
 

@@ -44,13 +44,15 @@ class QuotaServer {
     host = *std::move(opened);
     grpc::ServerBuilder builder;
     builder.AddListeningPort(absl::StrCat("127.0.0.1:", port), grpc::InsecureServerCredentials(), &this->port);
-    builder.RegisterService(host->service());
+    host->Register(builder);
     server_ = builder.BuildAndStart();
     EXPECT_NE(server_, nullptr);
+    host->Start();
   }
   ~QuotaServer() {
     host->Shutdown();
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(5));
+    host->Drain();
   }
   std::shared_ptr<grpc::Channel> Channel() const { return *NewChannel(absl::StrCat("127.0.0.1:", port), TlsFiles{}); }
 
