@@ -27,6 +27,17 @@ class CallLoop {
    protected:
     ~Event() = default;
   };
+  // An operation of a call that is under way at most once at a time; `Handle` is called when it is back.
+  template <typename Call, void (Call::*Handle)(bool)>
+  class Operation final : public Event {
+   public:
+    explicit Operation(Call& call) : call_(call) {}
+    void* tag() { return static_cast<Event*>(this); }
+    void Occurred(bool ok) override { (call_.*Handle)(ok); }
+
+   private:
+    Call& call_;
+  };
   // Held by what has operations on the queue, from before the first to after the last. Ends on any thread.
   class Presence {
    public:

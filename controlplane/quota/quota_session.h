@@ -42,18 +42,8 @@ class QuotaSession {
   void Close(const grpc::Status& status);
 
  private:
-  // An operation of the stream that is under way at most once at a time.
   template <void (QuotaSession::*Handle)(bool)>
-  class Operation final : public CallLoop::Event {
-   public:
-    explicit Operation(QuotaSession& session) : session_(session) {}
-    void* tag() { return static_cast<CallLoop::Event*>(this); }
-    void Occurred(bool ok) override { (session_.*Handle)(ok); }
-
-   private:
-    QuotaSession& session_;
-  };
-
+  using Operation = CallLoop::Operation<QuotaSession, Handle>;
   // A change of the session's state with the mutex held, then what follows from it; the last one ends the session.
   class SB_TSA(scoped_lockable) Step {
    public:
