@@ -211,14 +211,14 @@ TEST(SignalboxQuota, OneThreadServesSessionsHealthAndReflection) {
   ASSERT_TRUE(process.ok()) << process.status();
   const auto address = process->Listening("grpc");
   ASSERT_TRUE(address.ok()) << address.status();
-  const std::shared_ptr<grpc::Channel> channel = *NewChannel(*address, TlsFiles{});
+  std::shared_ptr<grpc::Channel> channel = *NewChannel(*address, TlsFiles{});
 
   grpc::ClientContext health_context;
   HealthCheckResponse health;
   ASSERT_TRUE(Health::NewStub(channel)->Check(&health_context, Of(""), &health).ok());
   EXPECT_EQ(health.status(), HealthCheckResponse::SERVING);
 
-  const auto reflection = ServerReflection::NewStub(channel);
+  auto reflection = ServerReflection::NewStub(channel);
   grpc::ClientContext reflection_context;
   const auto stream = reflection->ServerReflectionInfo(&reflection_context);
   ServerReflectionRequest request;
@@ -242,6 +242,8 @@ TEST(SignalboxQuota, OneThreadServesSessionsHealthAndReflection) {
   EXPECT_EQ(threads.count("quota"), 1u);
   EXPECT_EQ(threads.count("nexting_thread"), 0u);   // of gRPC's callback API
   EXPECT_EQ(threads.count("grpcpp_sync_ser"), 0u);  // of its synchronous one
+  reflection.reset();
+  channel.reset();  // a connection that nobody reads from is waited for
   EXPECT_EQ(process->Terminate(), 0);
 }
 
