@@ -25,21 +25,22 @@ void CallLoop::Run() {
   NameThread("quota");
   running = this;
   gpr_timespec next_turn = gpr_inf_past(GPR_CLOCK_MONOTONIC);
-  int events = 0;
+  int events = 0;  // since the last turn
   while (true) {
     void* tag = nullptr;
     bool ok = false;
-    const auto next = events < kEventsBeforeTurn
-                          ? queue_->AsyncNext(&tag, &ok, gathered_ ? gpr_inf_past(GPR_CLOCK_MONOTONIC) : next_turn)
-                          : grpc::CompletionQueue::TIMEOUT;
+    const auto next = queue_->AsyncNext(&tag, &ok, waiting_ ? next_turn : gpr_inf_past(GPR_CLOCK_MONOTONIC));
     if (next == grpc::CompletionQueue::SHUTDOWN) return;
     if (next == grpc::CompletionQueue::GOT_EVENT) {
-      ++events;
       static_cast<Event*>(tag)->Occurred(ok);
+      if (++events < kEventsBeforeTurn && !(waiting_ && gathered_)) continue;
+    } else if (!waiting_ && !gathered_) {
+      waiting_ = true;
       continue;
     }
     events = 0;
     gathered_ = false;
+    waiting_ = false;
     next_turn = DeadlineOf(turn_());
   }
 }

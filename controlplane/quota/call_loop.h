@@ -1,6 +1,7 @@
-// One thread over one completion queue of a gRPC server. What arrives on the queue is handled there, and once nothing
-// more has arrived what was gathered is decided there, so that a request wakes no thread but this one: in a process
-// without other pollers gRPC reads, parses and writes its sockets on this thread too. Invariant: the queue is shut down
+// One thread over one completion queue of a gRPC server: what arrives on the queue is handled there, and what was
+// gathered is decided there, so that a request wakes no thread but this one; in a process without other pollers gRPC
+// reads, parses and writes its sockets on this thread too. What was waited for is decided at once, what arrived during
+// that is gathered for the next turn. Invariant: the queue is shut down
 // only when the last call is gone. Owned by the quota host. Order of an end: the server's Shutdown, Drain(), then the
 // server may be destroyed.
 #pragma once
@@ -60,6 +61,8 @@ class CallLoop {
   void AddTo(grpc::ServerBuilder& builder) { queue_ = builder.AddCompletionQueue(); }
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
   void Start(Turn turn);  // once the server is built and what it serves awaits its first calls
+  // Whether the event being handled was there before it was waited for. On the loop's thread.
+  bool behind() const { return !waiting_; }
   // A turn is due. Any thread: free of cost on the loop's own.
   void Wake();
   // Waits until the last call has ended. The server must have been shut down, else calls are awaited for ever.
@@ -83,7 +86,9 @@ class CallLoop {
 
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   Turn turn_;
-  bool gathered_ = true;  // a turn is due; the loop's thread only
+  // The loop's thread only.
+  bool gathered_ = true;  // a turn is due
+  bool waiting_ = false;  // nothing more had arrived
 
   Mutex mutex_;
   Woken woken_{*this};

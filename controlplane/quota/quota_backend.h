@@ -39,6 +39,7 @@ class QuotaBackend {
   // Decides what was submitted until now and does what is due; returns when it wants to be called at the latest though
   // nothing is submitted. A backend with a thread of its own has nothing to do here.
   virtual SteadyTime Turn() { return SteadyTime::max(); }
+  virtual bool decides_elsewhere() const { return true; }  // not in Turn()
   // Evaluates the commands of one message of a session, in order; answers after the commit. `message` names proxy and
   // boot. UNAVAILABLE when the store failed: whether the commands took effect is then for the proxy's repeat to find.
   virtual void Submit(v1::QuotaRequest message, Done<v1::QuotaResponse> done) = 0;

@@ -51,6 +51,7 @@ class QuotaEngine final : public QuotaBackend {
   void ListAdjustments(v1::ListAdjustmentsRequest request, Done<v1::ListAdjustmentsResponse> done) override;
   void AdjustCounter(v1::AdjustCounterRequest request, Done<v1::Adjustment> done) override;
   SteadyTime Turn() override;
+  bool decides_elsewhere() const override { return wake_ == nullptr; }
   // A step a turn, decisions in between.
   absl::Status BackupTo(const std::string& path) override;
   const Counts& counts() const override { return counts_; }

@@ -11,7 +11,7 @@ namespace signalbox {
 void QuotaSession::Await(CallLoop& loop, Service& service, QuotaBackend& backend, Host& host) {
   auto* const session = new QuotaSession(loop, service, backend, host);
   session->context_.AsyncNotifyWhenDone(session->go_.tag());
-  service.RequestSession(&session->context_, &session->stream_, loop.queue(), loop.queue(), session->arrive_.tag());
+  service.RequestSession(&session->context_, &session->stream_, loop.queue(), session->arrive_.tag());
 }
 
 QuotaSession::QuotaSession(CallLoop& loop, Service& service, QuotaBackend& backend, Host& host)
@@ -63,6 +63,7 @@ void QuotaSession::OnRead(bool ok) {
 // What was read, to be decided; null closes the session.
 std::unique_ptr<QuotaExchange> QuotaSession::Receive(bool ok) {
   MutexLock lock(mutex_);
+  behind_ = loop_.behind();
   if (ok && !closing_) {
     grpc::Status status = ToGrpcStatus(host_.Allowed(context_));
     if (status.ok()) status = TakeIds();
@@ -112,11 +113,9 @@ void QuotaSession::Answered(const absl::Status& status, std::unique_ptr<QuotaExc
 void QuotaSession::Pump() {
   if (finished_) return;
   if (!broken_ && !writing_ && !unsent_.empty()) Write();
-  if (!closing_ && !reading_ && in_backend_ < kQuotaSessionMessagesMax) {
-    reading_ = true;
-    if (incoming_ == nullptr) incoming_ = std::make_unique<QuotaExchange>();
+  if (ReadsOn()) {
     ++underway_;
-    stream_.Read(&incoming_->request(), read_.tag());
+    stream_.Read(NextMessage(), read_.tag());
   }
   if (!writing_ && (broken_ || (closing_ && in_backend_ == 0))) {
     finished_ = true;
@@ -125,15 +124,31 @@ void QuotaSession::Pump() {
   }
 }
 
+bool QuotaSession::ReadsOn() const {
+  if (closing_ || reading_) return false;
+  return in_backend_ == 0 || (in_backend_ < kQuotaSessionMessagesMax && (behind_ || backend_.decides_elsewhere()));
+}
+
+v1::QuotaRequest* QuotaSession::NextMessage() {
+  reading_ = true;
+  if (incoming_ == nullptr) incoming_ = std::make_unique<QuotaExchange>();
+  return &incoming_->request();
+}
+
 // In one message, the first one's, which borrows the answers of the others; gRPC keeps bytes, not the message.
 void QuotaSession::Write() {
   auto& answers = *unsent_.front()->response().mutable_answers();
   for (size_t i = 1; i < unsent_.size(); ++i) {
     for (v1::QuotaAnswer& answer : *unsent_[i]->response().mutable_answers()) answers.UnsafeArenaAddAllocated(&answer);
   }
-  writing_ = true;
   ++underway_;
-  stream_.Write(unsent_.front()->response(), write_.tag());
+  // Nothing else can be answered before something was read, so that the write need not be back earlier.
+  if (in_backend_ == 0 && ReadsOn()) {
+    stream_.WriteAndRead(unsent_.front()->response(), NextMessage(), read_.tag());
+  } else {
+    writing_ = true;
+    stream_.Write(unsent_.front()->response(), write_.tag());
+  }
   unsent_.clear();
 }
 

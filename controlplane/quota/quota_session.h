@@ -1,6 +1,7 @@
-// One proxy's stream on the server's side: reads ahead of the backend within bounds, writes its answers, one write
-// outstanding. Owns itself: awaited, then under way until every operation is back and no answer is to come. Its
-// operations end on the loop's thread, its answers come from whatever thread the backend decides on.
+// One proxy's stream on the server's side. Calm, it takes a message at a time: reads on together with writing what was
+// answered. When messages wait, or the backend decides elsewhere, it reads ahead of the backend within bounds. One read
+// and one write outstanding. Owns itself: awaited, then under way until every operation is back and no answer is to
+// come. Its operations end on the loop's thread, its answers come from whatever thread the backend decides on.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -13,13 +14,23 @@
 #include "common/mutex.h"
 #include "controlplane/quota/call_loop.h"
 #include "controlplane/quota/quota_backend.h"
+#include "controlplane/quota/quota_stream.h"
 #include "signalbox/v1/quota.grpc.pb.h"
 
 namespace signalbox {
 
 class QuotaSession {
  public:
-  using Service = v1::Quota::AsyncService;
+  class Service : public v1::Quota::AsyncService {
+   public:
+    void RequestSession(grpc::ServerContext* context, QuotaStream* stream, grpc::ServerCompletionQueue* queue,
+                        void* tag) {
+      RequestAsyncBidiStreaming(kSessionMethod, context, stream, queue, queue, tag);
+    }
+
+   private:
+    static constexpr int kSessionMethod = 0;  // its place in the .proto
+  };
   // Who serves sessions; outlives them. Any thread.
   class Host {
    public:
@@ -72,6 +83,8 @@ class QuotaSession {
   grpc::Status TakeIds() SB_REQUIRES(mutex_);
   void Pump() SB_REQUIRES(mutex_);  // writes, reads on or finishes, whatever is next
   void Write() SB_REQUIRES(mutex_);
+  bool ReadsOn() const SB_REQUIRES(mutex_);
+  v1::QuotaRequest* NextMessage() SB_REQUIRES(mutex_);
   void End();
 
   const CallLoop::Presence presence_;  // ends last
@@ -80,7 +93,7 @@ class QuotaSession {
   QuotaBackend& backend_;
   Host& host_;
   grpc::ServerContext context_;
-  grpc::ServerAsyncReaderWriter<v1::QuotaResponse, v1::QuotaRequest> stream_{&context_};
+  QuotaStream stream_;
   Operation<&QuotaSession::OnArrived> arrive_{*this};
   Operation<&QuotaSession::OnMetadataSent> send_metadata_{*this};
   Operation<&QuotaSession::OnRead> read_{*this};
@@ -97,6 +110,7 @@ class QuotaSession {
   int underway_ SB_GUARDED_BY(mutex_) = 0;  // operations that are not back
   int in_backend_ SB_GUARDED_BY(mutex_) = 0;
   bool reading_ SB_GUARDED_BY(mutex_) = false;
+  bool behind_ SB_GUARDED_BY(mutex_) = false;  // the last message had waited: there may be more
   bool writing_ SB_GUARDED_BY(mutex_) = false;
   bool closing_ SB_GUARDED_BY(mutex_) = false;
   bool broken_ SB_GUARDED_BY(mutex_) = false;
