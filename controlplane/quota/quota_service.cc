@@ -91,7 +91,9 @@ class GrpcQuotaHost final : public QuotaHost, private QuotaSession::Host {
   }
 
   grpc::Status OnStart(QuotaSession& session, const grpc::ServerContext& context) override {
-    if (const absl::Status status = Allowed(context); !status.ok()) return ToGrpcStatus(status);
+    if (const auto caller = Authorize(context, authority_, Role::kProxy); !caller.ok()) {
+      return ToGrpcStatus(caller.status());
+    }
     MutexLock lock(mutex_);
     if (closed_) return ShuttingDown();
     sessions_.insert(&session);
@@ -102,7 +104,7 @@ class GrpcQuotaHost final : public QuotaHost, private QuotaSession::Host {
     sessions_.erase(&session);
   }
   absl::Status Allowed(const grpc::ServerContext& context) override {
-    return Authorize(context, authority_, Role::kProxy).status();
+    return authority_.revokes() ? Authorize(context, authority_, Role::kProxy).status() : absl::OkStatus();
   }
 
   // Answers a unary method with what `ask` is done with.

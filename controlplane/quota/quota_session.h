@@ -37,7 +37,7 @@ class QuotaSession {
     // A proxy called: not OK refuses it. From then until OnEnd the session may be closed.
     virtual grpc::Status OnStart(QuotaSession& session, const grpc::ServerContext& context) = 0;
     virtual void OnEnd(QuotaSession& session) = 0;
-    // Asked for every message, so that a token revoked meanwhile ends the session.
+    // Of a session that was let in, for every message: a token revoked meanwhile ends it.
     virtual absl::Status Allowed(const grpc::ServerContext& context) = 0;
 
    protected:

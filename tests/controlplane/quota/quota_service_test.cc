@@ -327,6 +327,7 @@ TEST(FileTokenAuthority, TakesEveryLineButComments) {
   EXPECT_FALSE((*authority)->Authenticate("# proxies").ok());
   EXPECT_FALSE((*authority)->Authenticate("").ok());
   EXPECT_EQ((*authority)->Authenticate("first")->role, Role::kProxy);
+  EXPECT_FALSE((*authority)->revokes()) << "it is read once";
   ::chmod(path.c_str(), 0644);
   EXPECT_EQ(NewFileTokenAuthority(path).status().code(), absl::StatusCode::kFailedPrecondition);
 }
