@@ -21,8 +21,6 @@ class TokenAuthority {
   virtual ~TokenAuthority() = default;
   // UNAUTHENTICATED for a token that is unknown or revoked.
   virtual absl::StatusOr<Caller> Authenticate(std::string_view token) const = 0;
-  // False: a token that was accepted stays so, and who keeps calling need not be asked about again.
-  virtual bool revokes() const { return true; }
 };
 
 }  // namespace signalbox

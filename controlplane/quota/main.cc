@@ -56,6 +56,7 @@ absl::StatusOr<QuotaHostOptions> OptionsOfFlags() {
   }
   options.compact_after_bytes = absl::GetFlag(FLAGS_compact_after_kib) << 10;
   if (options.compact_after_bytes <= 0) return absl::InvalidArgumentError("--compact_after_kib must be positive");
+  options.tokens_may_be_revoked = false;  // the file is read once
   options.durability = durability == "power" ? Durability::kPower : Durability::kProcess;
   return options;
 }

@@ -25,8 +25,12 @@ namespace {
 
 class GrpcQuotaHost final : public QuotaHost, private QuotaSession::Host {
  public:
-  GrpcQuotaHost(std::unique_ptr<CallLoop> loop, std::unique_ptr<QuotaBackend> backend, const TokenAuthority& authority)
-      : authority_(authority), loop_(std::move(loop)), backend_(std::move(backend)) {}
+  GrpcQuotaHost(std::unique_ptr<CallLoop> loop, std::unique_ptr<QuotaBackend> backend, const TokenAuthority& authority,
+                bool tokens_may_be_revoked)
+      : authority_(authority),
+        tokens_may_be_revoked_(tokens_may_be_revoked),
+        loop_(std::move(loop)),
+        backend_(std::move(backend)) {}
   ~GrpcQuotaHost() override {
     Shutdown();
     Drain();
@@ -104,7 +108,7 @@ class GrpcQuotaHost final : public QuotaHost, private QuotaSession::Host {
     sessions_.erase(&session);
   }
   absl::Status Allowed(const grpc::ServerContext& context) override {
-    return authority_.revokes() ? Authorize(context, authority_, Role::kProxy).status() : absl::OkStatus();
+    return tokens_may_be_revoked_ ? Authorize(context, authority_, Role::kProxy).status() : absl::OkStatus();
   }
 
   // Answers a unary method with what `ask` is done with.
@@ -143,6 +147,7 @@ class GrpcQuotaHost final : public QuotaHost, private QuotaSession::Host {
   }
 
   const TokenAuthority& authority_;
+  const bool tokens_may_be_revoked_;
   Service service_;
   mutable Mutex mutex_;  // before a session's
   bool closed_ SB_GUARDED_BY(mutex_) = false;
@@ -188,7 +193,8 @@ absl::StatusOr<std::unique_ptr<QuotaBackend>> OpenBackend(const QuotaHostOptions
 absl::StatusOr<std::unique_ptr<QuotaHost>> QuotaHost::Open(QuotaHostOptions options, const TokenAuthority& authority) {
   auto loop = std::make_unique<CallLoop>();
   ASSIGN_OR_RETURN(std::unique_ptr<QuotaBackend> backend, OpenBackend(options, [raw = loop.get()] { raw->Wake(); }));
-  return std::unique_ptr<QuotaHost>(std::make_unique<GrpcQuotaHost>(std::move(loop), std::move(backend), authority));
+  return std::unique_ptr<QuotaHost>(
+      std::make_unique<GrpcQuotaHost>(std::move(loop), std::move(backend), authority, options.tokens_may_be_revoked));
 }
 
 }  // namespace signalbox

@@ -25,6 +25,7 @@ struct QuotaHostOptions {
   Durability durability = Durability::kProcess;
   int64_t compact_after_bytes = kQuotaLogBytesBeforeCompaction;  // of log, sqlite only
   const Clock* clock = &Clock::System();                         // outlives the host
+  bool tokens_may_be_revoked = true;                             // asks about a session's for every message
 };
 
 // Counted since the process started.

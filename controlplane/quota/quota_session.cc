@@ -156,7 +156,7 @@ void QuotaSession::OnWritten(bool ok) {
   const Step step(*this);
   --underway_;
   writing_ = false;
-  if (!ok) broken_ = true;
+  if (!ok) broken_ = closing_ = true;
 }
 
 void QuotaSession::OnFinished(bool ok) {

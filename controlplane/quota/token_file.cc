@@ -24,7 +24,6 @@ class FileTokenAuthority : public TokenAuthority {
       return absl::UnauthenticatedError("the token is not one of this quota service's token file");
     return it->second;
   }
-  bool revokes() const override { return false; }  // the file was read at the start
 
  private:
   const absl::flat_hash_map<std::string, Caller> callers_;  // by digest
