@@ -108,6 +108,7 @@ class RunningControlPlane final : public ControlPlane {
     if (quota_ != nullptr) quota_->Shutdown();
     if (http_ != nullptr) http_->Stop();
     if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now() + kStreamsEndWithin);
+    if (quota_ != nullptr && server_ != nullptr) quota_->Drain();
   }
 
  private:
@@ -189,13 +190,14 @@ class RunningControlPlane final : public ControlPlane {
     for (grpc::Service* service : publisher_->services()) builder.RegisterService(service);
     builder.RegisterService(spend_.get());
     builder.RegisterService(usage_.get());
-    if (quota_ != nullptr) builder.RegisterService(quota_->service());
+    if (quota_ != nullptr) quota_->Register(builder);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port == 0) {
       server_.reset();
       return absl::UnavailableError(absl::StrCat("cannot listen on ", options_.grpc_address,
                                                  ": the port is taken or the address is not this machine's"));
     }
+    if (quota_ != nullptr) quota_->Start();
     grpc_address_ = absl::StrCat(options_.grpc_address.substr(0, options_.grpc_address.rfind(':')), ":", port);
     return absl::OkStatus();
   }

@@ -1,6 +1,5 @@
 // signalbox-quota: the quota service as a process of its own. Composition root.
 #include <glog/logging.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
@@ -16,9 +15,12 @@
 #include "common/program_flags.h"
 #include "common/status_macros.h"
 #include "common/stop_signals.h"
+#include "controlplane/quota/health_service.h"
 #include "controlplane/quota/quota_metrics.h"
 #include "controlplane/quota/quota_service.h"
+#include "controlplane/quota/reflection_service.h"
 #include "controlplane/quota/token_file.h"
+#include "signalbox/v1/quota.grpc.pb.h"
 
 ABSL_FLAG(std::string, data_dir, "", "directory of the counters' database, made when missing; for --store=sqlite");
 ABSL_FLAG(std::string, grpc_address, "127.0.0.1:9092", "host:port to serve gRPC on; port 0 takes any");
@@ -54,6 +56,7 @@ absl::StatusOr<QuotaHostOptions> OptionsOfFlags() {
   }
   options.compact_after_bytes = absl::GetFlag(FLAGS_compact_after_kib) << 10;
   if (options.compact_after_bytes <= 0) return absl::InvalidArgumentError("--compact_after_kib must be positive");
+  options.tokens_may_be_revoked = false;  // the file is read once
   options.durability = durability == "power" ? Durability::kPower : Durability::kProcess;
   return options;
 }
@@ -66,32 +69,42 @@ absl::Status Serve(const StopSignals& stop_signals) {
   ASSIGN_OR_RETURN(const auto credentials, ServerCredentials(address, tls));
   ASSIGN_OR_RETURN(const auto host, QuotaHost::Open(options, *authority));
 
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  std::unique_ptr<QuotaAdminServer> admin;
+  if (const std::string admin_address = absl::GetFlag(FLAGS_admin_address); !admin_address.empty()) {
+    ASSIGN_OR_RETURN(admin, QuotaAdminServer::Start(admin_address, [&host] { return host->metrics(); }));
+    std::cout << "listening admin " << admin->address() << "\n";
+  }
+
+  // gRPC's own health and reflection services bring threads that poll, which then take the sessions' sockets in turns
+  // with the host's thread and wake it for every message.
+  HealthService health;
+  ReflectionService reflection({v1::Quota::service_full_name(), grpc::health::v1::Health::service_full_name(),
+                                grpc::reflection::v1alpha::ServerReflection::service_full_name()});
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // an occupied port is an error, not a second listener
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddListeningPort(address, credentials, &port);
-  builder.RegisterService(host->service());
+  host->Register(builder);
+  health.Register(builder);
+  reflection.Register(builder);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
     return absl::UnavailableError(
         absl::StrCat("cannot listen on ", address, ": is the port taken by another process?"));
   }
-  std::unique_ptr<QuotaAdminServer> admin;
-  if (const std::string admin_address = absl::GetFlag(FLAGS_admin_address); !admin_address.empty()) {
-    ASSIGN_OR_RETURN(admin, QuotaAdminServer::Start(admin_address, [&host] { return host->metrics(); }));
-    std::cout << "listening admin " << admin->address() << "\n";
-  }
+  health.Start(host->loop());
+  reflection.Start(host->loop());
+  host->Start();
   std::cout << "listening grpc " << address.substr(0, address.rfind(':')) << ":" << port << std::endl;
 
   const int signal = stop_signals.Wait();
   LOG(INFO) << "signal " << signal << ": answering what was asked, then stopping";
-  server->GetHealthCheckService()->SetServingStatus(false);
+  health.Shutdown();
   host->Shutdown();
   server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(kShutdownFlushTimeoutMs));
+  host->Drain();
   return absl::OkStatus();
 }
 

@@ -1,10 +1,12 @@
-// What decides and keeps the counters behind the quota service: the core on a thread of its own with a log (memory,
-// SQLite), or Redis. Every implementation gives the same answers to the same messages at the same times.
-// Thread-safe. Callbacks are called exactly once, on a thread of the backend: they must not block.
+// What decides and keeps the counters behind the quota service: the core with a log (memory, SQLite), which decides on
+// the thread that reads the sessions, or Redis, which decides elsewhere and is waited for on a thread of its own. Every
+// implementation gives the same answers to the same messages at the same times.
+// Thread-safe. Callbacks are called exactly once, within Turn() or on a thread of the backend: they must not block.
 #pragma once
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,6 +22,7 @@ namespace signalbox {
 
 class QuotaBackend {
  public:
+  using SteadyTime = std::chrono::steady_clock::time_point;
   template <typename T>
   using Done = std::function<void(absl::StatusOr<T>)>;
   // Counted since the process started.
@@ -33,6 +36,10 @@ class QuotaBackend {
   };
 
   virtual ~QuotaBackend() = default;
+  // Decides what was submitted until now and does what is due; returns when it wants to be called at the latest though
+  // nothing is submitted. A backend with a thread of its own has nothing to do here.
+  virtual SteadyTime Turn() { return SteadyTime::max(); }
+  virtual bool decides_elsewhere() const { return true; }  // not in Turn()
   // Evaluates the commands of one message of a session, in order; answers after the commit. `message` names proxy and
   // boot. UNAVAILABLE when the store failed: whether the commands took effect is then for the proxy's repeat to find.
   virtual void Submit(v1::QuotaRequest message, Done<v1::QuotaResponse> done) = 0;

@@ -2,7 +2,7 @@
 // messages at the same times give the same state and the same answers, which is how the store recovers it.
 // Invariants: settled + held + suspense <= limit after every strict grant; every hold ends and what it used counts
 // once; the same (boot, sequence) gets the same answer; counters fall only by cancel, settle, window turn, reset or
-// adjust. Not thread-safe: the engine's thread owns it. Input of peers is validated here and never trusted.
+// adjust. Not thread-safe: the engine owns it, within its turns. Input of peers is validated here and never trusted.
 #pragma once
 
 #include <cstdint>

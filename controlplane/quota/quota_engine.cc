@@ -21,19 +21,21 @@ absl::Status StoreFailed(const absl::Status& cause) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<QuotaEngine>> QuotaEngine::Open(std::unique_ptr<QuotaStore> store, const Clock& clock,
-                                                               Report report, int64_t compact_after_bytes) {
-  std::unique_ptr<QuotaEngine> engine(new QuotaEngine(std::move(store), clock, std::move(report), compact_after_bytes));
+                                                               Report report, int64_t compact_after_bytes, Wake wake) {
+  std::unique_ptr<QuotaEngine> engine(
+      new QuotaEngine(std::move(store), clock, std::move(report), compact_after_bytes, std::move(wake)));
   RETURN_IF_ERROR(engine->Recover());
-  engine->thread_ = std::thread([raw = engine.get()] { raw->Run(); });
+  if (!engine->wake_) engine->thread_ = std::thread([raw = engine.get()] { raw->Run(); });
   return engine;
 }
 
 QuotaEngine::QuotaEngine(std::unique_ptr<QuotaStore> store, const Clock& clock, Report report,
-                         int64_t compact_after_bytes)
+                         int64_t compact_after_bytes, Wake wake)
     : store_(std::move(store)),
       clock_(clock),
       report_(std::move(report)),
       compact_after_bytes_(compact_after_bytes),
+      wake_(std::move(wake)),
       compact_at_bytes_(compact_after_bytes) {}
 
 QuotaEngine::~QuotaEngine() { Stop(); }
@@ -46,39 +48,32 @@ void QuotaEngine::Submit(v1::QuotaRequest message, Done<v1::QuotaResponse> done)
          });
 }
 
-void QuotaEngine::Submit(std::unique_ptr<QuotaExchange> exchange, ExchangeDone done) {
+template <typename Queue>
+bool QuotaEngine::Enqueue(Queue queue) {
+  bool first = false;
   {
     MutexLock lock(mutex_);
-    if (!stopping_) {
-      queued_.submissions.push_back({std::move(exchange), std::move(done)});
-      if (queued_.submissions.size() == 1) wake_.NotifyOne();
-      return;
-    }
+    if (stopping_) return false;
+    first = queued_.empty();
+    queue(queued_);
+    if (first && !wake_) due_.NotifyOne();
   }
+  if (first && wake_) wake_();
+  return true;
+}
+
+void QuotaEngine::Submit(std::unique_ptr<QuotaExchange> exchange, ExchangeDone done) {
+  if (Enqueue([&](Work& work) { work.submissions.push_back({std::move(exchange), std::move(done)}); })) return;
   done(ShuttingDown(), std::move(exchange));
 }
 
 void QuotaEngine::AdjustCounter(v1::AdjustCounterRequest request, Done<v1::Adjustment> done) {
-  {
-    MutexLock lock(mutex_);
-    if (!stopping_) {
-      queued_.adjustings.push_back({std::move(request), std::move(done)});
-      wake_.NotifyOne();
-      return;
-    }
-  }
+  if (Enqueue([&](Work& work) { work.adjustings.push_back({std::move(request), std::move(done)}); })) return;
   done(ShuttingDown());
 }
 
 void QuotaEngine::Read(Reader reader) {
-  {
-    MutexLock lock(mutex_);
-    if (!stopping_) {
-      queued_.readers.push_back(std::move(reader));
-      wake_.NotifyOne();
-      return;
-    }
-  }
+  if (Enqueue([&](Work& work) { work.readers.push_back(std::move(reader)); })) return;
   reader(ShuttingDown(), 0);
 }
 
@@ -151,45 +146,57 @@ std::string QuotaEngine::durability() const {
 }
 
 void QuotaEngine::Tick() {
-  MutexLock lock(mutex_);
-  queued_.tick = true;
-  wake_.NotifyOne();
+  Enqueue([](Work& work) { work.tick = true; });
 }
 
 void QuotaEngine::Stop() {
   {
     MutexLock lock(mutex_);
     stopping_ = true;
-    wake_.NotifyOne();
+    due_.NotifyOne();
   }
   if (thread_.joinable()) thread_.join();
+  Turn();  // nothing is queued after `stopping_` was set
+  MutexLock turn(turn_mutex_);
+  stopped_ = true;
 }
 
 void QuotaEngine::Run() {
   NameThread("quota engine");
-  auto next_tick = std::chrono::steady_clock::now();
   while (true) {
-    Work work;
-    bool stopping = false;
-    {
-      MutexLock lock(mutex_);
-      while (queued_.submissions.empty() && queued_.adjustings.empty() && queued_.readers.empty() && !queued_.tick &&
-             !stopping_) {
-        if (!wake_.WaitUntil(mutex_, next_tick)) break;
-      }
-      work = std::exchange(queued_, Work{});
-      stopping = stopping_;
+    const SteadyTime next_turn = Turn();
+    MutexLock lock(mutex_);
+    while (queued_.empty() && !stopping_) {
+      if (!due_.WaitUntil(mutex_, next_turn)) break;
     }
-    if (const auto now = std::chrono::steady_clock::now(); now >= next_tick) {
-      work.tick = true;
-      next_tick = now + std::chrono::microseconds(kQuotaTickUs);
-    }
-    Process(std::move(work));
-    if (stopping) return;  // nothing is queued after it was set
+    if (stopping_) return;
   }
 }
 
-void QuotaEngine::Process(Work work) {
+QuotaEngine::SteadyTime QuotaEngine::Turn() {
+  MutexLock turn(turn_mutex_);
+  if (stopped_) return SteadyTime::max();
+  {
+    MutexLock lock(mutex_);
+    std::swap(taken_, queued_);
+  }
+  if (const SteadyTime now = std::chrono::steady_clock::now(); now >= next_tick_) {
+    taken_.tick = true;
+    next_tick_ = now + std::chrono::microseconds(kQuotaTickUs);
+  }
+  if (!taken_.empty()) Process(taken_);
+  taken_.clear();
+  return next_tick_;
+}
+
+void QuotaEngine::Work::clear() {
+  submissions.clear();
+  adjustings.clear();
+  readers.clear();
+  tick = false;
+}
+
+void QuotaEngine::Process(Work& work) {
   if (core_ == nullptr) {
     if (absl::Status status = Recover(); !status.ok()) store_error_ = status;
   }
@@ -212,7 +219,8 @@ void QuotaEngine::Process(Work work) {
 void QuotaEngine::DecideAndCommit(std::span<Submission> submissions, bool tick) {
   absl::Status status = core_ == nullptr ? store_error_ : absl::OkStatus();
   if (status.ok()) {
-    v1::QuotaLogBatch batch;
+    v1::QuotaLogBatch& batch = batch_;
+    batch.Clear();  // keeps its entries, to be filled again
     batch.set_now_us(Now());
     if (tick) {
       core_->Tick(batch.now_us());

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "common/mutex.h"
@@ -17,140 +17,55 @@
 #include "controlplane/quota/quota_session.h"
 #include "controlplane/quota/redis_quota_backend.h"
 #include "controlplane/quota/sqlite_quota_store.h"
+#include "controlplane/quota/unary_call.h"
 #include "signalbox/v1/quota.grpc.pb.h"
 
 namespace signalbox {
 namespace {
 
-class QuotaService final : public v1::Quota::CallbackService {
+class GrpcQuotaHost final : public QuotaHost, private QuotaSession::Host {
  public:
-  QuotaService(QuotaBackend& backend, const TokenAuthority& authority) : backend_(backend), authority_(authority) {}
-
-  grpc::ServerBidiReactor<v1::QuotaRequest, v1::QuotaResponse>* Session(grpc::CallbackServerContext* context) override {
-    const auto allowed = [this, context] { return Authorize(*context, authority_, Role::kProxy).status(); };
-    auto session = std::make_shared<QuotaSession>(backend_, allowed, [this](QuotaSession* done) {
-      MutexLock lock(mutex_);
-      sessions_.erase(done);
-    });
-    if (const absl::Status status = allowed(); !status.ok()) {
-      session->Refuse(ToGrpcStatus(status));
-      return session.get();
-    }
-    {
-      MutexLock lock(mutex_);
-      if (!closed_) {
-        sessions_.emplace(session.get(), session);
-        session->Start();
-        return session.get();
-      }
-    }
-    session->Refuse(ShuttingDown());
-    return session.get();
+  GrpcQuotaHost(std::unique_ptr<CallLoop> loop, std::unique_ptr<QuotaBackend> backend, const TokenAuthority& authority,
+                bool tokens_may_be_revoked)
+      : authority_(authority),
+        tokens_may_be_revoked_(tokens_may_be_revoked),
+        loop_(std::move(loop)),
+        backend_(std::move(backend)) {}
+  ~GrpcQuotaHost() override {
+    Shutdown();
+    Drain();
   }
 
-  grpc::ServerUnaryReactor* GetCounter(grpc::CallbackServerContext* context, const v1::GetCounterRequest* request,
-                                       v1::Counter* response) override {
-    return Answer(context, Role::kProxy, response,
-                  [this, request](auto done) { backend_.GetCounter(request->counter(), std::move(done)); });
+  void Register(grpc::ServerBuilder& builder) override {
+    loop_->AddTo(builder);
+    builder.RegisterService(&service_);
   }
 
-  grpc::ServerUnaryReactor* ListCounters(grpc::CallbackServerContext* context, const v1::ListCountersRequest* request,
-                                         v1::ListCountersResponse* response) override {
-    return Answer(context, Role::kProxy, response,
-                  [this, request](auto done) { backend_.ListCounters(*request, std::move(done)); });
+  void Start() override {
+    QuotaSession::Await(*loop_, service_, *backend_, *this);
+    Serve(&Service::RequestGetCounter, Role::kProxy,
+          [this](const v1::GetCounterRequest& request, auto done) { backend_->GetCounter(request.counter(), done); });
+    Serve(&Service::RequestListCounters, Role::kProxy,
+          [this](const v1::ListCountersRequest& request, auto done) { backend_->ListCounters(request, done); });
+    Serve(&Service::RequestListSuspense, Role::kProxy,
+          [this](const v1::ListSuspenseRequest& request, auto done) { backend_->ListSuspense(request, done); });
+    Serve(&Service::RequestListAdjustments, Role::kAdmin,
+          [this](const v1::ListAdjustmentsRequest& request, auto done) { backend_->ListAdjustments(request, done); });
+    Serve(&Service::RequestAdjustCounter, Role::kAdmin,
+          [this](const v1::AdjustCounterRequest& request, auto done) { backend_->AdjustCounter(request, done); });
+    Serve(&Service::RequestGetQuotaStatus, Role::kProxy,
+          [this](const v1::GetQuotaStatusRequest&, auto done) { done(Status()); });
+    loop_->Start([this] { return backend_->Turn(); });
   }
 
-  grpc::ServerUnaryReactor* ListSuspense(grpc::CallbackServerContext* context, const v1::ListSuspenseRequest* request,
-                                         v1::ListSuspenseResponse* response) override {
-    return Answer(context, Role::kProxy, response,
-                  [this, request](auto done) { backend_.ListSuspense(*request, std::move(done)); });
-  }
-
-  grpc::ServerUnaryReactor* ListAdjustments(grpc::CallbackServerContext* context,
-                                            const v1::ListAdjustmentsRequest* request,
-                                            v1::ListAdjustmentsResponse* response) override {
-    return Answer(context, Role::kAdmin, response,
-                  [this, request](auto done) { backend_.ListAdjustments(*request, std::move(done)); });
-  }
-
-  grpc::ServerUnaryReactor* AdjustCounter(grpc::CallbackServerContext* context, const v1::AdjustCounterRequest* request,
-                                          v1::Adjustment* response) override {
-    return Answer(context, Role::kAdmin, response,
-                  [this, request](auto done) { backend_.AdjustCounter(*request, std::move(done)); });
-  }
-
-  grpc::ServerUnaryReactor* GetQuotaStatus(grpc::CallbackServerContext* context, const v1::GetQuotaStatusRequest*,
-                                           v1::GetQuotaStatusResponse* response) override {
-    return Answer(context, Role::kProxy, response, [this](auto done) {
-      const QuotaBackend::Counts& counts = backend_.counts();
-      v1::GetQuotaStatusResponse status;
-      status.set_counters(counts.counters);
-      status.set_holds(counts.requests);
-      status.set_sessions(sessions());
-      status.set_decisions(counts.decisions);
-      status.set_store(backend_.store());
-      status.set_durability(backend_.durability());
-      done(std::move(status));
-    });
-  }
-
-  int64_t sessions() const {
-    MutexLock lock(mutex_);
-    return static_cast<int64_t>(sessions_.size());
-  }
-
-  // New sessions are refused from now on; those open end once what they asked is answered.
-  void CloseSessions() {
-    std::vector<std::shared_ptr<QuotaSession>> open;
-    {
-      MutexLock lock(mutex_);
-      closed_ = true;
-      for (const auto& [raw, session] : sessions_) open.push_back(session);
-    }
-    for (const auto& session : open) session->Close(ShuttingDown());
-  }
-
- private:
-  static grpc::Status ShuttingDown() {
-    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the quota service is shutting down");
-  }
-
-  // Answers a unary call with what `ask` is done with.
-  template <typename Response, typename Ask>
-  grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, Role role, Response* response, Ask ask) {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    if (const auto caller = Authorize(*context, authority_, role); !caller.ok()) {
-      reactor->Finish(ToGrpcStatus(caller.status()));
-      return reactor;
-    }
-    ask([reactor, response](absl::StatusOr<Response> answer) {
-      if (answer.ok()) *response = *std::move(answer);
-      reactor->Finish(ToGrpcStatus(answer.status()));
-    });
-    return reactor;
-  }
-
-  QuotaBackend& backend_;
-  const TokenAuthority& authority_;
-  mutable Mutex mutex_;
-  bool closed_ SB_GUARDED_BY(mutex_) = false;
-  absl::flat_hash_map<QuotaSession*, std::shared_ptr<QuotaSession>> sessions_ SB_GUARDED_BY(mutex_);
-};
-
-class GrpcQuotaHost final : public QuotaHost {
- public:
-  GrpcQuotaHost(std::unique_ptr<QuotaBackend> backend, const TokenAuthority& authority)
-      : backend_(std::move(backend)), service_(*backend_, authority) {}
-  ~GrpcQuotaHost() override { Shutdown(); }
-
-  grpc::Service* service() override { return &service_; }
+  CallLoop& loop() override { return *loop_; }
 
   QuotaHostMetrics metrics() const override {
     const QuotaBackend::Counts& counts = backend_->counts();
     QuotaHostMetrics metrics;
     metrics.decisions = counts.decisions;
     metrics.batches = counts.batches;
-    metrics.sessions = service_.sessions();
+    metrics.sessions = Sessions();
     metrics.counters = counts.counters;
     metrics.holds = counts.requests;
     metrics.store_failures = counts.store_failures;
@@ -160,14 +75,85 @@ class GrpcQuotaHost final : public QuotaHost {
 
   absl::Status BackupTo(const std::string& path) override { return backend_->BackupTo(path); }
 
+  // New sessions are refused from now on; those open end once what they asked is answered.
   void Shutdown() override {
-    service_.CloseSessions();
+    {
+      MutexLock lock(mutex_);
+      closed_ = true;
+      for (QuotaSession* const session : sessions_) session->Close(ShuttingDown());
+    }
     backend_->Stop();
   }
 
+  void Drain() override { loop_->Drain(); }
+
  private:
+  using Service = QuotaSession::Service;
+
+  static grpc::Status ShuttingDown() {
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the quota service is shutting down");
+  }
+
+  grpc::Status OnStart(QuotaSession& session, const grpc::ServerContext& context) override {
+    if (const auto caller = Authorize(context, authority_, Role::kProxy); !caller.ok()) {
+      return ToGrpcStatus(caller.status());
+    }
+    MutexLock lock(mutex_);
+    if (closed_) return ShuttingDown();
+    sessions_.insert(&session);
+    return grpc::Status::OK;
+  }
+  void OnEnd(QuotaSession& session) override {
+    MutexLock lock(mutex_);
+    sessions_.erase(&session);
+  }
+  absl::Status Allowed(const grpc::ServerContext& context) override {
+    return tokens_may_be_revoked_ ? Authorize(context, authority_, Role::kProxy).status() : absl::OkStatus();
+  }
+
+  // Answers a unary method with what `ask` is done with.
+  template <typename Owner, typename Request, typename Response, typename Ask>
+  void Serve(void (Owner::*request)(grpc::ServerContext*, Request*, grpc::ServerAsyncResponseWriter<Response>*,
+                                    grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
+             Role role, Ask ask) {
+    using Call = UnaryCall<Request, Response>;
+    typename Call::Method method;
+    method.request = [this, request](grpc::ServerContext* context, Request* message, typename Call::Writer* writer,
+                                     grpc::ServerCompletionQueue* queue,
+                                     void* tag) { (service_.*request)(context, message, writer, queue, queue, tag); };
+    method.answer = [this, role, ask](const grpc::ServerContext& context, const Request& message,
+                                      typename Call::Done done) {
+      if (const auto caller = Authorize(context, authority_, role); !caller.ok()) return done(caller.status());
+      ask(message, std::move(done));
+    };
+    Call::Serve(*loop_, std::move(method));
+  }
+
+  v1::GetQuotaStatusResponse Status() const {
+    const QuotaBackend::Counts& counts = backend_->counts();
+    v1::GetQuotaStatusResponse status;
+    status.set_counters(counts.counters);
+    status.set_holds(counts.requests);
+    status.set_sessions(Sessions());
+    status.set_decisions(counts.decisions);
+    status.set_store(backend_->store());
+    status.set_durability(backend_->durability());
+    return status;
+  }
+
+  int64_t Sessions() const {
+    MutexLock lock(mutex_);
+    return static_cast<int64_t>(sessions_.size());
+  }
+
+  const TokenAuthority& authority_;
+  const bool tokens_may_be_revoked_;
+  Service service_;
+  mutable Mutex mutex_;  // before a session's
+  bool closed_ SB_GUARDED_BY(mutex_) = false;
+  absl::flat_hash_set<QuotaSession*> sessions_ SB_GUARDED_BY(mutex_);  // those that were let in
+  const std::unique_ptr<CallLoop> loop_;
   const std::unique_ptr<QuotaBackend> backend_;
-  QuotaService service_;
 };
 
 void Report(const std::string& text) { LOG(ERROR) << "quota: " << text; }
@@ -190,7 +176,7 @@ absl::StatusOr<std::unique_ptr<QuotaStore>> OpenStore(const QuotaHostOptions& op
   return OpenSqliteQuotaStore((directory / "quota.db").string(), options.durability);
 }
 
-absl::StatusOr<std::unique_ptr<QuotaBackend>> OpenBackend(const QuotaHostOptions& options) {
+absl::StatusOr<std::unique_ptr<QuotaBackend>> OpenBackend(const QuotaHostOptions& options, QuotaEngine::Wake wake) {
   if (options.store.starts_with("redis://")) {
     RedisQuotaOptions redis;
     redis.url = options.store;
@@ -199,14 +185,16 @@ absl::StatusOr<std::unique_ptr<QuotaBackend>> OpenBackend(const QuotaHostOptions
     return OpenRedisQuotaBackend(std::move(redis));
   }
   ASSIGN_OR_RETURN(std::unique_ptr<QuotaStore> store, OpenStore(options));
-  return QuotaEngine::Open(std::move(store), *options.clock, Report, options.compact_after_bytes);
+  return QuotaEngine::Open(std::move(store), *options.clock, Report, options.compact_after_bytes, std::move(wake));
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<QuotaHost>> QuotaHost::Open(QuotaHostOptions options, const TokenAuthority& authority) {
-  ASSIGN_OR_RETURN(std::unique_ptr<QuotaBackend> backend, OpenBackend(options));
-  return std::unique_ptr<QuotaHost>(std::make_unique<GrpcQuotaHost>(std::move(backend), authority));
+  auto loop = std::make_unique<CallLoop>();
+  ASSIGN_OR_RETURN(std::unique_ptr<QuotaBackend> backend, OpenBackend(options, [raw = loop.get()] { raw->Wake(); }));
+  return std::unique_ptr<QuotaHost>(
+      std::make_unique<GrpcQuotaHost>(std::move(loop), std::move(backend), authority, options.tokens_may_be_revoked));
 }
 
 }  // namespace signalbox

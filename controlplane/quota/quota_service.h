@@ -1,9 +1,10 @@
 // The quota service as something a process can host: signalbox-quota does, and the control plane's embedded mode.
-// Owns store, engine (one thread) and the gRPC service; answers are given only after their batch is committed.
-// Thread-safe. Order of an orderly end: Shutdown(), then the gRPC server's Shutdown, then destroy the host.
+// Owns store, engine, the gRPC service and the one thread that serves it (call_loop.h); answers are given only after
+// their batch is committed. Thread-safe. Order of a life: Register(), the server is built, Start(); Shutdown(), the
+// server's Shutdown, Drain(), then server and host may go in any order.
 #pragma once
 
-#include <grpcpp/impl/codegen/service_type.h>
+#include <grpcpp/server_builder.h>
 
 #include <cstdint>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/rpc/rpc.h"
+#include "controlplane/quota/call_loop.h"
 #include "controlplane/quota/quota_store.h"
 
 namespace signalbox {
@@ -23,6 +25,7 @@ struct QuotaHostOptions {
   Durability durability = Durability::kProcess;
   int64_t compact_after_bytes = kQuotaLogBytesBeforeCompaction;  // of log, sqlite only
   const Clock* clock = &Clock::System();                         // outlives the host
+  bool tokens_may_be_revoked = true;                             // asks about a session's for every message
 };
 
 // Counted since the process started.
@@ -42,7 +45,10 @@ class QuotaHost {
   // UNAVAILABLE when the directory cannot be used. `authority` outlives the host.
   static absl::StatusOr<std::unique_ptr<QuotaHost>> Open(QuotaHostOptions options, const TokenAuthority& authority);
   virtual ~QuotaHost() = default;
-  virtual grpc::Service* service() = 0;  // register before the server starts; owned by the host
+  virtual void Register(grpc::ServerBuilder& builder) = 0;  // before the server is built, which the host outlives
+  virtual void Start() = 0;                                 // once it is built
+  // Others may be served by the same thread: from before Start(), and like the host's own.
+  virtual CallLoop& loop() = 0;
   virtual QuotaHostMetrics metrics() const = 0;
   // An online copy of quota.db through the store's own connection (a second one may not open it). FAILED_PRECONDITION
   // when `path` exists, UNIMPLEMENTED by a store that has no file.
@@ -51,6 +57,8 @@ class QuotaHost {
   }
   // Answers what was received, ends every session with UNAVAILABLE, stops the engine. Later calls are UNAVAILABLE.
   virtual void Shutdown() = 0;
+  // Waits for the last call to end. The server must have been shut down, and not be destroyed yet.
+  virtual void Drain() = 0;
 };
 
 }  // namespace signalbox

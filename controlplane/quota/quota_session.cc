@@ -8,135 +8,179 @@
 
 namespace signalbox {
 
-void QuotaSession::Start() {
-  MutexLock lock(mutex_);
-  self_ = shared_from_this();
-  StartSendInitialMetadata();  // tells the proxy that its token was accepted
-  Pump();
+void QuotaSession::Await(CallLoop& loop, Service& service, QuotaBackend& backend, Host& host) {
+  auto* const session = new QuotaSession(loop, service, backend, host);
+  session->context_.AsyncNotifyWhenDone(session->go_.tag());
+  service.RequestSession(&session->context_, &session->stream_, loop.queue(), session->arrive_.tag());
 }
 
-void QuotaSession::Refuse(const grpc::Status& status) {
-  MutexLock lock(mutex_);
-  self_ = shared_from_this();
-  finished_ = true;
-  Finish(status);
+QuotaSession::QuotaSession(CallLoop& loop, Service& service, QuotaBackend& backend, Host& host)
+    : presence_(loop), loop_(loop), service_(service), backend_(backend), host_(host) {}
+
+void QuotaSession::OnArrived(bool ok) {
+  if (!ok) {  // the server is shut down
+    delete this;
+    return;
+  }
+  Await(loop_, service_, backend_, host_);
+  const grpc::Status status = host_.OnStart(*this, context_);
+  const Step step(*this);
+  ++underway_;  // until the call is gone
+  if (status.ok()) {
+    ++underway_;
+    stream_.SendInitialMetadata(send_metadata_.tag());  // tells the proxy that its token was accepted
+  } else {
+    status_ = status;
+    closing_ = true;
+  }
 }
 
 void QuotaSession::Close(const grpc::Status& status) {
   MutexLock lock(mutex_);
   if (!closing_) status_ = status;
   closing_ = true;
-  Pump();
+  if (underway_ > 0) Pump();  // else it has just arrived, or is over
 }
 
-void QuotaSession::OnReadDone(bool ok) {
-  std::unique_ptr<QuotaExchange> exchange;
-  {
-    MutexLock lock(mutex_);
-    if (!ok || closing_) {
-      reading_ = false;
-      closing_ = true;
-      return Pump();
-    }
-    if (const absl::Status allowed = allowed_(); !allowed.ok()) {
-      reading_ = false;
-      status_ = ToGrpcStatus(allowed);
-      closing_ = true;
-      return Pump();
-    }
-    if (std::string fault = TakeIds(); !fault.empty()) {
-      reading_ = false;
-      status_ = grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, fault);
-      closing_ = true;
-      return Pump();
-    }
-    ++in_engine_;
-    exchange = std::move(incoming_);
+void QuotaSession::OnMetadataSent(bool ok) {
+  const Step step(*this);
+  --underway_;
+}
+
+void QuotaSession::OnRead(bool ok) {
+  std::unique_ptr<QuotaExchange> exchange = Receive(ok);
+  if (exchange != nullptr) {
+    // Still marked as reading: a session's messages reach the backend in their order.
+    backend_.Submit(std::move(exchange), [this](const absl::Status& status, std::unique_ptr<QuotaExchange> answered) {
+      Answered(status, std::move(answered));
+    });
   }
-  // Still marked as reading: a session's messages reach the engine in their order.
-  backend_.Submit(std::move(exchange),
-                  [self = shared_from_this()](const absl::Status& status, std::unique_ptr<QuotaExchange> answered) {
-                    self->Answered(status, std::move(answered));
-                  });
-  MutexLock lock(mutex_);
+  const Step step(*this);
+  --underway_;
   reading_ = false;
-  Pump();
+}
+
+// What was read, to be decided; null closes the session.
+std::unique_ptr<QuotaExchange> QuotaSession::Receive(bool ok) {
+  MutexLock lock(mutex_);
+  behind_ = loop_.behind();
+  if (ok && !closing_) {
+    grpc::Status status = ToGrpcStatus(host_.Allowed(context_));
+    if (status.ok()) status = TakeIds();
+    if (status.ok()) {
+      ++in_backend_;
+      return std::move(incoming_);
+    }
+    status_ = std::move(status);
+  }
+  closing_ = true;
+  return nullptr;
 }
 
 // The first message names proxy and boot; the engine finds them in every one.
-std::string QuotaSession::TakeIds() {
+grpc::Status QuotaSession::TakeIds() {
+  const auto invalid = [](const std::string& text) { return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, text); };
   v1::QuotaRequest& message = incoming_->request();
   if (message.commands_size() > kQuotaBatchCommandsMax) {
-    return absl::StrCat(message.commands_size(), " commands in one message; at most ", kQuotaBatchCommandsMax);
+    return invalid(absl::StrCat(message.commands_size(), " commands in one message; at most ", kQuotaBatchCommandsMax));
   }
   if (proxy_id_.empty()) {
     proxy_id_ = message.proxy_id();
     boot_id_ = message.boot_id();
   }
-  if (proxy_id_.empty() || boot_id_.empty()) return "the first message of a session names proxy_id and boot_id";
+  if (proxy_id_.empty() || boot_id_.empty()) {
+    return invalid("the first message of a session names proxy_id and boot_id");
+  }
   if (proxy_id_.size() > kQuotaIdBytesMax || boot_id_.size() > kQuotaIdBytesMax) {
-    return absl::StrCat("proxy_id and boot_id are at most ", kQuotaIdBytesMax, " bytes long");
+    return invalid(absl::StrCat("proxy_id and boot_id are at most ", kQuotaIdBytesMax, " bytes long"));
   }
   message.set_proxy_id(proxy_id_);
   message.set_boot_id(boot_id_);
-  return "";
+  return grpc::Status::OK;
 }
 
 void QuotaSession::Answered(const absl::Status& status, std::unique_ptr<QuotaExchange> exchange) {
-  MutexLock lock(mutex_);
-  --in_engine_;
+  const Step step(*this);
+  --in_backend_;
   if (!status.ok()) {
     if (!closing_) status_ = ToGrpcStatus(status);
     closing_ = true;
   } else if (exchange->response().answers_size() > 0) {
     unsent_.push_back(std::move(exchange));
   }
-  Pump();
 }
 
 void QuotaSession::Pump() {
   if (finished_) return;
-  if (!broken_ && !writing_ && !unsent_.empty()) {
-    writing_ = true;
-    outgoing_.clear();
-    outgoing_.swap(unsent_);
-    auto& answers = *outgoing_.front()->response().mutable_answers();
-    for (size_t i = 1; i < outgoing_.size(); ++i) {
-      for (v1::QuotaAnswer& answer : *outgoing_[i]->response().mutable_answers()) {
-        answers.UnsafeArenaAddAllocated(&answer);
-      }
-    }
-    StartWrite(&outgoing_.front()->response());
+  if (!broken_ && !writing_ && !unsent_.empty()) Write();
+  if (ReadsOn()) {
+    ++underway_;
+    stream_.Read(NextMessage(), read_.tag());
   }
-  if (!closing_ && !reading_ && in_engine_ < kQuotaSessionMessagesMax) {
-    reading_ = true;
-    if (incoming_ == nullptr) incoming_ = std::make_unique<QuotaExchange>();
-    StartRead(&incoming_->request());
-  }
-  if (!writing_ && (broken_ || (closing_ && in_engine_ == 0))) {
+  if (!writing_ && (broken_ || (closing_ && in_backend_ == 0))) {
     finished_ = true;
-    Finish(status_);
+    ++underway_;
+    stream_.Finish(status_, finish_.tag());
   }
 }
 
-void QuotaSession::OnWriteDone(bool ok) {
-  MutexLock lock(mutex_);
-  writing_ = false;
-  outgoing_.clear();
-  if (!ok) broken_ = true;
-  Pump();
+bool QuotaSession::ReadsOn() const {
+  if (closing_ || reading_) return false;
+  return in_backend_ == 0 || (in_backend_ < kQuotaSessionMessagesMax && (behind_ || backend_.decides_elsewhere()));
 }
 
-void QuotaSession::OnCancel() {
-  MutexLock lock(mutex_);
+v1::QuotaRequest* QuotaSession::NextMessage() {
+  reading_ = true;
+  if (incoming_ == nullptr) incoming_ = std::make_unique<QuotaExchange>();
+  return &incoming_->request();
+}
+
+// In one message, the first one's, which borrows the answers of the others; gRPC keeps bytes, not the message.
+void QuotaSession::Write() {
+  auto& answers = *unsent_.front()->response().mutable_answers();
+  for (size_t i = 1; i < unsent_.size(); ++i) {
+    for (v1::QuotaAnswer& answer : *unsent_[i]->response().mutable_answers()) answers.UnsafeArenaAddAllocated(&answer);
+  }
+  ++underway_;
+  // Nothing else can be answered before something was read, so that the write need not be back earlier.
+  if (in_backend_ == 0 && ReadsOn()) {
+    stream_.WriteAndRead(unsent_.front()->response(), NextMessage(), read_.tag());
+  } else {
+    writing_ = true;
+    stream_.Write(unsent_.front()->response(), write_.tag());
+  }
+  unsent_.clear();
+}
+
+void QuotaSession::OnWritten(bool ok) {
+  const Step step(*this);
+  --underway_;
+  writing_ = false;
+  if (!ok) broken_ = closing_ = true;
+}
+
+void QuotaSession::OnFinished(bool ok) {
+  const Step step(*this);
+  --underway_;
+}
+
+void QuotaSession::OnGone(bool ok) {
+  const Step step(*this);
+  --underway_;
   broken_ = true;
   closing_ = true;
-  Pump();
 }
 
-void QuotaSession::OnDone() {
-  on_done_(this);
-  self_.reset();
+void QuotaSession::End() {
+  host_.OnEnd(*this);
+  delete this;
+}
+
+QuotaSession::Step::~Step() {
+  session_.Pump();
+  const bool over = session_.underway_ == 0 && session_.in_backend_ == 0;
+  session_.mutex_.Unlock();
+  if (over) session_.End();
 }
 
 }  // namespace signalbox

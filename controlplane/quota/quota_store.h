@@ -1,6 +1,6 @@
 // Where the quota engine keeps what it has decided: a snapshot of the core's state and the batches applied since.
 // Recovery replays the batches over the snapshot at their logged time, which gives the same state and the same
-// answers. Used by the engine's thread alone.
+// answers. Used by one thread at a time, the engine's turn.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ class QuotaStore {
   // first error of a callback ends it.
   virtual absl::Status Recover(const std::function<absl::Status(const v1::QuotaStatePart&)>& on_part,
                                const std::function<absl::Status(const v1::QuotaLogBatch&)>& on_batch) = 0;
-  // An online copy into the new file `path`, as a function to call on the engine's thread until it says true; batches
+  // An online copy into the new file `path`, as a function to call in the engine's turns until it says true; batches
   // may be appended between the calls. UNIMPLEMENTED by a store that has no file.
   virtual absl::StatusOr<std::function<absl::StatusOr<bool>()>> StartBackup(const std::string& path) const {
     return absl::UnimplementedError("this quota store has no file to copy");

@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <mutex>
 #include <thread>
 
 #include "common/status_macros.h"
@@ -247,6 +250,109 @@ TEST_F(QuotaEngineTest, ADamagedRowIsDataLossThatNamesTheFile) {
   const auto engine = QuotaEngine::Open(*std::move(store), clock, [](const std::string&) {});
   EXPECT_EQ(engine.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(engine.status().message()), HasSubstr(path));
+}
+
+// Whoever gives a way to be woken takes the turns.
+class DrivenQuotaEngineTest : public ::testing::Test {
+ protected:
+  void Submit(uint64_t sequence) {
+    engine->Submit(Message(sequence, Acq("r" + std::to_string(sequence)).Check(Count(), 10)),
+                   [this](absl::StatusOr<v1::QuotaResponse> response) { answered.push_back(std::move(response)); });
+  }
+  StandingClock clock;
+  Disk disk;
+  int woken = 0;
+  std::vector<absl::StatusOr<v1::QuotaResponse>> answered;
+  std::unique_ptr<QuotaEngine> engine = *QuotaEngine::Open(
+      std::make_unique<FaultyQuotaStore>(disk), clock, [](const std::string&) {}, kQuotaLogBytesBeforeCompaction,
+      [this] { ++woken; });
+};
+
+TEST_F(DrivenQuotaEngineTest, NothingIsDecidedButInATurn) {
+  const int writes = disk.writes;
+  Submit(1);
+  Submit(2);
+  EXPECT_EQ(woken, 1) << "one turn is enough for both";
+  EXPECT_TRUE(answered.empty());
+  engine->Turn();
+  ASSERT_EQ(answered.size(), 2u);
+  EXPECT_EQ(answered[0]->answers(0).sequence(), 1u);
+  EXPECT_EQ(answered[1]->answers(0).sequence(), 2u);
+  EXPECT_EQ(disk.writes - writes, 1) << "and one batch";
+  Submit(3);
+  EXPECT_EQ(woken, 2);
+  engine->Turn();
+  EXPECT_EQ(answered.size(), 3u);
+}
+
+TEST_F(DrivenQuotaEngineTest, ATurnSaysWhenTheNextOneIsDueAnyway) {
+  const auto before = std::chrono::steady_clock::now();
+  const auto next = engine->Turn();
+  EXPECT_GT(next, before);
+  EXPECT_LE(next, std::chrono::steady_clock::now() + std::chrono::microseconds(kQuotaTickUs));
+  EXPECT_EQ(woken, 0);
+}
+
+TEST_F(DrivenQuotaEngineTest, WhatAnAnswerAsksIsForTheNextTurn) {
+  engine->Submit(Message(1, Acq("a").Check(Count(), 10)), [this](absl::StatusOr<v1::QuotaResponse>) { Submit(2); });
+  engine->Turn();
+  EXPECT_EQ(woken, 2);
+  EXPECT_TRUE(answered.empty());
+  engine->Turn();
+  EXPECT_EQ(answered.size(), 1u);
+}
+
+TEST_F(DrivenQuotaEngineTest, ABatchThatCannotBeCommittedIsNotAnswered) {
+  disk.fail_at = disk.writes + 1;
+  Submit(1);
+  engine->Turn();
+  ASSERT_EQ(answered.size(), 1u);
+  EXPECT_EQ(answered[0].status().code(), absl::StatusCode::kUnavailable);
+  Submit(2);
+  engine->Turn();
+  EXPECT_TRUE(answered[1].ok()) << answered[1].status();
+}
+
+TEST_F(DrivenQuotaEngineTest, StopDecidesWhatWasSubmitted) {
+  Submit(1);
+  engine->Stop();
+  ASSERT_EQ(answered.size(), 1u);
+  EXPECT_TRUE(answered[0].ok()) << answered[0].status();
+  Submit(2);
+  EXPECT_EQ(answered[1].status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(engine->Turn(), QuotaBackend::SteadyTime::max()) << "nothing is ever due again";
+}
+
+TEST_F(DrivenQuotaEngineTest, ABackupIsTakenStepByStepInTurns) {
+  const std::string directory = NewDirectory();
+  auto store = OpenSqliteQuotaStore(directory + "/quota.db", Durability::kProcess);
+  ASSERT_TRUE(store.ok()) << store.status();
+  std::mutex mutex;
+  std::condition_variable due;
+  int wakes = 0;
+  auto opened = QuotaEngine::Open(
+      *std::move(store), clock, [](const std::string&) {}, kQuotaLogBytesBeforeCompaction,
+      [&] {
+        std::lock_guard lock(mutex);
+        ++wakes;
+        due.notify_one();
+      });
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  std::promise<absl::Status> copied;
+  std::thread copier([&] { copied.set_value((*opened)->BackupTo(directory + "/copy.db")); });
+  auto result = copied.get_future();
+  while (result.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    std::unique_lock lock(mutex);
+    due.wait_for(lock, std::chrono::milliseconds(1), [&] { return wakes > 0; });
+    wakes = 0;
+    lock.unlock();
+    (*opened)->Turn();
+  }
+  copier.join();
+  const absl::Status status = result.get();
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(std::filesystem::exists(directory + "/copy.db"));
+  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

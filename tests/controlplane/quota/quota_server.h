@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -17,8 +18,10 @@ namespace signalbox::testing {
 
 class OneToken : public TokenAuthority {
  public:
+  std::atomic<bool> revoked{false};
+
   absl::StatusOr<Caller> Authenticate(std::string_view token) const override {
-    if (token == "secret") return Caller{"id", "proxy", Role::kProxy};
+    if (token == "secret" && !revoked) return Caller{"id", "proxy", Role::kProxy};
     return absl::UnauthenticatedError("unknown token");
   }
 };
@@ -36,29 +39,32 @@ class TemporaryDirectory {
 class QuotaServer {
  public:
   // `port` 0: any.
-  explicit QuotaServer(const std::string& data_dir, int port = 0) {
+  explicit QuotaServer(const std::string& data_dir, int port = 0, const std::string& store = "sqlite") {
     QuotaHostOptions options;
     options.data_dir = data_dir;
-    auto opened = QuotaHost::Open(options, authority_);
+    options.store = store;
+    auto opened = QuotaHost::Open(options, authority);
     EXPECT_TRUE(opened.ok()) << opened.status();
     host = *std::move(opened);
     grpc::ServerBuilder builder;
     builder.AddListeningPort(absl::StrCat("127.0.0.1:", port), grpc::InsecureServerCredentials(), &this->port);
-    builder.RegisterService(host->service());
+    host->Register(builder);
     server_ = builder.BuildAndStart();
     EXPECT_NE(server_, nullptr);
+    host->Start();
   }
   ~QuotaServer() {
     host->Shutdown();
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(5));
+    host->Drain();
   }
   std::shared_ptr<grpc::Channel> Channel() const { return *NewChannel(absl::StrCat("127.0.0.1:", port), TlsFiles{}); }
 
   int port = 0;
+  OneToken authority;
   std::unique_ptr<QuotaHost> host;
 
  private:
-  OneToken authority_;
   std::unique_ptr<grpc::Server> server_;
 };
 
