@@ -11,8 +11,6 @@
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/parser.hpp>
 #include <chrono>
 #include <optional>
 #include <tuple>
@@ -31,11 +29,11 @@
 namespace signalbox {
 namespace {
 
-namespace http = boost::beast::http;
 using asio::awaitable;
 using asio::ip::tcp;
 
 constexpr size_t kReadBytes = 16 << 10;
+constexpr size_t kHeadReadBytes = 4 << 10;        // of what waits with a buffer
 constexpr size_t kBodyReadBytesMax = 64 << 10;    // of a body whose length is known
 constexpr size_t kBodyJoinedBytesMax = 16 << 10;  // a body up to here shares the head's buffer
 
@@ -60,6 +58,7 @@ class Call : public std::enable_shared_from_this<Call> {
     std::string method;
     std::string head;
     std::string_view body;  // not in `head` yet
+    bool answers_whole = false;
   };
   absl::StatusOr<Message> Serialize(const UpstreamRequest& request) const;
 
@@ -188,6 +187,7 @@ class Call : public std::enable_shared_from_this<Call> {
 
   ReadBuffer in_;
   bool any_byte_ = false;
+  bool answers_whole_ = false;
   bool more_ready_ = false;  // the last read filled all the room it had
   Framing framing_ = Framing::kNone;
   uint64_t length_left_ = 0;
@@ -297,7 +297,7 @@ absl::StatusOr<Call::Message> Call::Serialize(const UpstreamRequest& request) co
   if (!IsToken(request.method) || !target_ok) {
     return absl::InvalidArgumentError(absl::StrCat("provider ", authority_, ": the request line is not valid HTTP"));
   }
-  Message message{request.method, {}, request.body};
+  Message message{request.method, {}, request.body, request.answers_whole};
   std::string& head = message.head;
   head.reserve(512 + (request.body.size() <= kBodyJoinedBytesMax ? request.body.size() : 0));
   absl::StrAppend(&head, request.method, " ", request.target, " HTTP/1.1\r\nhost: ", authority_, "\r\n");
@@ -350,13 +350,14 @@ awaitable<error_code> Call::WriteRest(std::string_view data) {
   co_return error_code();
 }
 
-// What is expected is waited for without a buffer: a stream is silent most of the time.
+// A stream is waited for without a buffer: it is silent most of the time.
 awaitable<error_code> Call::FillBuffer() {
   Stream& stream = connection_->stream;
   error_code error;
   size_t n = 0;
-  const size_t expected = std::clamp<uint64_t>(length_left_, kReadBytes, kBodyReadBytesMax);
-  if (stream.ssl() != nullptr) {
+  const size_t least = answers_whole_ && framing_ == Framing::kNone ? kHeadReadBytes : kReadBytes;
+  const size_t expected = std::clamp<uint64_t>(length_left_, least, kBodyReadBytesMax);
+  if (stream.ssl() != nullptr || answers_whole_) {
     std::tie(error, n) = co_await stream.ReadSome(in_.Prepare(expected));
   } else {
     while (!error && n == 0) {
@@ -378,6 +379,7 @@ awaitable<error_code> Call::FillBuffer() {
 awaitable<absl::StatusOr<UpstreamHead>> Call::Begin(const Message& message, int64_t deadline_us) {
   if (!failure_.ok()) co_return failure_;
   UpstreamHead response;
+  answers_whole_ = message.answers_whole;
   SetDeadline(deadline_us);
   connection_ = pool_->Take(place_);
   if (connection_) {
@@ -454,44 +456,33 @@ awaitable<Call::Attempt> Call::SendAndAwait(const Message& message, UpstreamHead
 }
 
 absl::Status Call::ParseHead(size_t head_bytes, const std::string& method, UpstreamHead& response) {
-  http::response_parser<http::empty_body> parser;
-  parser.header_limit(static_cast<uint32_t>(2 * kResponseHeaderBytesMax));  // ours was checked by the caller
-  parser.body_limit(boost::none);
-  parser.eager(false);
-  error_code error;
-  const size_t consumed = parser.put(asio::buffer(in_.data(), head_bytes), error);
-  if (error || !parser.is_header_done() || consumed != head_bytes) {
-    return absl::DataLossError(absl::StrCat("provider ", authority_, ": the response is not HTTP: ",
-                                            error ? error.message() : std::string("malformed head")));
+  ResponseHead head;
+  if (const std::string wrong = ParseResponseHead({in_.data(), head_bytes}, head); !wrong.empty()) {
+    return absl::DataLossError(absl::StrCat("provider ", authority_, ": the response is not HTTP: ", wrong));
   }
-  response.status = static_cast<int>(parser.get().result_int());
+  response.status = head.status;
   if (response.status < 100 || response.status > 599 || response.status == 101) {
     return absl::DataLossError(absl::StrCat("provider ", authority_, ": unexpected status ", response.status));
   }
-  keep_alive_ = parser.keep_alive();
-  const auto length = parser.content_length();
+  keep_alive_ = head.persistent;
   const bool bodiless = response.status < 200 || response.status == 204 || response.status == 304 || method == "HEAD";
-  const bool encoded = parser.get().find(http::field::transfer_encoding) != parser.get().end();
   if (bodiless) {
     framing_ = Framing::kNone;
-    // To Beast a HEAD's answer without a length ends with the connection; it has no body, so it does not.
-    if (method == "HEAD" && !encoded && !length) {
-      keep_alive_ =
-          parser.get().version() >= 11 && !http::token_list(parser.get()[http::field::connection]).exists("close");
+    if (method == "HEAD" && !head.chunked && !head.content_length) {
+      keep_alive_ = head.http_1_1 && head.persistent && !head.encoded;
     }
-  } else if (parser.chunked()) {
+  } else if (head.chunked) {
     framing_ = Framing::kChunked;
-  } else if (encoded) {
+  } else if (head.encoded) {
     return absl::DataLossError(absl::StrCat("provider ", authority_, ": unknown Transfer-Encoding"));
-  } else if (length) {
+  } else if (head.content_length) {
     framing_ = Framing::kLength;
-    length_left_ = *length;
+    length_left_ = *head.content_length;
   } else {
     framing_ = Framing::kUntilClose;
     keep_alive_ = false;
   }
-  auto message = parser.release();
-  response.headers = std::move(static_cast<http::fields&>(message));
+  response.headers = std::move(head.headers);
   return absl::OkStatus();
 }
 

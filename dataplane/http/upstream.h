@@ -5,13 +5,13 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/beast/http/fields.hpp>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "dataplane/http/header_fields.h"
 #include "dataplane/http/http_server.h"
 
 namespace signalbox {
@@ -33,11 +33,14 @@ struct UpstreamRequest {
   std::string target;     // whole: the endpoint's path_prefix is the caller's to put in front
   HttpHeaders headers;    // host and content-length are added
   std::string_view body;  // outlives the call
+  // The answer is expected whole: a buffer waits for it, which saves a turn with the kernel. Streams, of which many are
+  // silent at once, are waited for without.
+  bool answers_whole = false;
 };
 
 struct UpstreamHead {
   int status = 0;
-  boost::beast::http::fields headers;
+  HeaderFields headers;
 };
 
 // One call. Destroying it, or Cancel, closes a connection whose response was not read to its end; a connection read

@@ -79,9 +79,9 @@ class ScriptedServer {
 
 int64_t InMs(int64_t ms) { return Clock::System().MonotonicMicros() + ms * 1000; }
 
-class UpstreamTest : public ::testing::Test {
+class UpstreamFixture : public ::testing::Test {
  protected:
-  UpstreamTest() : tls_(*NewUpstreamTlsContext("")) {}
+  UpstreamFixture() : tls_(*NewUpstreamTlsContext("")) {}
   // The pool goes first, then whatever the loop still holds, then the server's threads, then what scripts refer to.
   void TearDown() override {
     pool_.reset();
@@ -114,6 +114,7 @@ class UpstreamTest : public ::testing::Test {
     request.target = "/v1/chat/completions";
     request.headers = {{"authorization", "Bearer k"}, {"connection", "upgrade"}, {"content-length", "99"}};
     request.body = body;
+    request.answers_whole = answers_whole_;
     return Run(call.Start(request, deadline_us));
   }
   absl::StatusOr<std::string> ReadAll(UpstreamCall& call, int64_t deadline_us = 0) {
@@ -127,6 +128,7 @@ class UpstreamTest : public ::testing::Test {
     return ReadAll(*call);
   }
 
+  bool answers_whole_ = false;
   std::deque<std::promise<void>> promises_;
   std::promise<std::string> seen_;
   asio::io_context io_{1};
@@ -136,9 +138,17 @@ class UpstreamTest : public ::testing::Test {
   std::unique_ptr<UpstreamPool> pool_;
 };
 
+// Whether a buffer waits for the answer or not.
+class UpstreamTest : public UpstreamFixture, public ::testing::WithParamInterface<bool> {
+ protected:
+  UpstreamTest() { answers_whole_ = GetParam(); }
+};
+INSTANTIATE_TEST_SUITE_P(Answers, UpstreamTest, ::testing::Bool(),
+                         [](const auto& info) { return info.param ? "Whole" : "InPieces"; });
+
 constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\nx-id: 7\r\ncontent-length: 5\r\n\r\nhello";
 
-TEST_F(UpstreamTest, SendsTheRequestAndReadsTheResponse) {
+TEST_P(UpstreamTest, SendsTheRequestAndReadsTheResponse) {
   std::promise<std::string>& seen = seen_;
   Listen([&](int, RawSocket& peer) {
     seen.set_value(peer.ReadRequest());
@@ -151,14 +161,14 @@ TEST_F(UpstreamTest, SendsTheRequestAndReadsTheResponse) {
   ASSERT_TRUE(head.ok()) << head.status();
   EXPECT_TRUE(call->request_sent());
   EXPECT_EQ(head->status, 200);
-  EXPECT_EQ(head->headers["X-Id"], "7");
+  EXPECT_EQ(head->headers.Value("X-Id"), "7");
   EXPECT_EQ(seen.get_future().get(), "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:" + server_->port() +
                                          "\r\nauthorization: Bearer k\r\ncontent-length: 7\r\n\r\n{\"a\":1}");
   EXPECT_EQ(ReadAll(*call).value(), "hello");
   EXPECT_EQ(ReadAll(*call).value(), "");
 }
 
-TEST_F(UpstreamTest, ConnectionReadToItsEndIsUsedAgain) {
+TEST_P(UpstreamTest, ConnectionReadToItsEndIsUsedAgain) {
   Listen([](int, RawSocket& peer) {
     while (!peer.ReadRequest().empty()) peer.Send(kOk);
   });
@@ -166,7 +176,7 @@ TEST_F(UpstreamTest, ConnectionReadToItsEndIsUsedAgain) {
   EXPECT_EQ(server_->accepted(), 1);
 }
 
-TEST_F(UpstreamTest, LongBodiesGoBothWays) {
+TEST_P(UpstreamTest, LongBodiesGoBothWays) {
   const std::string body(3 << 20, 'q');
   Listen([&](int, RawSocket& peer) {
     const std::string request = peer.ReadRequest();
@@ -180,7 +190,7 @@ TEST_F(UpstreamTest, LongBodiesGoBothWays) {
   EXPECT_TRUE(echoed->ends_with("\r\n\r\n" + body));
 }
 
-TEST_F(UpstreamTest, ConnectionThePeerClosedIsReplacedUnseen) {
+TEST_P(UpstreamTest, ConnectionThePeerClosedIsReplacedUnseen) {
   std::promise<void>& closed = promises_.emplace_back();
   Listen([&](int n, RawSocket& peer) {
     peer.ReadRequest();
@@ -198,7 +208,7 @@ TEST_F(UpstreamTest, ConnectionThePeerClosedIsReplacedUnseen) {
   EXPECT_EQ(server_->accepted(), 2);
 }
 
-TEST_F(UpstreamTest, ARequestThatThePeerTookIsNotSentAgainOnAnotherConnection) {
+TEST_P(UpstreamTest, ARequestThatThePeerTookIsNotSentAgainOnAnotherConnection) {
   for (const bool reset : {false, true}) {
     pool_.reset();
     Listen([reset](int, RawSocket& peer) {
@@ -262,7 +272,7 @@ TEST(TcpBytesAcked, MovesWhenThePeerTookTheBytesBeforeItEnded) {
   EXPECT_EQ(TcpBytesAcked(ends.client), *before + 4);
 }
 
-TEST_F(UpstreamTest, FreshConnectionLostWithoutAByteIsUnavailable) {
+TEST_P(UpstreamTest, FreshConnectionLostWithoutAByteIsUnavailable) {
   Listen([](int, RawSocket& peer) { peer.ReadRequest(); });
   const auto call = pool().NewCall(endpoint_);
   const auto head = Start(*call);
@@ -272,7 +282,7 @@ TEST_F(UpstreamTest, FreshConnectionLostWithoutAByteIsUnavailable) {
   EXPECT_EQ(server_->accepted(), 1);
 }
 
-TEST_F(UpstreamTest, RefusedConnectionIsUnavailableAndNothingWasSent) {
+TEST_P(UpstreamTest, RefusedConnectionIsUnavailableAndNothingWasSent) {
   {
     const ScriptedServer gone([](int, RawSocket&) {});
     endpoint_ = *ParseEndpoint("http://127.0.0.1:" + gone.port());
@@ -284,7 +294,7 @@ TEST_F(UpstreamTest, RefusedConnectionIsUnavailableAndNothingWasSent) {
   EXPECT_FALSE(call->request_sent());
 }
 
-TEST_F(UpstreamTest, UnknownHostIsUnavailable) {
+TEST_P(UpstreamTest, UnknownHostIsUnavailable) {
   endpoint_ = *ParseEndpoint("http://no-such-host.invalid");
   const auto call = pool().NewCall(endpoint_);
   const auto head = Start(*call);
@@ -292,7 +302,7 @@ TEST_F(UpstreamTest, UnknownHostIsUnavailable) {
   EXPECT_TRUE(Contains(head.status().ToString(), "looking up its address")) << head.status();
 }
 
-TEST_F(UpstreamTest, HostNamesAreLookedUp) {
+TEST_P(UpstreamTest, HostNamesAreLookedUp) {
   Listen([](int, RawSocket& peer) {
     peer.ReadRequest();
     peer.Send(kOk);
@@ -302,7 +312,7 @@ TEST_F(UpstreamTest, HostNamesAreLookedUp) {
   EXPECT_EQ(Whole().value(), "hello");
 }
 
-TEST_F(UpstreamTest, SilentProviderExceedsTheDeadline) {
+TEST_P(UpstreamTest, SilentProviderExceedsTheDeadline) {
   Listen([](int, RawSocket& peer) { peer.ReadToEnd(); });
   const auto call = pool().NewCall(endpoint_);
   const auto head = Start(*call, "{}", InMs(50));
@@ -311,7 +321,7 @@ TEST_F(UpstreamTest, SilentProviderExceedsTheDeadline) {
   EXPECT_EQ(ReadAll(*call).status().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
-TEST_F(UpstreamTest, BodyThatStopsExceedsTheDeadline) {
+TEST_P(UpstreamTest, BodyThatStopsExceedsTheDeadline) {
   Listen([](int, RawSocket& peer) {
     peer.ReadRequest();
     peer.Send(kOk.substr(0, kOk.size() - 2));
@@ -323,7 +333,7 @@ TEST_F(UpstreamTest, BodyThatStopsExceedsTheDeadline) {
   EXPECT_EQ(Run(call->ReadSome(InMs(50))).status().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
-TEST_F(UpstreamTest, BytesAreHandedOnAsTheyCome) {
+TEST_P(UpstreamTest, BytesAreHandedOnAsTheyCome) {
   promises_.resize(3);
   auto& more = promises_;
   Listen([&](int, RawSocket& peer) {
@@ -348,7 +358,7 @@ TEST_F(UpstreamTest, BytesAreHandedOnAsTheyCome) {
   EXPECT_EQ(Run(call->ReadSome(0)).value(), "");
 }
 
-TEST_F(UpstreamTest, InterimResponsesAreSkipped) {
+TEST_P(UpstreamTest, InterimResponsesAreSkipped) {
   Listen([](int, RawSocket& peer) {
     peer.ReadRequest();
     peer.Send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + std::string(kOk));
@@ -357,7 +367,7 @@ TEST_F(UpstreamTest, InterimResponsesAreSkipped) {
   EXPECT_EQ(Whole().value(), "hello");
 }
 
-TEST_F(UpstreamTest, EveryFramingEndsCleanlyAndIsReusedWhereItCan) {
+TEST_P(UpstreamTest, EveryFramingEndsCleanlyAndIsReusedWhereItCan) {
   struct Case {
     std::string name, response, body;
     bool reused;
@@ -386,7 +396,7 @@ TEST_F(UpstreamTest, EveryFramingEndsCleanlyAndIsReusedWhereItCan) {
   }
 }
 
-TEST_F(UpstreamTest, BodyWithoutFramingEndsWithTheConnection) {
+TEST_P(UpstreamTest, BodyWithoutFramingEndsWithTheConnection) {
   Listen([](int, RawSocket& peer) {
     peer.ReadRequest();
     peer.Send("HTTP/1.1 200 OK\r\n\r\nall of it");
@@ -394,7 +404,7 @@ TEST_F(UpstreamTest, BodyWithoutFramingEndsWithTheConnection) {
   EXPECT_EQ(Whole().value(), "all of it");
 }
 
-TEST_F(UpstreamTest, WhatIsCutOrNotHttpIsDataLoss) {
+TEST_P(UpstreamTest, WhatIsCutOrNotHttpIsDataLoss) {
   struct Case {
     std::string name, response, message;
   };
@@ -440,7 +450,7 @@ TEST_F(UpstreamTest, WhatIsCutOrNotHttpIsDataLoss) {
   }
 }
 
-TEST_F(UpstreamTest, WhatCameBeforeACutIsStillHandedOn) {
+TEST_P(UpstreamTest, WhatCameBeforeACutIsStillHandedOn) {
   Listen([](int, RawSocket& peer) {
     peer.ReadRequest();
     peer.Send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nzz");
@@ -452,7 +462,7 @@ TEST_F(UpstreamTest, WhatCameBeforeACutIsStillHandedOn) {
   EXPECT_EQ(Run(call->ReadSome(0)).status().code(), absl::StatusCode::kDataLoss);
 }
 
-TEST_F(UpstreamTest, ResponseLongerThanAllowedIsRefused) {
+TEST_P(UpstreamTest, ResponseLongerThanAllowedIsRefused) {
   Listen([](int, RawSocket& peer) {
     peer.ReadRequest();
     peer.Send(kOk);
@@ -463,7 +473,7 @@ TEST_F(UpstreamTest, ResponseLongerThanAllowedIsRefused) {
   EXPECT_EQ(Run(call->ReadAll(4, 0)).status().code(), absl::StatusCode::kResourceExhausted);
 }
 
-TEST_F(UpstreamTest, EarlyRefusalIsReadThoughTheBodyWasNotTaken) {
+TEST_P(UpstreamTest, EarlyRefusalIsReadThoughTheBodyWasNotTaken) {
   Listen([](int, RawSocket& peer) {
     peer.ReadUntil("\r\n\r\n");
     peer.Send("HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno");
@@ -477,7 +487,7 @@ TEST_F(UpstreamTest, EarlyRefusalIsReadThoughTheBodyWasNotTaken) {
   EXPECT_EQ(head->status, 413);
 }
 
-TEST_F(UpstreamTest, CancelClosesTheConnectionAtOnceAndEndsEveryOperation) {
+TEST_P(UpstreamTest, CancelClosesTheConnectionAtOnceAndEndsEveryOperation) {
   for (const bool before_the_head : {true, false}) {
     std::promise<void>& closed = promises_.emplace_back();
     std::promise<void>& asked = promises_.emplace_back();
@@ -509,7 +519,7 @@ TEST_F(UpstreamTest, CancelClosesTheConnectionAtOnceAndEndsEveryOperation) {
   }
 }
 
-TEST_F(UpstreamTest, DestroyingACallInFlightClosesItsConnection) {
+TEST_P(UpstreamTest, DestroyingACallInFlightClosesItsConnection) {
   std::promise<void>& closed = promises_.emplace_back();
   Listen([&](int, RawSocket& peer) {
     peer.ReadRequest();
@@ -523,7 +533,7 @@ TEST_F(UpstreamTest, DestroyingACallInFlightClosesItsConnection) {
   closed.get_future().get();
 }
 
-TEST_F(UpstreamTest, HeadersThatWouldBreakTheRequestAreRefused) {
+TEST_P(UpstreamTest, HeadersThatWouldBreakTheRequestAreRefused) {
   endpoint_ = *ParseEndpoint("http://127.0.0.1:1");
   for (const auto& [target, value] :
        {std::pair("/a b", "v"), std::pair("/\r\nx: y", "v"), std::pair("/", "v\r\nx: y")}) {
@@ -536,7 +546,7 @@ TEST_F(UpstreamTest, HeadersThatWouldBreakTheRequestAreRefused) {
   }
 }
 
-class UpstreamTlsTest : public UpstreamTest {
+class UpstreamTlsTest : public UpstreamFixture {
  protected:
   ~UpstreamTlsTest() override {
     server_.reset();
