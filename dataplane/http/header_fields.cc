@@ -20,9 +20,11 @@ void HeaderFields::Reserve(size_t head_bytes) {
 }
 
 void HeaderFields::Add(std::string_view name, std::string_view value) {
-  places_.push_back({text_.size(), static_cast<uint32_t>(name.size()), static_cast<uint32_t>(value.size())});
-  for (const char c : name) text_.push_back(Lower(c));
-  text_.append(value);
+  const size_t begin = text_.size();
+  places_.push_back({begin, static_cast<uint32_t>(name.size()), static_cast<uint32_t>(value.size())});
+  text_.append(name).append(value);
+  char* own = text_.data() + begin;
+  std::transform(own, own + name.size(), own, Lower);
 }
 
 void HeaderFields::Set(std::string_view name, std::string_view value) {
