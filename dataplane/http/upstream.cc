@@ -33,7 +33,6 @@ using asio::awaitable;
 using asio::ip::tcp;
 
 constexpr size_t kReadBytes = 16 << 10;
-constexpr size_t kHeadReadBytes = 4 << 10;        // of what waits with a buffer
 constexpr size_t kBodyReadBytesMax = 64 << 10;    // of a body whose length is known
 constexpr size_t kBodyJoinedBytesMax = 16 << 10;  // a body up to here shares the head's buffer
 
@@ -58,7 +57,6 @@ class Call : public std::enable_shared_from_this<Call> {
     std::string method;
     std::string head;
     std::string_view body;  // not in `head` yet
-    bool answers_whole = false;
   };
   absl::StatusOr<Message> Serialize(const UpstreamRequest& request) const;
 
@@ -187,7 +185,6 @@ class Call : public std::enable_shared_from_this<Call> {
 
   ReadBuffer in_;
   bool any_byte_ = false;
-  bool answers_whole_ = false;
   bool more_ready_ = false;  // the last read filled all the room it had
   Framing framing_ = Framing::kNone;
   uint64_t length_left_ = 0;
@@ -297,7 +294,7 @@ absl::StatusOr<Call::Message> Call::Serialize(const UpstreamRequest& request) co
   if (!IsToken(request.method) || !target_ok) {
     return absl::InvalidArgumentError(absl::StrCat("provider ", authority_, ": the request line is not valid HTTP"));
   }
-  Message message{request.method, {}, request.body, request.answers_whole};
+  Message message{request.method, {}, request.body};
   std::string& head = message.head;
   head.reserve(512 + (request.body.size() <= kBodyJoinedBytesMax ? request.body.size() : 0));
   absl::StrAppend(&head, request.method, " ", request.target, " HTTP/1.1\r\nhost: ", authority_, "\r\n");
@@ -350,14 +347,13 @@ awaitable<error_code> Call::WriteRest(std::string_view data) {
   co_return error_code();
 }
 
-// A stream is waited for without a buffer: it is silent most of the time.
+// What is expected is waited for without a buffer: a stream is silent most of the time.
 awaitable<error_code> Call::FillBuffer() {
   Stream& stream = connection_->stream;
   error_code error;
   size_t n = 0;
-  const size_t least = answers_whole_ && framing_ == Framing::kNone ? kHeadReadBytes : kReadBytes;
-  const size_t expected = std::clamp<uint64_t>(length_left_, least, kBodyReadBytesMax);
-  if (stream.ssl() != nullptr || answers_whole_) {
+  const size_t expected = std::clamp<uint64_t>(length_left_, kReadBytes, kBodyReadBytesMax);
+  if (stream.ssl() != nullptr) {
     std::tie(error, n) = co_await stream.ReadSome(in_.Prepare(expected));
   } else {
     while (!error && n == 0) {
@@ -379,7 +375,6 @@ awaitable<error_code> Call::FillBuffer() {
 awaitable<absl::StatusOr<UpstreamHead>> Call::Begin(const Message& message, int64_t deadline_us) {
   if (!failure_.ok()) co_return failure_;
   UpstreamHead response;
-  answers_whole_ = message.answers_whole;
   SetDeadline(deadline_us);
   connection_ = pool_->Take(place_);
   if (connection_) {

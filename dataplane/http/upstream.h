@@ -33,9 +33,6 @@ struct UpstreamRequest {
   std::string target;     // whole: the endpoint's path_prefix is the caller's to put in front
   HttpHeaders headers;    // host and content-length are added
   std::string_view body;  // outlives the call
-  // The answer is expected whole: a buffer waits for it, which saves a turn with the kernel. Streams, of which many are
-  // silent at once, are waited for without.
-  bool answers_whole = false;
 };
 
 struct UpstreamHead {

@@ -21,7 +21,7 @@ __extension__ typedef __int128 Int128;
 // No request of today's or tomorrow's models comes near: such a figure is a fault of the provider's.
 constexpr int64_t kUsageTokensMax = 1'000'000'000;
 constexpr int64_t kBytesPerToken = 4;
-constexpr size_t kKeptBytesMax = 64 << 10;  // of a document's memory from one answer to the next
+constexpr size_t kKeptDocumentBytesMax = 64 << 10;  // of a document's memory from one answer to the next
 
 std::optional<int64_t> Tokens(const std::optional<dom::element>& element) {
   if (!element) return std::nullopt;
@@ -256,7 +256,7 @@ UnaryReport ReadUnary(const std::string& response_json) {
   UnaryReport report;
   report.content_bytes = response_json.size();  // nothing better is known of what cannot be read
   thread_local dom::document document;
-  if (document.capacity() > kKeptBytesMax) document = dom::document();
+  if (document.capacity() > kKeptDocumentBytesMax) document = dom::document();
   if (ParseDom(response_json, response_json.capacity(), document) != simdjson::SUCCESS) return report;
   dom::object object;
   if (document.root().get_object().get(object) != simdjson::SUCCESS) return report;

@@ -145,7 +145,6 @@ UpstreamRequest BuildUpstreamRequest(const ActiveRequest& request, const Planned
                                       request.record.request_id(), "application/json", translated},
                                      std::move(call.headers));
   upstream.body = planned.body;
-  upstream.answers_whole = !planned.operation.stream;
   return upstream;
 }
 

@@ -16,13 +16,14 @@ constexpr std::string_view kSuffix = ".spool";
 constexpr size_t kAckBytes = 16;          // a position
 constexpr size_t kProbeBytes = 16 << 10;  // room to find before records are taken again
 
-void PutUint32(char* at, uint64_t value) {
-  for (int i = 0; i < 4; ++i) at[i] = static_cast<char>(value >> (8 * i));
+// Little-endian.
+void PutUint64(char* at, uint64_t value) {
+  for (int i = 0; i < 8; ++i) at[i] = static_cast<char>(value >> (8 * i));
 }
 
-uint64_t GetUint32(const char* at) {
+uint64_t GetUint64(const char* at) {
   uint64_t value = 0;
-  for (int i = 0; i < 4; ++i) value |= uint64_t{static_cast<unsigned char>(at[i])} << (8 * i);
+  for (int i = 0; i < 8; ++i) value |= uint64_t{static_cast<unsigned char>(at[i])} << (8 * i);
   return value;
 }
 
@@ -82,8 +83,8 @@ absl::StatusOr<Spool::Position> Spool::LoadAcked() const {
   const std::optional<std::string_view> payload = Unframe(*data);
   if (!payload || payload->size() != kAckBytes) return Position{};
   Position position;
-  position.segment = GetUint32(payload->data()) | GetUint32(payload->data() + 4) << 32;
-  position.offset = static_cast<int64_t>(GetUint32(payload->data() + 8) | GetUint32(payload->data() + 12) << 32);
+  position.segment = GetUint64(payload->data());
+  position.offset = static_cast<int64_t>(GetUint64(payload->data() + 8));
   return position;
 }
 
@@ -301,10 +302,8 @@ absl::Status Spool::RemoveAcked() {
   NoteAccepting();
   std::string frame;
   char* payload = BeginFrame(kAckBytes, frame);
-  PutUint32(payload, acked_.segment);
-  PutUint32(payload + 4, acked_.segment >> 32);
-  PutUint32(payload + 8, acked_.offset);
-  PutUint32(payload + 12, acked_.offset >> 32);
+  PutUint64(payload, acked_.segment);
+  PutUint64(payload + 8, static_cast<uint64_t>(acked_.offset));
   FinishFrame(kAckBytes, payload);
   if (absl::Status written = options_.files->Overwrite(AckPath(), frame); !written.ok()) result = written;
   return result;

@@ -79,9 +79,9 @@ class ScriptedServer {
 
 int64_t InMs(int64_t ms) { return Clock::System().MonotonicMicros() + ms * 1000; }
 
-class UpstreamFixture : public ::testing::Test {
+class UpstreamTest : public ::testing::Test {
  protected:
-  UpstreamFixture() : tls_(*NewUpstreamTlsContext("")) {}
+  UpstreamTest() : tls_(*NewUpstreamTlsContext("")) {}
   // The pool goes first, then whatever the loop still holds, then the server's threads, then what scripts refer to.
   void TearDown() override {
     pool_.reset();
@@ -114,7 +114,6 @@ class UpstreamFixture : public ::testing::Test {
     request.target = "/v1/chat/completions";
     request.headers = {{"authorization", "Bearer k"}, {"connection", "upgrade"}, {"content-length", "99"}};
     request.body = body;
-    request.answers_whole = answers_whole_;
     return Run(call.Start(request, deadline_us));
   }
   absl::StatusOr<std::string> ReadAll(UpstreamCall& call, int64_t deadline_us = 0) {
@@ -128,7 +127,6 @@ class UpstreamFixture : public ::testing::Test {
     return ReadAll(*call);
   }
 
-  bool answers_whole_ = false;
   std::deque<std::promise<void>> promises_;
   std::promise<std::string> seen_;
   asio::io_context io_{1};
@@ -138,17 +136,9 @@ class UpstreamFixture : public ::testing::Test {
   std::unique_ptr<UpstreamPool> pool_;
 };
 
-// Whether a buffer waits for the answer or not.
-class UpstreamTest : public UpstreamFixture, public ::testing::WithParamInterface<bool> {
- protected:
-  UpstreamTest() { answers_whole_ = GetParam(); }
-};
-INSTANTIATE_TEST_SUITE_P(Answers, UpstreamTest, ::testing::Bool(),
-                         [](const auto& info) { return info.param ? "Whole" : "InPieces"; });
-
 constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\nx-id: 7\r\ncontent-length: 5\r\n\r\nhello";
 
-TEST_P(UpstreamTest, SendsTheRequestAndReadsTheResponse) {
+TEST_F(UpstreamTest, SendsTheRequestAndReadsTheResponse) {
   std::promise<std::string>& seen = seen_;
   Listen([&](int, RawSocket& peer) {
     seen.set_value(peer.ReadRequest());
@@ -168,7 +158,7 @@ TEST_P(UpstreamTest, SendsTheRequestAndReadsTheResponse) {
   EXPECT_EQ(ReadAll(*call).value(), "");
 }
 
-TEST_P(UpstreamTest, ConnectionReadToItsEndIsUsedAgain) {
+TEST_F(UpstreamTest, ConnectionReadToItsEndIsUsedAgain) {
   Listen([](int, RawSocket& peer) {
     while (!peer.ReadRequest().empty()) peer.Send(kOk);
   });
@@ -176,7 +166,7 @@ TEST_P(UpstreamTest, ConnectionReadToItsEndIsUsedAgain) {
   EXPECT_EQ(server_->accepted(), 1);
 }
 
-TEST_P(UpstreamTest, LongBodiesGoBothWays) {
+TEST_F(UpstreamTest, LongBodiesGoBothWays) {
   const std::string body(3 << 20, 'q');
   Listen([&](int, RawSocket& peer) {
     const std::string request = peer.ReadRequest();
@@ -190,7 +180,7 @@ TEST_P(UpstreamTest, LongBodiesGoBothWays) {
   EXPECT_TRUE(echoed->ends_with("\r\n\r\n" + body));
 }
 
-TEST_P(UpstreamTest, ConnectionThePeerClosedIsReplacedUnseen) {
+TEST_F(UpstreamTest, ConnectionThePeerClosedIsReplacedUnseen) {
   std::promise<void>& closed = promises_.emplace_back();
   Listen([&](int n, RawSocket& peer) {
     peer.ReadRequest();
@@ -208,7 +198,7 @@ TEST_P(UpstreamTest, ConnectionThePeerClosedIsReplacedUnseen) {
   EXPECT_EQ(server_->accepted(), 2);
 }
 
-TEST_P(UpstreamTest, ARequestThatThePeerTookIsNotSentAgainOnAnotherConnection) {
+TEST_F(UpstreamTest, ARequestThatThePeerTookIsNotSentAgainOnAnotherConnection) {
   for (const bool reset : {false, true}) {
     pool_.reset();
     Listen([reset](int, RawSocket& peer) {
@@ -272,7 +262,7 @@ TEST(TcpBytesAcked, MovesWhenThePeerTookTheBytesBeforeItEnded) {
   EXPECT_EQ(TcpBytesAcked(ends.client), *before + 4);
 }
 
-TEST_P(UpstreamTest, FreshConnectionLostWithoutAByteIsUnavailable) {
+TEST_F(UpstreamTest, FreshConnectionLostWithoutAByteIsUnavailable) {
   Listen([](int, RawSocket& peer) { peer.ReadRequest(); });
   const auto call = pool().NewCall(endpoint_);
   const auto head = Start(*call);
@@ -282,7 +272,7 @@ TEST_P(UpstreamTest, FreshConnectionLostWithoutAByteIsUnavailable) {
   EXPECT_EQ(server_->accepted(), 1);
 }
 
-TEST_P(UpstreamTest, RefusedConnectionIsUnavailableAndNothingWasSent) {
+TEST_F(UpstreamTest, RefusedConnectionIsUnavailableAndNothingWasSent) {
   {
     const ScriptedServer gone([](int, RawSocket&) {});
     endpoint_ = *ParseEndpoint("http://127.0.0.1:" + gone.port());
@@ -294,7 +284,7 @@ TEST_P(UpstreamTest, RefusedConnectionIsUnavailableAndNothingWasSent) {
   EXPECT_FALSE(call->request_sent());
 }
 
-TEST_P(UpstreamTest, UnknownHostIsUnavailable) {
+TEST_F(UpstreamTest, UnknownHostIsUnavailable) {
   endpoint_ = *ParseEndpoint("http://no-such-host.invalid");
   const auto call = pool().NewCall(endpoint_);
   const auto head = Start(*call);
@@ -302,7 +292,7 @@ TEST_P(UpstreamTest, UnknownHostIsUnavailable) {
   EXPECT_TRUE(Contains(head.status().ToString(), "looking up its address")) << head.status();
 }
 
-TEST_P(UpstreamTest, HostNamesAreLookedUp) {
+TEST_F(UpstreamTest, HostNamesAreLookedUp) {
   Listen([](int, RawSocket& peer) {
     peer.ReadRequest();
     peer.Send(kOk);
@@ -312,7 +302,7 @@ TEST_P(UpstreamTest, HostNamesAreLookedUp) {
   EXPECT_EQ(Whole().value(), "hello");
 }
 
-TEST_P(UpstreamTest, SilentProviderExceedsTheDeadline) {
+TEST_F(UpstreamTest, SilentProviderExceedsTheDeadline) {
   Listen([](int, RawSocket& peer) { peer.ReadToEnd(); });
   const auto call = pool().NewCall(endpoint_);
   const auto head = Start(*call, "{}", InMs(50));
@@ -321,7 +311,7 @@ TEST_P(UpstreamTest, SilentProviderExceedsTheDeadline) {
   EXPECT_EQ(ReadAll(*call).status().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
-TEST_P(UpstreamTest, BodyThatStopsExceedsTheDeadline) {
+TEST_F(UpstreamTest, BodyThatStopsExceedsTheDeadline) {
   Listen([](int, RawSocket& peer) {
     peer.ReadRequest();
     peer.Send(kOk.substr(0, kOk.size() - 2));
@@ -333,7 +323,7 @@ TEST_P(UpstreamTest, BodyThatStopsExceedsTheDeadline) {
   EXPECT_EQ(Run(call->ReadSome(InMs(50))).status().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
-TEST_P(UpstreamTest, BytesAreHandedOnAsTheyCome) {
+TEST_F(UpstreamTest, BytesAreHandedOnAsTheyCome) {
   promises_.resize(3);
   auto& more = promises_;
   Listen([&](int, RawSocket& peer) {
@@ -358,7 +348,7 @@ TEST_P(UpstreamTest, BytesAreHandedOnAsTheyCome) {
   EXPECT_EQ(Run(call->ReadSome(0)).value(), "");
 }
 
-TEST_P(UpstreamTest, InterimResponsesAreSkipped) {
+TEST_F(UpstreamTest, InterimResponsesAreSkipped) {
   Listen([](int, RawSocket& peer) {
     peer.ReadRequest();
     peer.Send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + std::string(kOk));
@@ -367,7 +357,7 @@ TEST_P(UpstreamTest, InterimResponsesAreSkipped) {
   EXPECT_EQ(Whole().value(), "hello");
 }
 
-TEST_P(UpstreamTest, EveryFramingEndsCleanlyAndIsReusedWhereItCan) {
+TEST_F(UpstreamTest, EveryFramingEndsCleanlyAndIsReusedWhereItCan) {
   struct Case {
     std::string name, response, body;
     bool reused;
@@ -396,7 +386,7 @@ TEST_P(UpstreamTest, EveryFramingEndsCleanlyAndIsReusedWhereItCan) {
   }
 }
 
-TEST_P(UpstreamTest, BodyWithoutFramingEndsWithTheConnection) {
+TEST_F(UpstreamTest, BodyWithoutFramingEndsWithTheConnection) {
   Listen([](int, RawSocket& peer) {
     peer.ReadRequest();
     peer.Send("HTTP/1.1 200 OK\r\n\r\nall of it");
@@ -404,7 +394,7 @@ TEST_P(UpstreamTest, BodyWithoutFramingEndsWithTheConnection) {
   EXPECT_EQ(Whole().value(), "all of it");
 }
 
-TEST_P(UpstreamTest, WhatIsCutOrNotHttpIsDataLoss) {
+TEST_F(UpstreamTest, WhatIsCutOrNotHttpIsDataLoss) {
   struct Case {
     std::string name, response, message;
   };
@@ -450,7 +440,7 @@ TEST_P(UpstreamTest, WhatIsCutOrNotHttpIsDataLoss) {
   }
 }
 
-TEST_P(UpstreamTest, WhatCameBeforeACutIsStillHandedOn) {
+TEST_F(UpstreamTest, WhatCameBeforeACutIsStillHandedOn) {
   Listen([](int, RawSocket& peer) {
     peer.ReadRequest();
     peer.Send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nzz");
@@ -462,7 +452,7 @@ TEST_P(UpstreamTest, WhatCameBeforeACutIsStillHandedOn) {
   EXPECT_EQ(Run(call->ReadSome(0)).status().code(), absl::StatusCode::kDataLoss);
 }
 
-TEST_P(UpstreamTest, ResponseLongerThanAllowedIsRefused) {
+TEST_F(UpstreamTest, ResponseLongerThanAllowedIsRefused) {
   Listen([](int, RawSocket& peer) {
     peer.ReadRequest();
     peer.Send(kOk);
@@ -473,7 +463,7 @@ TEST_P(UpstreamTest, ResponseLongerThanAllowedIsRefused) {
   EXPECT_EQ(Run(call->ReadAll(4, 0)).status().code(), absl::StatusCode::kResourceExhausted);
 }
 
-TEST_P(UpstreamTest, EarlyRefusalIsReadThoughTheBodyWasNotTaken) {
+TEST_F(UpstreamTest, EarlyRefusalIsReadThoughTheBodyWasNotTaken) {
   Listen([](int, RawSocket& peer) {
     peer.ReadUntil("\r\n\r\n");
     peer.Send("HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno");
@@ -487,7 +477,7 @@ TEST_P(UpstreamTest, EarlyRefusalIsReadThoughTheBodyWasNotTaken) {
   EXPECT_EQ(head->status, 413);
 }
 
-TEST_P(UpstreamTest, CancelClosesTheConnectionAtOnceAndEndsEveryOperation) {
+TEST_F(UpstreamTest, CancelClosesTheConnectionAtOnceAndEndsEveryOperation) {
   for (const bool before_the_head : {true, false}) {
     std::promise<void>& closed = promises_.emplace_back();
     std::promise<void>& asked = promises_.emplace_back();
@@ -519,7 +509,7 @@ TEST_P(UpstreamTest, CancelClosesTheConnectionAtOnceAndEndsEveryOperation) {
   }
 }
 
-TEST_P(UpstreamTest, DestroyingACallInFlightClosesItsConnection) {
+TEST_F(UpstreamTest, DestroyingACallInFlightClosesItsConnection) {
   std::promise<void>& closed = promises_.emplace_back();
   Listen([&](int, RawSocket& peer) {
     peer.ReadRequest();
@@ -533,7 +523,7 @@ TEST_P(UpstreamTest, DestroyingACallInFlightClosesItsConnection) {
   closed.get_future().get();
 }
 
-TEST_P(UpstreamTest, HeadersThatWouldBreakTheRequestAreRefused) {
+TEST_F(UpstreamTest, HeadersThatWouldBreakTheRequestAreRefused) {
   endpoint_ = *ParseEndpoint("http://127.0.0.1:1");
   for (const auto& [target, value] :
        {std::pair("/a b", "v"), std::pair("/\r\nx: y", "v"), std::pair("/", "v\r\nx: y")}) {
@@ -546,7 +536,7 @@ TEST_P(UpstreamTest, HeadersThatWouldBreakTheRequestAreRefused) {
   }
 }
 
-class UpstreamTlsTest : public UpstreamFixture {
+class UpstreamTlsTest : public UpstreamTest {
  protected:
   ~UpstreamTlsTest() override {
     server_.reset();
