@@ -124,6 +124,7 @@ class ProxyDataplane : public Dataplane {
         }
         wound_up = WaitUntilIdle(kCutTimeoutMs);
       }
+      WriteEnded();
       if (!FlushSettlements(kShutdownFlushTimeoutMs)) {
         LOG(WARNING) << "the quota service did not take every settlement; their records settle them at the next start";
       }
@@ -367,6 +368,18 @@ class ProxyDataplane : public Dataplane {
     thread.work.reset();
     thread.io.stop();
     if (thread.thread.joinable()) thread.thread.join();
+  }
+
+  // Returns when what ended on each worker is on disk and on its way to be settled.
+  void WriteEnded() {
+    auto written = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(workers_.size()));
+    for (auto& thread : workers_) {
+      asio::post(thread->io, [worker = thread->worker.get(), written] {
+        worker->ended.Write();
+        written->count_down();
+      });
+    }
+    written->wait();
   }
 
   static std::vector<std::shared_ptr<const v1::SnapshotProvider>> ProvidersOf(const ActiveSnapshot& snapshot) {

@@ -252,28 +252,22 @@ Step Walker::Refuse(uint32_t element, int status, std::string_view code, std::st
                 .param = std::string(param)};
 }
 
-void Walker::Take(uint32_t element, std::string_view output) { trail_.push_back({element, output}); }
-
-std::string Walker::Path() const {
+void Walker::Take(uint32_t element, std::string_view output) {
+  trail_.push_back({element, output});
   const auto plain = [](char c) { return c > 0x20 && c < 0x7F && c != '/' && c != '%'; };
-  std::string path;
-  path.reserve(trail_.size() * 16);
-  for (const TrailEntry& entry : trail_) {
-    if (!path.empty()) path.push_back('/');
-    const std::string& id = at(entry.element).id();
-    if (std::all_of(id.begin(), id.end(), plain)) {
-      path.append(id);
-      continue;
-    }
-    for (char c : id) {
-      if (plain(c)) {
-        path.push_back(c);
-      } else {
-        absl::StrAppendFormat(&path, "%%%02X", static_cast<unsigned char>(c));
-      }
+  if (!path_.empty()) path_.push_back('/');
+  const std::string& id = at(element).id();
+  if (std::all_of(id.begin(), id.end(), plain)) {
+    path_.append(id);
+    return;
+  }
+  for (char c : id) {
+    if (plain(c)) {
+      path_.push_back(c);
+    } else {
+      absl::StrAppendFormat(&path_, "%%%02X", static_cast<unsigned char>(c));
     }
   }
-  return path;
 }
 
 bool Walker::CanReachModel() const {

@@ -58,7 +58,7 @@ class Walker {
 
   const std::vector<TrailEntry>& trail() const { return trail_; }
   // start/plan/free-requests/... Bytes of ids that a header or a path cannot carry are percent-encoded.
-  std::string Path() const;
+  const std::string& Path() const { return path_; }
   // Whether a model can still be reached from where the walk stands (else holds are released).
   bool CanReachModel() const;
 
@@ -80,6 +80,7 @@ class Walker {
   int percentages_ = 0;          // drawn so far
   std::vector<uint32_t> asked_;  // limits asked about and not answered yet
   std::vector<TrailEntry> trail_;
+  std::string path_;  // of the trail
 };
 
 // Whether every index, share and reference of `route` is in range, so that no walk can leave it. Errors name the

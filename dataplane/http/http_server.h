@@ -1,4 +1,4 @@
-// The proxy's HTTP/1.1 front: one per worker, on the worker's own io_context and listener (SO_REUSEPORT), Beast inside.
+// The proxy's HTTP/1.1 front: one per worker, on the worker's own io_context and listener (SO_REUSEPORT).
 // Reads head and body within limits, refuses ambiguous framing (400 and close), hands over one exchange at a time per
 // connection, watches the client's socket while the handler works. A client that shuts down its sending side counts as
 // gone, as one that closes: the two look alike until something is written. Everything runs on the worker's thread.
@@ -8,7 +8,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/beast/http/fields.hpp>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,6 +17,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/limits.h"
+#include "dataplane/http/header_fields.h"
 
 namespace signalbox {
 
@@ -28,7 +28,7 @@ using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 struct HttpRequest {
   std::string method;
   std::string target;  // as sent, query included
-  boost::beast::http::fields headers;
+  HeaderFields headers;
   std::string body;
 };
 

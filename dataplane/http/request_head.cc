@@ -24,8 +24,6 @@ constexpr std::array<bool, 256> MakeTokenTable() {
 }
 constexpr std::array<bool, 256> kToken = MakeTokenTable();
 
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 std::string_view Trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
@@ -48,10 +46,60 @@ struct Seen {
   int lengths = 0;
   int encodings = 0;
   int expects = 0;
-  std::string_view length, encoding, host, expect;
+  int connections = 0;  // of Connection and of Proxy-Connection
+  std::string_view length, encoding, host, expect, connection;
 };
 
-std::optional<HeadFault> CheckLine(std::string_view line, Seen& seen) {
+// By length first: most names have none of these.
+void Note(std::string_view name, std::string_view value, Seen& seen) {
+  switch (name.size()) {
+    case 4:
+      if (EqualsIgnoreCase(name, "host")) ++seen.hosts, seen.host = value;
+      break;
+    case 6:
+      if (EqualsIgnoreCase(name, "expect")) ++seen.expects, seen.expect = value;
+      break;
+    case 10:
+      if (EqualsIgnoreCase(name, "connection")) ++seen.connections, seen.connection = value;
+      break;
+    case 14:
+      if (EqualsIgnoreCase(name, "content-length")) ++seen.lengths, seen.length = value;
+      break;
+    case 16:
+      if (EqualsIgnoreCase(name, "proxy-connection")) ++seen.connections, seen.connection = value;
+      break;
+    case 17:
+      if (EqualsIgnoreCase(name, "transfer-encoding")) ++seen.encodings, seen.encoding = value;
+      break;
+    default:
+      break;
+  }
+}
+
+bool IsLength(std::string_view text) {
+  return !text.empty() && text.size() <= 18 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+uint64_t LengthOf(std::string_view digits) {
+  uint64_t length = 0;
+  for (const char c : digits) length = length * 10 + static_cast<uint64_t>(c - '0');
+  return length;
+}
+
+// What Connection mostly says, where it says anything. `close`: it does.
+bool IsPlainConnection(const Seen& seen, bool& close, bool& keep_alive) {
+  close = seen.connections == 1 && EqualsIgnoreCase(seen.connection, "close");
+  keep_alive = seen.connections == 1 && EqualsIgnoreCase(seen.connection, "keep-alive");
+  return seen.connections == 0 || close || keep_alive;
+}
+
+bool IsTarget(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f; });
+}
+
+std::optional<HeadFault> CheckLine(std::string_view line, HeaderFields& fields, Seen& seen) {
   if (line.front() == ' ' || line.front() == '\t') return Fault("a header line is folded; write it on one line");
   const size_t colon = line.find(':');
   if (colon == std::string_view::npos) return Fault("a header line has no colon");
@@ -63,10 +111,8 @@ std::optional<HeadFault> CheckLine(std::string_view line, Seen& seen) {
     return HeadFault{431, "headers_too_large",
                      "the request has more than " + std::to_string(kRequestHeaderFieldsMax) + " header fields"};
   }
-  if (EqualsIgnoreCase(name, "host")) ++seen.hosts, seen.host = value;
-  if (EqualsIgnoreCase(name, "content-length")) ++seen.lengths, seen.length = value;
-  if (EqualsIgnoreCase(name, "transfer-encoding")) ++seen.encodings, seen.encoding = value;
-  if (EqualsIgnoreCase(name, "expect")) ++seen.expects, seen.expect = value;
+  Note(name, value, seen);
+  fields.Add(name, value);
   return std::nullopt;
 }
 
@@ -77,12 +123,8 @@ std::optional<HeadFault> CheckFraming(const Seen& seen, RequestFraming& framing)
   if (seen.lengths > 1) return Fault("the request has more than one Content-Length");
   if (seen.encodings > 1) return Fault("the request has more than one Transfer-Encoding");
   if (seen.lengths == 1) {
-    const bool digits =
-        !seen.length.empty() && seen.length.size() <= 18 &&
-        std::all_of(seen.length.begin(), seen.length.end(), [](char c) { return c >= '0' && c <= '9'; });
-    if (!digits) return Fault("Content-Length is not a decimal number");
-    for (const char c : seen.length)
-      framing.content_length = framing.content_length * 10 + static_cast<uint64_t>(c - '0');
+    if (!IsLength(seen.length)) return Fault("Content-Length is not a decimal number");
+    framing.content_length = LengthOf(seen.length);
   }
   if (seen.encodings == 1) {
     if (framing.http_1_0) return Fault("Transfer-Encoding needs HTTP/1.1");
@@ -99,6 +141,58 @@ std::optional<HeadFault> CheckFraming(const Seen& seen, RequestFraming& framing)
     framing.expect_continue = true;
   }
   return std::nullopt;
+}
+
+// Refuses what is no HTTP to Beast either; method and target are what it reads, and what Connection's lists come to.
+std::optional<HeadFault> AskBeast(std::string_view head, HttpRequest& request, RequestFraming& framing) {
+  http::request_parser<http::empty_body> parser;
+  parser.header_limit(static_cast<uint32_t>(2 * kRequestHeaderBytesMax));  // ours was checked by the caller
+  parser.body_limit(boost::none);
+  parser.eager(false);
+  boost::beast::error_code error;
+  const size_t consumed = parser.put(boost::asio::buffer(head.data(), head.size()), error);
+  if (error || !parser.is_header_done() || consumed != head.size()) {
+    return Fault("the request's head is malformed: " + (error ? error.message() : std::string("incomplete")));
+  }
+  framing.keep_alive = !framing.http_1_0 && parser.keep_alive();
+  request.method = std::string(parser.get().method_string());
+  request.target = std::string(parser.get().target());
+  return std::nullopt;
+}
+
+// False: `head` is not plain, and Beast may make something of it.
+bool ParsePlainResponse(std::string_view head, ResponseHead& response) {
+  const size_t start_end = head.find("\r\n");
+  const std::string_view start_line = head.substr(0, start_end);
+  if (start_end == std::string_view::npos || start_line.size() < 13) return false;
+  const bool http_1_1 = start_line.starts_with("HTTP/1.1 ");
+  if (!http_1_1 && !start_line.starts_with("HTTP/1.0 ")) return false;
+  for (const char c : start_line.substr(9, 3)) {
+    if (c < '0' || c > '9') return false;
+    response.status = response.status * 10 + (c - '0');
+  }
+  if (start_line[12] != ' ' || !IsFieldValue(start_line.substr(13))) return false;
+  Seen seen;
+  size_t at = start_end + 2;
+  for (; head.substr(at, 2) != "\r\n";) {
+    const size_t end = head.find("\r\n", at);
+    if (end == std::string_view::npos || CheckLine(head.substr(at, end - at), response.headers, seen)) return false;
+    at = end + 2;
+  }
+  bool close = false, keep_alive = false;
+  if (at + 2 != head.size() || !IsPlainConnection(seen, close, keep_alive)) return false;
+  if (seen.lengths + seen.encodings > 1) return false;
+  if (seen.lengths == 1) {
+    if (!IsLength(seen.length)) return false;
+    response.content_length = LengthOf(seen.length);
+  }
+  if (seen.encodings == 1) {
+    if (!EqualsIgnoreCase(seen.encoding, "chunked")) return false;
+    response.encoded = response.chunked = true;
+  }
+  response.http_1_1 = http_1_1;
+  response.persistent = http_1_1 ? !close : keep_alive;
+  return true;
 }
 
 // Whether some of eight bytes is below 0x20 or is 0x7f, a tab included.
@@ -132,11 +226,6 @@ bool IsFieldValue(std::string_view text) {
                      [](char c) { return (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) || c == '\t'; });
 }
 
-bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return Lower(x) == Lower(y); });
-}
-
 size_t HeadScanner::Scan(std::string_view bytes) {
   for (; scanned_ < bytes.size(); ++scanned_) {
     if (scanned_ > 0 && bytes[scanned_ - 1] != '\r') {
@@ -168,6 +257,9 @@ size_t HeadScanner::Scan(std::string_view bytes) {
 
 std::optional<HeadFault> ParseRequestHead(std::string_view head, HttpRequest& request, RequestFraming& framing) {
   framing = RequestFraming{};
+  request.headers = HeaderFields();
+  request.headers.Reserve(head.size());
+  request.body.clear();
   const size_t start_end = head.find("\r\n");
   if (start_end == std::string_view::npos) return Fault("the request line does not end in CRLF");
   const std::string_view start_line = head.substr(0, start_end);
@@ -178,31 +270,54 @@ std::optional<HeadFault> ParseRequestHead(std::string_view head, HttpRequest& re
   framing.http_1_0 = version == " HTTP/1.0";
 
   Seen seen;
-  for (size_t at = start_end + 2; at < head.size();) {
+  size_t at = start_end + 2;
+  while (at < head.size()) {
     const size_t end = head.find("\r\n", at);
     if (end == std::string_view::npos) return Fault("a header line does not end in CRLF");
     if (end == at) break;
-    if (auto fault = CheckLine(head.substr(at, end - at), seen)) return fault;
+    if (auto fault = CheckLine(head.substr(at, end - at), request.headers, seen)) return fault;
     at = end + 2;
   }
   if (auto fault = CheckFraming(seen, framing)) return fault;
 
-  http::request_parser<http::empty_body> parser;
-  parser.header_limit(static_cast<uint32_t>(2 * kRequestHeaderBytesMax));  // ours was checked by the caller
+  const std::string_view asked = start_line.substr(0, start_line.size() - version.size());
+  const size_t blank = asked.find(' ');
+  const std::string_view method = asked.substr(0, blank);
+  const std::string_view target = blank == std::string_view::npos ? std::string_view() : asked.substr(blank + 1);
+  bool close = false, keep_alive = false;
+  const bool plain = IsToken(method) && IsTarget(target) && IsPlainConnection(seen, close, keep_alive);
+  if (!plain || at + 2 != head.size()) return AskBeast(head, request, framing);
+  framing.keep_alive = !framing.http_1_0 && !close;
+  request.method = method;
+  request.target = target;
+  return std::nullopt;
+}
+
+std::string ParseResponseHead(std::string_view head, ResponseHead& response) {
+  response = ResponseHead();
+  response.headers.Reserve(head.size());
+  if (ParsePlainResponse(head, response)) return "";
+  response = ResponseHead();
+  http::response_parser<http::empty_body> parser;
+  parser.header_limit(static_cast<uint32_t>(2 * kResponseHeaderBytesMax));  // ours was checked by the caller
   parser.body_limit(boost::none);
   parser.eager(false);
   boost::beast::error_code error;
   const size_t consumed = parser.put(boost::asio::buffer(head.data(), head.size()), error);
-  if (error || !parser.is_header_done() || consumed != head.size()) {
-    return Fault("the request's head is malformed: " + (error ? error.message() : std::string("incomplete")));
-  }
-  framing.keep_alive = !framing.http_1_0 && parser.keep_alive();
-  auto message = parser.release();
-  request.method = std::string(message.method_string());
-  request.target = std::string(message.target());
-  request.headers = std::move(static_cast<http::fields&>(message));
-  request.body.clear();
-  return std::nullopt;
+  if (error) return error.message();
+  if (!parser.is_header_done() || consumed != head.size()) return "malformed head";
+  const auto& message = parser.get();
+  response.status = static_cast<int>(message.result_int());
+  response.http_1_1 = message.version() >= 11;
+  // One whose body ends with the connection is never kept; what Connection says still counts for a HEAD's.
+  response.persistent = parser.need_eof()
+                            ? response.http_1_1 && !http::token_list(message[http::field::connection]).exists("close")
+                            : parser.keep_alive();
+  response.chunked = parser.chunked();
+  response.encoded = message.find(http::field::transfer_encoding) != message.end();
+  if (const auto length = parser.content_length()) response.content_length = *length;
+  for (const auto& field : message) response.headers.Add(field.name_string(), field.value());
+  return "";
 }
 
 }  // namespace signalbox

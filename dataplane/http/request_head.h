@@ -1,6 +1,7 @@
-// A request's head, from raw bytes to fields. Beast parses; before it, a strict pass refuses what Beast takes and two
-// parties may frame differently: bare CR or LF, folded lines, blanks around a name, lists of lengths, unknown or
-// doubled encodings, a missing or doubled Host. Pure.
+// A message's head, from raw bytes to fields, in one strict pass. Of a request it refuses what two parties may frame
+// differently: bare CR or LF, folded lines, blanks around a name, lists of lengths, unknown or doubled encodings, a
+// missing or doubled Host. Beast is asked only where a plain head ends: Connection lists of a request, and a provider's
+// head that is anything but lines of name and value. Pure.
 #pragma once
 
 #include <cstdint>
@@ -45,9 +46,21 @@ struct HeadFault {
 // `head` as HeadScanner found it. Fills method, target and headers of `request`, and `framing`.
 std::optional<HeadFault> ParseRequestHead(std::string_view head, HttpRequest& request, RequestFraming& framing);
 
+struct ResponseHead {
+  int status = 0;
+  HeaderFields headers;
+  bool http_1_1 = true;
+  bool persistent = true;  // as version and Connection say
+  bool chunked = false;
+  bool encoded = false;                    // by whatever Transfer-Encoding
+  std::optional<uint64_t> content_length;  // never beside `encoded`
+};
+
+// `head` up to and with its empty line. What is wrong with it, in words; empty: nothing.
+std::string ParseResponseHead(std::string_view head, ResponseHead& response);
+
 // Token and field-value characters of RFC 9110; also used on what is written.
 bool IsToken(std::string_view text);
 bool IsFieldValue(std::string_view text);
-bool EqualsIgnoreCase(std::string_view a, std::string_view b);
 
 }  // namespace signalbox

@@ -10,8 +10,6 @@
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/parser.hpp>
 #include <chrono>
 #include <optional>
 #include <tuple>
@@ -31,7 +29,6 @@
 namespace signalbox {
 namespace {
 
-namespace http = boost::beast::http;
 using asio::awaitable;
 using asio::ip::tcp;
 
@@ -444,44 +441,33 @@ awaitable<Call::Attempt> Call::SendAndAwait(const Message& message, UpstreamHead
 }
 
 absl::Status Call::ParseHead(size_t head_bytes, const std::string& method, UpstreamHead& response) {
-  http::response_parser<http::empty_body> parser;
-  parser.header_limit(static_cast<uint32_t>(2 * kResponseHeaderBytesMax));  // ours was checked by the caller
-  parser.body_limit(boost::none);
-  parser.eager(false);
-  error_code error;
-  const size_t consumed = parser.put(asio::buffer(in_.data(), head_bytes), error);
-  if (error || !parser.is_header_done() || consumed != head_bytes) {
-    return absl::DataLossError(absl::StrCat("provider ", authority_, ": the response is not HTTP: ",
-                                            error ? error.message() : std::string("malformed head")));
+  ResponseHead head;
+  if (const std::string wrong = ParseResponseHead({in_.data(), head_bytes}, head); !wrong.empty()) {
+    return absl::DataLossError(absl::StrCat("provider ", authority_, ": the response is not HTTP: ", wrong));
   }
-  response.status = static_cast<int>(parser.get().result_int());
+  response.status = head.status;
   if (response.status < 100 || response.status > 599 || response.status == 101) {
     return absl::DataLossError(absl::StrCat("provider ", authority_, ": unexpected status ", response.status));
   }
-  keep_alive_ = parser.keep_alive();
-  const auto length = parser.content_length();
+  keep_alive_ = head.persistent;
   const bool bodiless = response.status < 200 || response.status == 204 || response.status == 304 || method == "HEAD";
-  const bool encoded = parser.get().find(http::field::transfer_encoding) != parser.get().end();
   if (bodiless) {
     framing_ = Framing::kNone;
-    // To Beast a HEAD's answer without a length ends with the connection; it has no body, so it does not.
-    if (method == "HEAD" && !encoded && !length) {
-      keep_alive_ =
-          parser.get().version() >= 11 && !http::token_list(parser.get()[http::field::connection]).exists("close");
+    if (method == "HEAD" && !head.chunked && !head.content_length) {
+      keep_alive_ = head.http_1_1 && head.persistent && !head.encoded;
     }
-  } else if (parser.chunked()) {
+  } else if (head.chunked) {
     framing_ = Framing::kChunked;
-  } else if (encoded) {
+  } else if (head.encoded) {
     return absl::DataLossError(absl::StrCat("provider ", authority_, ": unknown Transfer-Encoding"));
-  } else if (length) {
+  } else if (head.content_length) {
     framing_ = Framing::kLength;
-    length_left_ = *length;
+    length_left_ = *head.content_length;
   } else {
     framing_ = Framing::kUntilClose;
     keep_alive_ = false;
   }
-  auto message = parser.release();
-  response.headers = std::move(static_cast<http::fields&>(message));
+  response.headers = std::move(head.headers);
   return absl::OkStatus();
 }
 

@@ -5,13 +5,13 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/beast/http/fields.hpp>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "dataplane/http/header_fields.h"
 #include "dataplane/http/http_server.h"
 
 namespace signalbox {
@@ -37,7 +37,7 @@ struct UpstreamRequest {
 
 struct UpstreamHead {
   int status = 0;
-  boost::beast::http::fields headers;
+  HeaderFields headers;
 };
 
 // One call. Destroying it, or Cancel, closes a connection whose response was not read to its end; a connection read

@@ -56,12 +56,14 @@ struct ChatStream::State {
 };
 
 void ChatStream::State::NoteChoice(dom::element choice) {
-  dom::object fields;
-  if (choice.get_object().get(fields) != simdjson::SUCCESS) return;
+  dom::object object;
+  if (choice.get_object().get(object) != simdjson::SUCCESS) return;
+  const Members fields(object);
+  content_bytes += ContentBytes(fields, "delta");
   int64_t index = 0;
-  const std::optional<dom::element> place = FindLast(fields, "index");
+  const std::optional<dom::element> place = fields.Find("index");
   several_choices |= place && place->get_int64().get(index) == simdjson::SUCCESS && index > 0;
-  const std::optional<dom::element> reason = FindLast(fields, "finish_reason");
+  const std::optional<dom::element> reason = fields.Find("finish_reason");
   std::string_view why;
   if (!reason || reason->get_string().get(why) != simdjson::SUCCESS) return;
   finished = true;
@@ -107,24 +109,24 @@ bool ChatStream::State::TakeJson(std::string_view json) {
   thread_local dom::document document;
   if (document.capacity() > kKeptBytesMax) document = dom::document();
   if (ParseDom(json, data.capacity(), document) != simdjson::SUCCESS) return true;
-  dom::object chunk;
-  if (document.root().get_object().get(chunk) != simdjson::SUCCESS) return true;
-  const std::optional<dom::element> error = FindLast(chunk, "error");
+  dom::object object;
+  if (document.root().get_object().get(object) != simdjson::SUCCESS) return true;
+  const Members chunk(object);
+  const std::optional<dom::element> error = chunk.Find("error");
   const bool has_error = error && !error->is_null();
   error_event |= has_error;
   bool no_choices = true;
   dom::array choices;
-  if (const std::optional<dom::element> found = FindLast(chunk, "choices");
+  if (const std::optional<dom::element> found = chunk.Find("choices");
       found && found->get_array().get(choices) == simdjson::SUCCESS) {
     no_choices = choices.begin() == choices.end();
     for (const dom::element choice : choices) {
-      content_bytes += ContentBytes(choice, "delta");
       NoteChoice(choice);
       began = true;
     }
   }
   if (std::optional<v1::TokenUsage> read = FindUsage(chunk)) TakeUsage(*std::move(read), no_choices);
-  const std::optional<dom::element> named = FindLast(chunk, "usage");
+  const std::optional<dom::element> named = chunk.Find("usage");
   const bool usage_only = no_choices && named && named->type() == dom::element_type::OBJECT;
   return client_wants_usage || !usage_only || has_error;
 }

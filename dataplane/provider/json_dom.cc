@@ -72,6 +72,10 @@ std::optional<dom::element> FindLast(dom::object object, std::string_view key) {
   return found;
 }
 
+Members::Members(dom::object object) {
+  for (auto field = object.begin(); field != object.end(); ++field) members_.emplace_back(field.key(), field.value());
+}
+
 std::optional<size_t> FaultOffset(std::string_view json) {
   struct Handler : nlohmann::json_sax<nlohmann::json> {
     bool null() override { return true; }

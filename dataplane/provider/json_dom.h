@@ -6,6 +6,9 @@
 
 #include <optional>
 #include <string_view>
+#include <utility>
+
+#include "absl/container/inlined_vector.h"
 
 namespace signalbox {
 
@@ -20,6 +23,22 @@ simdjson::error_code ParseLastingDom(std::string_view json, size_t readable_byte
 
 // The last member of that name (as JavaScript and Python read duplicates); nullopt when there is none.
 std::optional<simdjson::dom::element> FindLast(simdjson::dom::object object, std::string_view key);
+
+// An object's members, read in one pass: for those who look for many names.
+class Members {
+ public:
+  explicit Members(simdjson::dom::object object);
+  // As FindLast.
+  std::optional<simdjson::dom::element> Find(std::string_view key) const {
+    for (auto member = members_.rbegin(); member != members_.rend(); ++member) {
+      if (member->first == key) return member->second;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  absl::InlinedVector<std::pair<std::string_view, simdjson::dom::element>, 12> members_;
+};
 
 // The offset at which `json` stops being JSON, found by a slower parser; nullopt when that one sees no fault either.
 std::optional<size_t> FaultOffset(std::string_view json);

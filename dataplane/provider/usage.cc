@@ -21,6 +21,7 @@ __extension__ typedef __int128 Int128;
 // No request of today's or tomorrow's models comes near: such a figure is a fault of the provider's.
 constexpr int64_t kUsageTokensMax = 1'000'000'000;
 constexpr int64_t kBytesPerToken = 4;
+constexpr size_t kKeptDocumentBytesMax = 64 << 10;  // of a document's memory from one answer to the next
 
 std::optional<int64_t> Tokens(const std::optional<dom::element>& element) {
   if (!element) return std::nullopt;
@@ -38,32 +39,32 @@ std::optional<int64_t> Tokens(const std::optional<dom::element>& element) {
   return count;
 }
 
-std::optional<dom::object> Member(dom::object object, std::string_view key) {
-  const std::optional<dom::element> found = FindLast(object, key);
+std::optional<Members> Member(const Members& object, std::string_view key) {
+  const std::optional<dom::element> found = object.Find(key);
   dom::object member;
   if (!found || found->get_object().get(member) != simdjson::SUCCESS) return std::nullopt;
-  return member;
+  return Members(member);
 }
 
-size_t StringBytes(dom::object object, std::string_view key) {
-  const std::optional<dom::element> found = FindLast(object, key);
+size_t StringBytes(const Members& object, std::string_view key) {
+  const std::optional<dom::element> found = object.Find(key);
   std::string_view text;
   return found && found->get_string().get(text) == simdjson::SUCCESS ? text.size() : 0;
 }
 
-size_t FunctionBytes(dom::object object) { return StringBytes(object, "name") + StringBytes(object, "arguments"); }
+size_t FunctionBytes(const Members& object) { return StringBytes(object, "name") + StringBytes(object, "arguments"); }
 
-std::optional<dom::array> FindArray(dom::object object, std::string_view key) {
-  const std::optional<dom::element> found = FindLast(object, key);
+std::optional<dom::array> FindArray(const Members& object, std::string_view key) {
+  const std::optional<dom::element> found = object.Find(key);
   dom::array inner;
   if (!found || found->get_array().get(inner) != simdjson::SUCCESS) return std::nullopt;
   return inner;
 }
 
 // What one of several names says: the first that says more than nothing, for many send a zero beside the real figure.
-int64_t FirstPositive(dom::object object, std::initializer_list<std::string_view> keys) {
+int64_t FirstPositive(const Members& object, std::initializer_list<std::string_view> keys) {
   for (const std::string_view key : keys) {
-    if (const std::optional<int64_t> count = Tokens(FindLast(object, key)); count.value_or(0) > 0) return *count;
+    if (const std::optional<int64_t> count = Tokens(object.Find(key)); count.value_or(0) > 0) return *count;
   }
   return 0;
 }
@@ -88,24 +89,24 @@ struct Reported {
 };
 
 // Citations and searches, which only some providers have.
-void ReadBesides(dom::object usage, Reported& figures) {
+void ReadBesides(const Members& usage, Reported& figures) {
   figures.citation = FirstPositive(usage, {"citation_tokens"});
-  figures.perplexity = FindLast(usage, "citation_tokens") || FindLast(usage, "num_search_queries");
+  figures.perplexity = usage.Find("citation_tokens") || usage.Find("num_search_queries");
   figures.apart.set_web_searches(FirstPositive(usage, {"num_search_queries"}));
   if (const auto tools = Member(usage, "server_tool_use")) {
     figures.apart.set_web_searches(FirstPositive(*tools, {"web_search_requests"}));
   }
 }
 
-std::optional<Reported> ReadFigures(dom::object usage) {
+std::optional<Reported> ReadFigures(const Members& usage) {
   Reported figures;
-  const bool plain = FindLast(usage, "prompt_tokens") || FindLast(usage, "completion_tokens");
-  const std::optional<int64_t> input = Tokens(FindLast(usage, plain ? "prompt_tokens" : "input_tokens"));
-  const std::optional<int64_t> output = Tokens(FindLast(usage, plain ? "completion_tokens" : "output_tokens"));
+  const bool plain = usage.Find("prompt_tokens") || usage.Find("completion_tokens");
+  const std::optional<int64_t> input = Tokens(usage.Find(plain ? "prompt_tokens" : "input_tokens"));
+  const std::optional<int64_t> output = Tokens(usage.Find(plain ? "completion_tokens" : "output_tokens"));
   if (!input || !output) return std::nullopt;
   figures.input = *input;
   figures.output = *output;
-  figures.total = Tokens(FindLast(usage, "total_tokens"));
+  figures.total = Tokens(usage.Find("total_tokens"));
   const int64_t anthropic_read = FirstPositive(usage, {"cache_read_input_tokens"});
   const int64_t anthropic_written = FirstPositive(usage, {"cache_creation_input_tokens"});
   figures.anthropic_cache = anthropic_read + anthropic_written;
@@ -177,7 +178,7 @@ void Reconcile(Reported& figures) {
 std::optional<v1::TokenUsage> ReadUsage(dom::element element) {
   dom::object usage;
   if (element.get_object().get(usage) != simdjson::SUCCESS) return std::nullopt;
-  std::optional<Reported> figures = ReadFigures(usage);
+  std::optional<Reported> figures = ReadFigures(Members(usage));
   if (!figures) return std::nullopt;
   Reconcile(*figures);
   v1::TokenUsage result;
@@ -207,42 +208,40 @@ std::optional<v1::TokenUsage> ReadUsage(dom::element element) {
   return result;
 }
 
-size_t ContentBytes(dom::element choice, std::string_view holder) {
-  dom::object object;
-  if (choice.get_object().get(object) != simdjson::SUCCESS) return 0;
-  const std::optional<dom::object> delta = Member(object, holder);
+size_t ContentBytes(const Members& choice, std::string_view holder) {
+  const std::optional<Members> delta = Member(choice, holder);
   if (!delta) return 0;
   // Some providers send the same reasoning under both names.
   size_t bytes = StringBytes(*delta, "content") + StringBytes(*delta, "refusal") +
                  std::max(StringBytes(*delta, "reasoning_content"), StringBytes(*delta, "reasoning"));
-  if (const std::optional<dom::object> call = Member(*delta, "function_call")) bytes += FunctionBytes(*call);
+  if (const std::optional<Members> call = Member(*delta, "function_call")) bytes += FunctionBytes(*call);
   const std::optional<dom::array> calls = FindArray(*delta, "tool_calls");
   if (!calls) return bytes;
   for (const dom::element call : *calls) {
     dom::object fields;
     if (call.get_object().get(fields) != simdjson::SUCCESS) continue;
-    if (const std::optional<dom::object> function = Member(fields, "function")) bytes += FunctionBytes(*function);
+    if (const std::optional<Members> function = Member(Members(fields), "function")) bytes += FunctionBytes(*function);
   }
   return bytes;
 }
 
-std::optional<v1::TokenUsage> FindUsage(dom::object message) {
-  if (const std::optional<dom::element> usage = FindLast(message, "usage")) {
+std::optional<v1::TokenUsage> FindUsage(const Members& message) {
+  if (const std::optional<dom::element> usage = message.Find("usage")) {
     if (std::optional<v1::TokenUsage> read = ReadUsage(*usage)) return read;
   }
-  if (const std::optional<dom::object> groq = Member(message, "x_groq")) {
-    if (const std::optional<dom::element> usage = FindLast(*groq, "usage")) {
+  if (const std::optional<Members> groq = Member(message, "x_groq")) {
+    if (const std::optional<dom::element> usage = groq->Find("usage")) {
       if (std::optional<v1::TokenUsage> read = ReadUsage(*usage)) return read;
     }
   }
-  const std::optional<dom::element> found = FindLast(message, "choices");
+  const std::optional<dom::element> found = message.Find("choices");
   dom::array choices;
   if (!found || found->get_array().get(choices) != simdjson::SUCCESS) return std::nullopt;
   std::optional<v1::TokenUsage> last;
   for (const dom::element choice : choices) {
     dom::object fields;
     if (choice.get_object().get(fields) != simdjson::SUCCESS) continue;
-    const std::optional<dom::element> usage = FindLast(fields, "usage");  // Moonshot's streams
+    const std::optional<dom::element> usage = Members(fields).Find("usage");  // Moonshot's streams
     if (!usage) continue;
     if (std::optional<v1::TokenUsage> read = ReadUsage(*usage)) last = std::move(read);
   }
@@ -256,24 +255,27 @@ std::optional<v1::TokenUsage> ParseUsage(std::string_view response_json) {
 UnaryReport ReadUnary(const std::string& response_json) {
   UnaryReport report;
   report.content_bytes = response_json.size();  // nothing better is known of what cannot be read
-  dom::document document;
+  thread_local dom::document document;
+  if (document.capacity() > kKeptDocumentBytesMax) document = dom::document();
   if (ParseDom(response_json, response_json.capacity(), document) != simdjson::SUCCESS) return report;
-  dom::object root;
-  if (document.root().get_object().get(root) != simdjson::SUCCESS) return report;
+  dom::object object;
+  if (document.root().get_object().get(object) != simdjson::SUCCESS) return report;
+  const Members root(object);
   report.usage = FindUsage(root);
   report.names_usage = report.usage.has_value() || Member(root, "usage").has_value();
-  const std::optional<dom::element> error = FindLast(root, "error");
-  report.only_error = error && !error->is_null() && !FindLast(root, "choices");
-  const std::optional<dom::element> found = FindLast(root, "choices");
+  const std::optional<dom::element> error = root.Find("error");
+  report.only_error = error && !error->is_null() && !root.Find("choices");
+  const std::optional<dom::element> found = root.Find("choices");
   dom::array choices;
   if (!found || found->get_array().get(choices) != simdjson::SUCCESS) return report;
   report.content_bytes = 0;
   for (const dom::element choice : choices) {
-    report.content_bytes += ContentBytes(choice, "message");
     dom::object fields;
     std::string_view reason;
     if (choice.get_object().get(fields) != simdjson::SUCCESS) continue;
-    const std::optional<dom::element> found_reason = FindLast(fields, "finish_reason");
+    const Members members(fields);
+    report.content_bytes += ContentBytes(members, "message");
+    const std::optional<dom::element> found_reason = members.Find("finish_reason");
     report.hit_cap |= found_reason && found_reason->get_string().get(reason) == simdjson::SUCCESS && reason == "length";
   }
   return report;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "dataplane/provider/json_dom.h"
 #include "signalbox/v1/spend.pb.h"
 
 namespace signalbox {
@@ -16,9 +17,9 @@ std::optional<v1::TokenUsage> ReadUsage(simdjson::dom::element usage);
 
 // The usage of a whole response or of one stream event, wherever the provider puts it: `usage`, Groq's `x_groq.usage`,
 // a choice's `usage`.
-std::optional<v1::TokenUsage> FindUsage(simdjson::dom::object message);
+std::optional<v1::TokenUsage> FindUsage(const Members& message);
 
 // Bytes of text, reasoning and tool-call arguments in one choice; `holder` is message or delta.
-size_t ContentBytes(simdjson::dom::element choice, std::string_view holder);
+size_t ContentBytes(const Members& choice, std::string_view holder);
 
 }  // namespace signalbox

@@ -51,12 +51,6 @@ std::string CacheStage::KeyOf(const v1::CompiledElement::Model& model) const {
   if (!model.price().cap_field().empty()) rewrite.cap_field = model.price().cap_field();
   std::string body;
   if (request_.options.cache_key.empty()) body = request_.body.Splice(rewrite);
-  std::vector<std::pair<std::string, std::string>> headers;
-  for (const auto& header : request_.exchange.request().headers) {
-    std::string name =
-        absl::AsciiStrToLower(absl::string_view(header.name_string().data(), header.name_string().size()));
-    if (IsProviderHeader(name)) headers.emplace_back(std::move(name), std::string(header.value()));
-  }
   CacheKeyParts parts;
   parts.gateway = request_.route.gateway();
   parts.cache_group = request_.key.cache_group();
@@ -71,7 +65,9 @@ std::string CacheStage::KeyOf(const v1::CompiledElement::Model& model) const {
   parts.parameters = model.parameters_json();
   parts.body = body;
   parts.client_key = request_.options.cache_key;
-  for (const auto& [name, value] : headers) parts.headers.emplace_back(name, value);
+  for (const auto [name, value] : request_.exchange.request().headers) {
+    if (IsProviderHeader(name)) parts.headers.emplace_back(name, value);
+  }
   return CacheKey(parts);
 }
 

@@ -59,7 +59,7 @@ ModelFailure NotConfigured(const std::string& provider) {
 }
 
 bool IsStream(const UpstreamHead& head) {
-  const auto field = head.headers[boost::beast::http::field::content_type];
+  const std::string_view field = head.headers.Value("content-type");
   const absl::string_view type(field.data(), field.size());
   return absl::StartsWithIgnoreCase(type, "text/event-stream") ||
          absl::StartsWithIgnoreCase(type, "application/vnd.amazon.eventstream");
@@ -119,10 +119,7 @@ AttemptResult Broken(const ActiveRequest& request, const v1::CompiledElement::Mo
 // What the headers and the body of a provider's error say about trying again.
 void ReadRetryAdvice(const UpstreamHead& head, const absl::StatusOr<std::string>& body, int64_t unix_us,
                      AttemptResult& result) {
-  const HeaderReader reader = [&head](std::string_view name) -> std::string_view {
-    const auto field = head.headers[boost::beast::string_view(name.data(), name.size())];
-    return {field.data(), field.size()};
-  };
+  const HeaderReader reader = [&head](std::string_view name) { return head.headers.Value(name); };
   result.retry_after_us = RetryAfterUs(head.status, reader, unix_us);
   if (!result.retry_after_us.has_value() && body.ok()) result.retry_after_us = RetryDelayInBody(head.status, *body);
   if (ShouldRetry(reader) == false && result.verdict == Verdict::kRetry) result.verdict = Verdict::kFallback;

@@ -134,9 +134,8 @@ UpstreamRequest BuildRaw(const Call& call, const RawCall& raw) {
   UpstreamRequest upstream;
   upstream.method = http.method;
   upstream.target = std::move(built.target);
-  const auto type = http.headers[boost::beast::http::field::content_type];
   upstream.headers = UpstreamHeaders(
-      {http.headers, call.presented_key, raw.provider, call.record.request_id(), {type.data(), type.size()}},
+      {http.headers, call.presented_key, raw.provider, call.record.request_id(), http.headers.Value("content-type")},
       std::move(built.headers));
   upstream.body = http.body;
   return upstream;
@@ -196,8 +195,8 @@ asio::awaitable<void> RelayRaw(const Call& call, const RawCall& raw) {
   }
   attempt.set_status(head->status);
   if (head->status >= 400) attempt.set_error(absl::StrCat("status_", head->status));
-  const auto type = head->headers[boost::beast::http::field::content_type];
-  std::string content_type = type.empty() ? "application/octet-stream" : std::string(type.data(), type.size());
+  std::string content_type(head->headers.Value("content-type"));
+  if (content_type.empty()) content_type = "application/octet-stream";
   const bool events = absl::StartsWithIgnoreCase(content_type, "text/event-stream");
   call.record.MarkFirstByte();
   bool whole = true;

@@ -47,17 +47,13 @@ bool NamedByConnection(absl::string_view connection, std::string_view name) {
   return false;
 }
 
-template <typename Fields, typename Drop>
-HttpHeaders Filter(const Fields& headers, Drop drop) {
-  const auto field = headers[boost::beast::http::field::connection];
+template <typename Drop>
+HttpHeaders Filter(const HeaderFields& headers, Drop drop) {
+  const std::string_view field = headers.Value("connection");
   const absl::string_view connection(field.data(), field.size());
   HttpHeaders kept;
   kept.reserve(kHeadersExpected);
-  std::string name;
-  for (const auto& header : headers) {
-    name.assign(header.name_string().data(), header.name_string().size());
-    absl::AsciiStrToLower(&name);
-    const std::string_view value(header.value().data(), header.value().size());
+  for (const auto [name, value] : headers) {
     if (Contains(kHopByHop, name) || IsOurs(name) || NamedByConnection(connection, name) || drop(name, value)) continue;
     kept.emplace_back(name, value);
   }
@@ -66,20 +62,20 @@ HttpHeaders Filter(const Fields& headers, Drop drop) {
 
 std::string ContentType(const ModelAnswer& answer) {
   if (!answer.as_it_came) return answer.stream != nullptr ? "text/event-stream; charset=utf-8" : "application/json";
-  const auto type = answer.head.headers[boost::beast::http::field::content_type];
-  return type.empty() ? "application/json" : std::string(type.data(), type.size());
+  const std::string_view type = answer.head.headers.Value("content-type");
+  return type.empty() ? "application/json" : std::string(type);
 }
 
 }  // namespace
 
-HttpHeaders ForwardedRequestHeaders(const boost::beast::http::fields& headers, std::string_view presented_key) {
+HttpHeaders ForwardedRequestHeaders(const HeaderFields& headers, std::string_view presented_key) {
   return Filter(headers, [presented_key](std::string_view name, std::string_view value) {
     return Contains(kNotForwarded, name) ||
            (!presented_key.empty() && value.find(presented_key) != std::string_view::npos);
   });
 }
 
-HttpHeaders ForwardedResponseHeaders(const boost::beast::http::fields& headers) {
+HttpHeaders ForwardedResponseHeaders(const HeaderFields& headers) {
   return Filter(headers, [](std::string_view name, std::string_view) { return Contains(kNotReturned, name); });
 }
 

@@ -4,6 +4,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <string>
 
+#include "dataplane/http/header_fields.h"
 #include "dataplane/request/active_request.h"
 #include "dataplane/request/model_call.h"
 
@@ -11,9 +12,9 @@ namespace signalbox {
 
 // A client's headers that may travel to the provider: no hop-by-hop ones, none of the gateway's own, no credentials,
 // and none that holds the gateway key wherever it stands.
-HttpHeaders ForwardedRequestHeaders(const boost::beast::http::fields& headers, std::string_view presented_key);
+HttpHeaders ForwardedRequestHeaders(const HeaderFields& headers, std::string_view presented_key);
 // A provider's headers that may travel to the client.
-HttpHeaders ForwardedResponseHeaders(const boost::beast::http::fields& headers);
+HttpHeaders ForwardedResponseHeaders(const HeaderFields& headers);
 
 // Answers with a whole body and ends the record.
 asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer answer, HttpHeaders headers);

@@ -1,9 +1,8 @@
 #include "dataplane/request/request_record.h"
 
-#include <glog/logging.h>
-
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 #include "common/money.h"
 
@@ -66,25 +65,7 @@ RequestRecord::~RequestRecord() {
   const Use used = Used();
   record_.set_cost_nanos(used.nanos);
   record_.set_tokens(used.tokens);
-  if (const absl::Status status = worker_.reporter.Record(record_); !status.ok()) {
-    worker_.metrics.CountLostRecord();
-    LOG(ERROR) << "request " << request_id() << ": spend record lost: " << status.message();
-  }
-  if (must_settle_) {
-    v1::Settle settle;
-    settle.set_request_id(request_id());
-    settle.set_cost_nanos(used.nanos);
-    settle.set_tokens(used.tokens);
-    worker_.quota.Settle(settle);
-  }
-  for (v1::CounterKey& counter : charge_later_) {
-    v1::ForceCharge charge;
-    charge.set_request_id(request_id());
-    charge.set_amount(counter.unit() == v1::REQUESTS ? 1 : counter.unit() == v1::TOKENS ? used.tokens : used.nanos);
-    *charge.mutable_counter() = std::move(counter);
-    if (charge.amount() > 0) worker_.quota.ForceCharge(std::move(charge));
-  }
-  worker_.metrics.CountRequest(record_.outcome(), record_.duration_us());
+  worker_.ended.Add(record_, must_settle_, std::move(charge_later_));
 }
 
 v1::Attempt& RequestRecord::AddAttempt() {

@@ -1,6 +1,6 @@
 // The account of one request. Whatever way the request ends, also by its coroutine being destroyed, the destructor
-// settles what was held and reports one spend record: exactly once, record first, so that a crash between the two
-// replays the record and settles again (settling is idempotent). Worker's thread only.
+// hands it to the worker's EndedRequests, which reports one spend record and settles what was held: exactly once, by
+// the end of the loop's turn. Worker's thread only.
 #pragma once
 
 #include <google/protobuf/arena.h>

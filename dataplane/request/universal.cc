@@ -64,12 +64,12 @@ class EntryExchange final : public ForwardedExchange {
 };
 
 // The request's headers with the entry's over them; the gateway's own have two names each.
-void SetHeader(const std::string& name, const std::string& value, boost::beast::http::fields& headers) {
+void SetHeader(const std::string& name, const std::string& value, HeaderFields& headers) {
   for (const auto& [one, other] : {std::pair<std::string_view, std::string_view>("cf-aig-", "signalbox-"),
                                    std::pair<std::string_view, std::string_view>("signalbox-", "cf-aig-")}) {
-    if (name.starts_with(one)) headers.erase(absl::StrCat(std::string(other), name.substr(one.size())));
+    if (name.starts_with(one)) headers.Remove(absl::StrCat(std::string(other), name.substr(one.size())));
   }
-  headers.set(name, value);
+  headers.Set(name, value);
 }
 
 HttpRequest RequestOf(const UniversalEntry& entry, const HttpRequest& whole) {

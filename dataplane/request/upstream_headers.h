@@ -2,17 +2,17 @@
 // what the gateway itself says. Pure.
 #pragma once
 
-#include <boost/beast/http/fields.hpp>
 #include <string>
 #include <string_view>
 
+#include "dataplane/http/header_fields.h"
 #include "dataplane/http/http_server.h"
 #include "dataplane/provider/provider_call.h"
 
 namespace signalbox {
 
 struct HeadersWanted {
-  const boost::beast::http::fields& client;
+  const HeaderFields& client;
   std::string_view presented_key;  // must never leave
   const v1::SnapshotProvider& provider;
   std::string_view request_id;

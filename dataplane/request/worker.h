@@ -14,6 +14,7 @@
 #include "dataplane/health/provider_health.h"
 #include "dataplane/http/upstream.h"
 #include "dataplane/quota/quota_client.h"
+#include "dataplane/request/ended_requests.h"
 #include "dataplane/request/proxy_metrics.h"
 #include "dataplane/spend/spend_reporter.h"
 
@@ -35,6 +36,7 @@ struct Worker {
   std::shared_ptr<const ActiveSnapshot> snapshot;  // the worker's own pointer; null before the first
   int64_t request_timeout_us = int64_t{kRequestTimeoutMs} * 1'000;
   std::mt19937_64 random{std::random_device{}()};
+  EndedRequests ended{io, reporter, quota, metrics};
   bool stopping = false;  // the process is ending: cut requests end as SHUTDOWN
 };
 

@@ -27,11 +27,11 @@ bool IsKeyHeader(std::string_view lower_case_name) {
   return std::find(std::begin(kKeyHeaders), std::end(kKeyHeaders), lower_case_name) != std::end(kKeyHeaders);
 }
 
-std::string PresentedKey(const boost::beast::http::fields& headers, std::string_view target) {
+std::string PresentedKey(const HeaderFields& headers, std::string_view target) {
   for (const std::string_view name : kKeyHeaders) {
-    const auto header = headers.find(boost::beast::string_view(name.data(), name.size()));
-    if (header == headers.end()) continue;
-    std::string_view value(header->value().data(), header->value().size());
+    const std::optional<std::string_view> header = headers.Find(name);
+    if (!header.has_value()) continue;
+    std::string_view value = *header;
     if (absl::StartsWithIgnoreCase(absl::string_view(value.data(), value.size()), "bearer ")) value.remove_prefix(7);
     while (!value.empty() && value.front() == ' ') value.remove_prefix(1);
     return std::string(value);

@@ -1,13 +1,13 @@
 // Who calls: the gateway key of a request, looked up in the pinned snapshot. Pure but for the hash.
 #pragma once
 
-#include <boost/beast/http/fields.hpp>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
 
 #include "dataplane/config/active_snapshot.h"
+#include "dataplane/http/header_fields.h"
 #include "dataplane/routing/refusal.h"
 
 namespace signalbox {
@@ -19,7 +19,7 @@ bool IsKeyHeader(std::string_view lower_case_name);
 
 // The key as the client sent it: in the first of those headers that is there (`Bearer ` before it does not count), else
 // as `key` in the query of `target`, as some of Google's clients do; empty: none.
-std::string PresentedKey(const boost::beast::http::fields& headers, std::string_view target);
+std::string PresentedKey(const HeaderFields& headers, std::string_view target);
 
 // The query (without its ?) without the key: without `key`, and without whatever holds `presented_key`.
 std::string QueryWithoutKey(std::string_view query, std::string_view presented_key);

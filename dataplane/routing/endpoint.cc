@@ -64,12 +64,13 @@ std::string_view QueryOf(std::string_view target) {
 
 std::variant<Endpoint, Refusal> FindEndpoint(std::string_view method, std::string_view target) {
   const std::string path(target.substr(0, target.find('?')));
-  std::vector<std::string> parts = absl::StrSplit(path, '/');  // the first is empty
   Endpoint endpoint;
-  if (parts.size() < 3 || !parts[0].empty() || parts[1] != "v1") return UnknownPath(path);
-  if (parts[2] != "v1" && FindUnified(path.substr(4), endpoint)) {
+  if (!path.starts_with("/v1/")) return UnknownPath(path);
+  const std::string_view below = std::string_view(path).substr(4);
+  if (below != "v1" && !below.starts_with("v1/") && FindUnified(below, endpoint)) {
     return WithMethod(method, path, std::move(endpoint));
   }
+  std::vector<std::string> parts = absl::StrSplit(path, '/');  // the first is empty, the next is v1
   const bool account = std::find(kNotAccounts.begin(), kNotAccounts.end(), parts[2]) == kNotAccounts.end();
   if (parts.size() < 4 || !account || parts[2].empty() || parts[3].empty()) return UnknownPath(path);
   endpoint.gateway = parts[3];

@@ -45,6 +45,7 @@ std::string ParseFlatObject(std::string_view json, Metadata& entries) {
   if (parser.parse(json.data(), json.size()).get_object().get(object) != simdjson::SUCCESS) {
     return "must be a JSON object";
   }
+  entries.reserve(std::min(entries.size() + object.size(), static_cast<size_t>(kMetadataEntriesMax) + 1));
   for (const auto& [key, value] : object) {
     std::optional<v1::Scalar> scalar = ToScalar(value);
     const std::string name(key);
@@ -115,7 +116,7 @@ FieldValue FromScalar(const v1::Scalar& scalar) {
 
 }  // namespace
 
-std::variant<Metadata, Refusal> MergeMetadata(const v1::SnapshotKey& key, const boost::beast::http::fields& headers,
+std::variant<Metadata, Refusal> MergeMetadata(const v1::SnapshotKey& key, const HeaderFields& headers,
                                               const RequestBody& body) {
   Metadata merged;
   if (!key.pinned_metadata_json().empty()) {
@@ -123,19 +124,22 @@ std::variant<Metadata, Refusal> MergeMetadata(const v1::SnapshotKey& key, const 
       return Refusal{500, "internal_error", absl::StrCat("the metadata pinned to this key ", wrong), ""};
     }
   }
-  const size_t sent = headers.count("cf-aig-metadata") + headers.count("signalbox-metadata");
+  const size_t sent = headers.Count("cf-aig-metadata") + headers.Count("signalbox-metadata");
   if (sent > 1) {
     return InvalidMetadata("send metadata in one header: cf-aig-metadata or signalbox-metadata, once",
                            "cf-aig-metadata");
   }
   if (sent == 1) {
-    const char* name = headers.count("cf-aig-metadata") > 0 ? "cf-aig-metadata" : "signalbox-metadata";
-    const auto value = headers[name];
+    const char* name = headers.Count("cf-aig-metadata") > 0 ? "cf-aig-metadata" : "signalbox-metadata";
     Metadata from_header;
-    if (const std::string wrong = ParseFlatObject({value.data(), value.size()}, from_header); !wrong.empty()) {
+    if (const std::string wrong = ParseFlatObject(headers.Value(name), from_header); !wrong.empty()) {
       return InvalidMetadata(absl::StrCat("the ", name, " header ", wrong), name);
     }
-    AddWeaker(merged, std::move(from_header));
+    if (merged.empty()) {
+      merged = std::move(from_header);
+    } else {
+      AddWeaker(merged, std::move(from_header));
+    }
   }
   AddWeaker(merged, body.metadata());
   if (merged.size() > static_cast<size_t>(kMetadataEntriesMax)) {
@@ -186,11 +190,11 @@ FieldValue RequestFields::Get(const v1::FieldRef& field) const {
     case v1::FieldRef::HEADERS: {
       // What identifies a user goes into counters and the ledger; a gateway key must not.
       if (field.path_size() != 1 || IsKeyHeader(field.path(0))) return {};
-      const auto header = headers_.find(field.path(0));
-      if (header == headers_.end()) return {};
+      const std::optional<std::string_view> header = headers_.Find(field.path(0));
+      if (!header.has_value()) return {};
       FieldValue value;
       value.kind = FieldValue::Kind::kString;
-      value.text = {header->value().data(), header->value().size()};
+      value.text = *header;
       return value;
     }
     default:

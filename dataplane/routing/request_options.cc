@@ -26,12 +26,12 @@ constexpr absl::string_view kPrefixes[] = {"cf-aig-", "signalbox-"};
 class HeaderReader {
  public:
   // Most requests have one or two headers that are the gateway's: those are looked through, not all.
-  explicit HeaderReader(const boost::beast::http::fields& headers) {
-    for (const auto& field : headers) {
-      const absl::string_view name(field.name_string().data(), field.name_string().size());
+  explicit HeaderReader(const HeaderFields& headers) {
+    for (const HeaderFields::Field field : headers) {
+      const absl::string_view name(field.name.data(), field.name.size());
       for (const absl::string_view prefix : kPrefixes) {
-        if (!absl::StartsWithIgnoreCase(name, prefix)) continue;
-        own_.push_back({prefix, name.substr(prefix.size()), {field.value().data(), field.value().size()}});
+        if (!absl::StartsWith(name, prefix)) continue;
+        own_.push_back({prefix, name.substr(prefix.size()), {field.value.data(), field.value.size()}});
       }
     }
   }
@@ -43,7 +43,7 @@ class HeaderReader {
     for (const absl::string_view prefix : kPrefixes) {
       bool found = false;
       for (const Own& own : own_) {
-        if (own.prefix != prefix || !absl::EqualsIgnoreCase(own.option, option)) continue;
+        if (own.prefix != prefix || own.option != option) continue;
         ++sent;
         if (std::exchange(found, true)) continue;  // the first of that name
         header.name = absl::StrCat(prefix, option);
@@ -109,7 +109,7 @@ class HeaderReader {
 
 }  // namespace
 
-std::variant<RequestOptions, Refusal> ReadRequestOptions(const boost::beast::http::fields& headers) {
+std::variant<RequestOptions, Refusal> ReadRequestOptions(const HeaderFields& headers) {
   HeaderReader reader(headers);
   RequestOptions options;
   options.cache_ttl_s = reader.Integer("cache-ttl", 0, kCacheTtlSecondsMax);
@@ -135,7 +135,7 @@ std::variant<RequestOptions, Refusal> ReadRequestOptions(const boost::beast::htt
   return options;
 }
 
-std::string ReadEventId(const boost::beast::http::fields& headers) {
+std::string ReadEventId(const HeaderFields& headers) {
   HeaderReader reader(headers);
   std::string event_id = reader.Text("event-id");
   return reader.fault().empty() ? event_id : "";

@@ -2,12 +2,12 @@
 // of Cloudflare's AI Gateway (`cf-aig-...`) and an alias `signalbox-...`; both at once is a 400. Pure.
 #pragma once
 
-#include <boost/beast/http/fields.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
 
+#include "dataplane/http/header_fields.h"
 #include "dataplane/routing/refusal.h"
 
 namespace signalbox {
@@ -29,9 +29,9 @@ struct RequestOptions {
 };
 
 // 400 invalid_header names the header, what is wrong with it and what would be right.
-std::variant<RequestOptions, Refusal> ReadRequestOptions(const boost::beast::http::fields& headers);
+std::variant<RequestOptions, Refusal> ReadRequestOptions(const HeaderFields& headers);
 
 // The event id alone, to be echoed even where nothing else is read; empty: none, or one that would be refused.
-std::string ReadEventId(const boost::beast::http::fields& headers);
+std::string ReadEventId(const HeaderFields& headers);
 
 }  // namespace signalbox

@@ -17,10 +17,10 @@ class GrpcSpendReporter : public SpendReporter {
     client_ = NewSpendClient(std::move(options));
   }
 
-  absl::Status Record(const v1::SpendRecord& record) override {
-    RETURN_IF_ERROR(spool_->Append(record));
+  std::vector<Spool::Refused> Record(const SpendFrames& records) override {
+    std::vector<Spool::Refused> refused = spool_->Append(records);
     client_->Wake();
-    return absl::OkStatus();
+    return refused;
   }
   bool CanAccept() const override { return spool_->CanAccept(); }
   bool Flush(int timeout_ms) override { return client_->Flush(timeout_ms); }

@@ -1,14 +1,10 @@
 #include "dataplane/spend/spool.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <limits>
 #include <optional>
 
-#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/status_macros.h"
@@ -17,47 +13,18 @@ namespace signalbox {
 namespace {
 
 constexpr std::string_view kSuffix = ".spool";
-constexpr int64_t kHeaderBytes = 8;       // length and checksum, little-endian uint32
+constexpr size_t kAckBytes = 16;          // a position
 constexpr size_t kProbeBytes = 16 << 10;  // room to find before records are taken again
 
-void PutUint32(std::string& out, uint32_t value) {
-  for (int shift = 0; shift < 32; shift += 8) out += static_cast<char>(value >> shift);
+// Little-endian.
+void PutUint64(char* at, uint64_t value) {
+  for (int i = 0; i < 8; ++i) at[i] = static_cast<char>(value >> (8 * i));
 }
 
-uint32_t GetUint32(std::string_view data) {
-  uint32_t value = 0;
-  for (int i = 0; i < 4; ++i) value |= uint32_t{static_cast<unsigned char>(data[i])} << (8 * i);
+uint64_t GetUint64(const char* at) {
+  uint64_t value = 0;
+  for (int i = 0; i < 8; ++i) value |= uint64_t{static_cast<unsigned char>(at[i])} << (8 * i);
   return value;
-}
-
-// Over length and payload: a run of zeros, as a power cut leaves, is no record.
-uint32_t Checksum(std::string_view length, std::string_view payload) {
-  const uLong crc = crc32(0, reinterpret_cast<const Bytef*>(length.data()), length.size());
-  return crc32(crc, reinterpret_cast<const Bytef*>(payload.data()), payload.size());
-}
-
-// `write` puts the payload where it is told to, that many bytes.
-std::string Frame(size_t payload_bytes, absl::FunctionRef<void(char*)> write) {
-  std::string frame;
-  frame.reserve(kHeaderBytes + payload_bytes);
-  PutUint32(frame, payload_bytes);
-  frame.resize(kHeaderBytes + payload_bytes);
-  write(frame.data() + kHeaderBytes);
-  const std::string_view all = frame;
-  std::string checksum;
-  PutUint32(checksum, Checksum(all.substr(0, 4), all.substr(kHeaderBytes)));
-  frame.replace(4, 4, checksum);
-  return frame;
-}
-
-// The payload of the frame at the start of `data`; nullopt when there is no whole, sound one.
-std::optional<std::string_view> Unframe(std::string_view data) {
-  if (data.size() < kHeaderBytes) return std::nullopt;
-  const uint32_t size = GetUint32(data);
-  if (size > kSpoolRecordBytesMax || size > data.size() - kHeaderBytes) return std::nullopt;
-  const std::string_view payload = data.substr(kHeaderBytes, size);
-  if (GetUint32(data.substr(4)) != Checksum(data.substr(0, 4), payload)) return std::nullopt;
-  return payload;
 }
 
 std::optional<uint64_t> SegmentNumber(std::string_view name) {
@@ -114,10 +81,10 @@ absl::StatusOr<Spool::Position> Spool::LoadAcked() const {
   if (absl::IsNotFound(data.status())) return Position{};
   if (!data.ok()) return data.status();
   const std::optional<std::string_view> payload = Unframe(*data);
-  if (!payload || payload->size() != 16) return Position{};
+  if (!payload || payload->size() != kAckBytes) return Position{};
   Position position;
-  position.segment = GetUint32(*payload) | uint64_t{GetUint32(payload->substr(4))} << 32;
-  position.offset = GetUint32(payload->substr(8)) | int64_t{GetUint32(payload->substr(12))} << 32;
+  position.segment = GetUint64(payload->data());
+  position.offset = static_cast<int64_t>(GetUint64(payload->data() + 8));
   return position;
 }
 
@@ -127,7 +94,7 @@ absl::Status Spool::LoadSegment(uint64_t number, const std::function<void(const 
   Resize(segment, data.size());
   const std::string_view all = data;
   while (const std::optional<std::string_view> payload = Unframe(all.substr(segment.good_bytes))) {
-    segment.good_bytes += kHeaderBytes + payload->size();
+    segment.good_bytes += kFrameHeaderBytes + payload->size();
     if (Position{number, segment.good_bytes} <= acked_) continue;
     v1::SpendRecord record;
     if (record.ParseFromArray(payload->data(), payload->size())) {
@@ -170,16 +137,29 @@ absl::Status Spool::Rotate() {
 }
 
 absl::Status Spool::Append(const v1::SpendRecord& record) {
-  const size_t payload_bytes = record.ByteSizeLong();
-  if (payload_bytes > static_cast<size_t>(kSpoolRecordBytesMax)) {
-    return absl::InvalidArgumentError(absl::StrCat("spend record of request ", record.request_id(), " has ",
-                                                   payload_bytes, " bytes, more than ", kSpoolRecordBytesMax));
-  }
-  const std::string frame = Frame(payload_bytes, [&record](char* at) {
-    record.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(at));  // the sizes that ByteSizeLong found
-  });
-  const int64_t size = frame.size();
+  SpendFrames frames;
+  RETURN_IF_ERROR(frames.Add(record));
+  const std::vector<Refused> refused = Append(frames);
+  return refused.empty() ? absl::OkStatus() : refused.front().why;
+}
+
+std::vector<Spool::Refused> Spool::Append(const SpendFrames& frames) {
+  std::vector<Refused> refused;
+  if (frames.empty()) return refused;
   MutexLock lock(mutex_);
+  const bool fit = bytes_ + static_cast<int64_t>(frames.bytes().size()) <= options_.bytes_max;
+  if (!fit || failing_ || !WriteFrames(frames.bytes()).ok()) {
+    // Each by itself: as many as there is room for.
+    for (size_t i = 0; i < frames.size(); ++i) {
+      if (absl::Status status = WriteOrKeep(frames.frame(i)); !status.ok()) refused.push_back({i, std::move(status)});
+    }
+  }
+  NoteAccepting();
+  return refused;
+}
+
+absl::Status Spool::WriteOrKeep(std::string_view frame) {
+  const int64_t size = frame.size();
   if (bytes_ + size > options_.bytes_max) {
     full_ = true;
     return absl::ResourceExhaustedError(
@@ -188,18 +168,18 @@ absl::Status Spool::Append(const v1::SpendRecord& record) {
   }
   // In the order they were made: behind those that are kept.
   absl::Status status = DrainKept();
-  if (status.ok()) status = WriteFrame(frame);
+  if (status.ok()) status = WriteFrames(frame);
   failing_ = !status.ok();
   if (status.ok() || kept_bytes_ + size > options_.kept_bytes_max) return status;
-  kept_.push_back(frame);
+  kept_.emplace_back(frame);
   kept_bytes_ += size;
   return absl::OkStatus();
 }
 
-absl::Status Spool::WriteFrame(std::string_view frame) {
-  RETURN_IF_ERROR(Write(frame));
+absl::Status Spool::WriteFrames(std::string_view frames) {
+  RETURN_IF_ERROR(Write(frames));
   Segment& segment = segments_.rbegin()->second;
-  segment.good_bytes += frame.size();
+  segment.good_bytes += frames.size();
   Resize(segment, segment.good_bytes);
   full_ = full_ || bytes_ >= options_.bytes_max / 20 * 19;
   return absl::OkStatus();
@@ -207,7 +187,7 @@ absl::Status Spool::WriteFrame(std::string_view frame) {
 
 absl::Status Spool::DrainKept() {
   while (!kept_.empty()) {
-    RETURN_IF_ERROR(WriteFrame(kept_.front()));
+    RETURN_IF_ERROR(WriteFrames(kept_.front()));
     kept_bytes_ -= static_cast<int64_t>(kept_.front().size());
     kept_.pop_front();
   }
@@ -217,6 +197,7 @@ absl::Status Spool::DrainKept() {
 size_t Spool::WriteKept() {
   MutexLock lock(mutex_);
   if (!kept_.empty()) failing_ = !DrainKept().ok();
+  NoteAccepting();
   return kept_.size();
 }
 
@@ -247,11 +228,13 @@ void Spool::CutOff(int64_t size) {
 }
 
 bool Spool::CanAccept() {
+  if (accepting_.load(std::memory_order_relaxed)) return true;
   MutexLock lock(mutex_);
   if (failing_ && DrainKept().ok() && Write(std::string(kProbeBytes, '\0')).ok()) {
     CutOff(kProbeBytes);
     failing_ = active_ == nullptr;
   }
+  NoteAccepting();
   return !full_ && !failing_;
 }
 
@@ -272,14 +255,14 @@ absl::StatusOr<Spool::Batch> Spool::Read(Position from, size_t records_max, int6
       size = segment->second.good_bytes - batch.end.offset;
     }
     // The file is read without the lock: what is within good_bytes never changes, and only Ack removes it.
-    const int64_t wanted = std::min(size, std::max(bytes_max, kSpoolRecordBytesMax + kHeaderBytes));
+    const int64_t wanted = std::min(size, std::max(bytes_max, kSpoolRecordBytesMax + kFrameHeaderBytes));
     ASSIGN_OR_RETURN(const std::string data, options_.files->Read(Path(number), batch.end.offset, wanted));
     std::string_view rest = data;
     int64_t taken = 0;
     while (batch.records.size() < records_max) {
       const std::optional<std::string_view> payload = Unframe(rest);
       if (!payload) break;
-      const int64_t frame_bytes = kHeaderBytes + payload->size();
+      const int64_t frame_bytes = kFrameHeaderBytes + payload->size();
       if (!batch.records.empty() && taken + frame_bytes > bytes_max) break;
       v1::SpendRecord record;
       if (record.ParseFromArray(payload->data(), payload->size())) batch.records.push_back(std::move(record));
@@ -316,12 +299,12 @@ absl::Status Spool::RemoveAcked() {
     segment = segments_.erase(segment);
   }
   if (full_ && bytes_ <= options_.bytes_max / 10 * 9) full_ = false;
-  std::string payload;
-  PutUint32(payload, acked_.segment);
-  PutUint32(payload, acked_.segment >> 32);
-  PutUint32(payload, acked_.offset);
-  PutUint32(payload, acked_.offset >> 32);
-  const std::string frame = Frame(payload.size(), [&payload](char* at) { payload.copy(at, payload.size()); });
+  NoteAccepting();
+  std::string frame;
+  char* payload = BeginFrame(kAckBytes, frame);
+  PutUint64(payload, acked_.segment);
+  PutUint64(payload + 8, static_cast<uint64_t>(acked_.offset));
+  FinishFrame(kAckBytes, payload);
   if (absl::Status written = options_.files->Overwrite(AckPath(), frame); !written.ok()) result = written;
   return result;
 }

@@ -1,13 +1,14 @@
 // Spend records on disk between the end of a request and the control plane's ack: numbered segment files in one
-// directory, appended to in order, removed when all of them is acked. A write a record, no fsync: it survives kill -9
-// of the process; what a power cut takes is covered by the quota service's suspense.
-// Invariant: a record whose Append returned OK is read until it is acked, by this object and by the next one opened on
-// the directory. What was acked may be read once more after a restart; the ledger takes repeats. The exception has a
-// name: while the disk takes no write, records of requests under way are *kept* in memory, within bounds, and written
-// when it does again; only if the process dies before that are they lost to the ledger.
+// directory, appended to in order, removed when all of them is acked. Records are written as they are appended, a write
+// for what comes together, no fsync: they survive kill -9 of the process; what a power cut takes is covered by the
+// quota service's suspense. Invariant: a record whose Append returned OK is read until it is acked, by this object and
+// by the next one opened on the directory. What was acked may be read once more after a restart; the ledger takes
+// repeats. The exception has a name: while the disk takes no write, records of requests under way are *kept* in memory,
+// within bounds, and written when it does again; only if the process dies before that are they lost to the ledger.
 // Thread-safe. Read and Ack are for one reader.
 #pragma once
 
+#include <atomic>
 #include <compare>
 #include <cstdint>
 #include <deque>
@@ -21,16 +22,14 @@
 #include "absl/status/statusor.h"
 #include "common/limits.h"
 #include "common/mutex.h"
+#include "dataplane/spend/spend_frames.h"
 #include "dataplane/spend/spool_files.h"
 #include "signalbox/v1/spend.pb.h"
 
 namespace signalbox {
 
 inline constexpr int64_t kSpoolSegmentBytesMax = 8 << 20;
-inline constexpr int64_t kSpoolRecordBytesMax = 1 << 20;
 inline constexpr int64_t kSpoolKeptBytesMax = 64 << 20;  // of records in memory while the disk takes no write
-// JSON writes a byte as six at worst, and attempts and limits need room too.
-static_assert(kSpoolRecordBytesMax >= 8 * static_cast<int64_t>(kMetadataBytesMax), "no request may outgrow its record");
 
 struct SpoolOptions {
   std::string directory;  // made when missing; its parent must exist
@@ -52,6 +51,11 @@ class Spool {
     std::vector<v1::SpendRecord> records;
     Position end;  // hand to Ack when they are committed, to Read for what follows
   };
+  // A record that was not taken: its place among the frames.
+  struct Refused {
+    size_t frame = 0;
+    absl::Status why;
+  };
   // What was unreadable: cut off by a crash at the end of a segment, or damaged.
   struct Losses {
     int64_t segments = 0;  // whose rest was given up
@@ -64,11 +68,14 @@ class Spool {
                                                      const std::function<void(const v1::SpendRecord&)>& on_pending);
   ~Spool();  // tries to write what is kept; removes an active segment that is acked whole
 
-  // OK too when the disk took no write and the record is kept. RESOURCE_EXHAUSTED when full, INVALID_ARGUMENT past
-  // kSpoolRecordBytesMax, UNAVAILABLE on I/O errors with no room left to keep it.
+  // What is not refused is on disk, or kept when the disk takes no write. RESOURCE_EXHAUSTED when full, UNAVAILABLE on
+  // I/O errors with no room left to keep it.
+  std::vector<Refused> Append(const SpendFrames& frames) SB_EXCLUDES(mutex_);
+  // One record; INVALID_ARGUMENT too, past kSpoolRecordBytesMax.
   absl::Status Append(const v1::SpendRecord& record) SB_EXCLUDES(mutex_);
   // False from 95% on until it is back at 90%: requests under way still find room. False too from an Append that could
-  // not be written (the disk is full) until there is room again and nothing is kept, which each call tries.
+  // not be written (the disk is full) until there is room again and nothing is kept, which each call tries. Waits for
+  // nobody while it is true.
   bool CanAccept() SB_EXCLUDES(mutex_);
 
   // The oldest records behind `from`, as many as fit (at least one if there is one); empty when there are none.
@@ -99,12 +106,14 @@ class Spool {
       SB_REQUIRES(mutex_);
   absl::Status Rotate() SB_REQUIRES(mutex_);
   absl::Status Write(std::string_view data) SB_REQUIRES(mutex_);
-  absl::Status WriteFrame(std::string_view frame) SB_REQUIRES(mutex_);
+  absl::Status WriteFrames(std::string_view frames) SB_REQUIRES(mutex_);
+  absl::Status WriteOrKeep(std::string_view frame) SB_REQUIRES(mutex_);
   absl::Status DrainKept() SB_REQUIRES(mutex_);  // the oldest first; the first error ends it
   void CutOff(int64_t size) SB_REQUIRES(mutex_);
   absl::Status RemoveAcked() SB_REQUIRES(mutex_);
   void Resize(Segment& segment, int64_t file_bytes) SB_REQUIRES(mutex_);
   void GiveUpRest(uint64_t number, int64_t offset) SB_REQUIRES(mutex_);
+  void NoteAccepting() SB_REQUIRES(mutex_) { accepting_.store(!full_ && !failing_, std::memory_order_relaxed); }
 
   const SpoolOptions options_;
   std::unique_ptr<SpoolFile> lock_;  // held as long as this object lives
@@ -117,6 +126,7 @@ class Spool {
   bool full_ SB_GUARDED_BY(mutex_) = false;
   bool failing_ SB_GUARDED_BY(mutex_) = false;          // the last write did
   std::deque<std::string> kept_ SB_GUARDED_BY(mutex_);  // frames, oldest first; failing_ as long as there are any
+  std::atomic<bool> accepting_{true};                   // neither full_ nor failing_
   int64_t kept_bytes_ SB_GUARDED_BY(mutex_) = 0;
   Losses losses_ SB_GUARDED_BY(mutex_);
 };

@@ -151,7 +151,7 @@ TEST_F(UpstreamTest, SendsTheRequestAndReadsTheResponse) {
   ASSERT_TRUE(head.ok()) << head.status();
   EXPECT_TRUE(call->request_sent());
   EXPECT_EQ(head->status, 200);
-  EXPECT_EQ(head->headers["X-Id"], "7");
+  EXPECT_EQ(head->headers.Value("X-Id"), "7");
   EXPECT_EQ(seen.get_future().get(), "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:" + server_->port() +
                                          "\r\nauthorization: Bearer k\r\ncontent-length: 7\r\n\r\n{\"a\":1}");
   EXPECT_EQ(ReadAll(*call).value(), "hello");

@@ -10,30 +10,30 @@ using ::testing::ElementsAre;
 using ::testing::Pair;
 
 TEST(ForwardedRequestHeaders, CredentialsAndTheGatewaysOwnStay) {
-  boost::beast::http::fields headers;
-  headers.insert("Host", "gateway");
-  headers.insert("Authorization", "Bearer sbx_secret");
-  headers.insert("cf-aig-authorization", "Bearer sbx_secret");
-  headers.insert("cf-aig-metadata", "{}");
-  headers.insert("signalbox-metadata", "{}");
-  headers.insert("X-Api-Key", "other");
-  headers.insert("Cookie", "a=b");
-  headers.insert("Connection", "keep-alive, X-Hop");
-  headers.insert("X-Hop", "1");
-  headers.insert("X-Copy", "my key is sbx_secret, keep it");
-  headers.insert("OpenAI-Beta", "assistants=v2");
-  headers.insert("X-Trace", "7");
+  HeaderFields headers;
+  headers.Add("Host", "gateway");
+  headers.Add("Authorization", "Bearer sbx_secret");
+  headers.Add("cf-aig-authorization", "Bearer sbx_secret");
+  headers.Add("cf-aig-metadata", "{}");
+  headers.Add("signalbox-metadata", "{}");
+  headers.Add("X-Api-Key", "other");
+  headers.Add("Cookie", "a=b");
+  headers.Add("Connection", "keep-alive, X-Hop");
+  headers.Add("X-Hop", "1");
+  headers.Add("X-Copy", "my key is sbx_secret, keep it");
+  headers.Add("OpenAI-Beta", "assistants=v2");
+  headers.Add("X-Trace", "7");
   EXPECT_THAT(ForwardedRequestHeaders(headers, "sbx_secret"),
               ElementsAre(Pair("openai-beta", "assistants=v2"), Pair("x-trace", "7")));
 }
 
 TEST(ForwardedResponseHeaders, FramingAndCookiesStay) {
-  boost::beast::http::fields headers;
-  headers.insert("Content-Length", "10");
-  headers.insert("Transfer-Encoding", "chunked");
-  headers.insert("Set-Cookie", "a=b");
-  headers.insert("x-request-id", "req_1");
-  headers.insert("cf-aig-model", "not theirs to say");
+  HeaderFields headers;
+  headers.Add("Content-Length", "10");
+  headers.Add("Transfer-Encoding", "chunked");
+  headers.Add("Set-Cookie", "a=b");
+  headers.Add("x-request-id", "req_1");
+  headers.Add("cf-aig-model", "not theirs to say");
   EXPECT_THAT(ForwardedResponseHeaders(headers), ElementsAre(Pair("x-request-id", "req_1")));
 }
 

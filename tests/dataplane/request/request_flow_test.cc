@@ -181,11 +181,14 @@ class FakeQuota : public QuotaClient {
 
 class FakeReporter : public SpendReporter {
  public:
-  absl::Status Record(const v1::SpendRecord& record) override {
+  std::vector<Spool::Refused> Record(const SpendFrames& records) override {
     MutexLock lock(mutex_);
-    records_.push_back(record);
+    for (size_t i = 0; i < records.size(); ++i) {
+      const std::optional<std::string_view> payload = Unframe(records.frame(i));
+      EXPECT_TRUE(payload.has_value() && records_.emplace_back().ParseFromArray(payload->data(), payload->size()));
+    }
     changed_.NotifyAll();
-    return absl::OkStatus();
+    return {};
   }
   bool CanAccept() const override { return can_accept; }
   bool Flush(int) override { return true; }
@@ -518,11 +521,8 @@ TEST_F(RequestFlowTest, HeadersOfTheProviderReplaceTheClients) {
   std::promise<std::string> organizations;
   Provider({[&organizations](HttpExchange& exchange) -> asio::awaitable<void> {
     std::string seen;
-    for (const auto& header : exchange.request().headers) {
-      if (absl::EqualsIgnoreCase(absl::string_view(header.name_string().data(), header.name_string().size()),
-                                 "openai-organization")) {
-        absl::StrAppend(&seen, std::string(header.value()), ";");
-      }
+    for (const auto [name, value] : exchange.request().headers) {
+      if (name == "openai-organization") absl::StrAppend(&seen, std::string(value), ";");
     }
     organizations.set_value(seen);
     co_await Answers(200, Completion(1, 1))(exchange);

@@ -42,18 +42,18 @@ TEST(AuthenticateKey, ExpiryCountsFromTheMicrosecondItNames) {
 }
 
 TEST(PresentedKey, IsWhereEachKindOfClientPutsItAndTheGatewaysOwnHeaderWins) {
-  boost::beast::http::fields headers;
+  HeaderFields headers;
   EXPECT_EQ(PresentedKey(headers, "/v1/messages"), "");
   EXPECT_EQ(PresentedKey(headers, "/v1/messages?x=1&key=sbx%5Fgoogle&key=other"), "sbx_google");
-  headers.set("api-key", "sbx_azure");
+  headers.Set("api-key", "sbx_azure");
   EXPECT_EQ(PresentedKey(headers, "/v1/messages?key=sbx_google"), "sbx_azure");
-  headers.set("x-goog-api-key", "sbx_google");
+  headers.Set("x-goog-api-key", "sbx_google");
   EXPECT_EQ(PresentedKey(headers, "/"), "sbx_google");
-  headers.set("X-Api-Key", "sbx_anthropic");
+  headers.Set("X-Api-Key", "sbx_anthropic");
   EXPECT_EQ(PresentedKey(headers, "/"), "sbx_anthropic");
-  headers.set("Authorization", "Bearer sbx_sdk");
+  headers.Set("Authorization", "Bearer sbx_sdk");
   EXPECT_EQ(PresentedKey(headers, "/"), "sbx_sdk");
-  headers.set("cf-aig-authorization", "bearer  sbx_own");
+  headers.Set("cf-aig-authorization", "bearer  sbx_own");
   EXPECT_EQ(PresentedKey(headers, "/"), "sbx_own");
 }
 

@@ -10,7 +10,7 @@ using Kind = FieldValue::Kind;
 struct Parts {
   std::string json = R"({"model":"dynamic/r","messages":[],"max_tokens":50,"tools":[{"type":"function"}]})";
   v1::SnapshotKey key;
-  boost::beast::http::fields headers;
+  HeaderFields headers;
 
   std::unique_ptr<RequestBody> Body() const {
     BodyFault fault;
@@ -36,16 +36,16 @@ v1::FieldRef Field(v1::FieldRef::Root root, std::vector<std::string> path) {
 TEST(MergeMetadata, StrongestFirstKeyByKey) {
   Parts parts;
   parts.json = R"({"model":"m","messages":[],"metadata":{"plan":"body","from":"body","email":"body"}})";
-  parts.headers.set("cf-aig-metadata", R"({"plan":"header","email":"header","n":5,"beta":true})");
+  parts.headers.Set("cf-aig-metadata", R"({"plan":"header","email":"header","n":5,"beta":true})");
   parts.key.set_pinned_metadata_json(R"({"plan":"pinned"})");
   EXPECT_EQ(parts.Merged(), R"({"beta":true,"email":"header","from":"body","n":5.0,"plan":"pinned"})");
 }
 
 TEST(MergeMetadata, TheAliasIsReadAndBothAreRefused) {
   Parts parts;
-  parts.headers.set("signalbox-metadata", R"({"plan":"free"})");
+  parts.headers.Set("signalbox-metadata", R"({"plan":"free"})");
   EXPECT_EQ(parts.Merged(), R"({"plan":"free"})");
-  parts.headers.set("cf-aig-metadata", R"({"plan":"paid"})");
+  parts.headers.Set("cf-aig-metadata", R"({"plan":"paid"})");
   EXPECT_EQ(parts.Merged(), "send metadata in one header: cf-aig-metadata or signalbox-metadata, once");
 }
 
@@ -59,7 +59,7 @@ TEST(MergeMetadata, RefusalsNameTheHeaderAndTheFault) {
   };
   for (const auto& [value, message] : cases) {
     Parts parts;
-    parts.headers.set("cf-aig-metadata", value);
+    parts.headers.Set("cf-aig-metadata", value);
     const auto merged = parts.Merge();
     ASSERT_TRUE(std::holds_alternative<Refusal>(merged)) << value;
     EXPECT_EQ(std::get<Refusal>(merged).status, 400);
@@ -72,7 +72,7 @@ TEST(MergeMetadata, MoreThan32EntriesAreRefused) {
   std::string json = "{";
   for (int i = 0; i < 33; ++i) json += (i > 0 ? ",\"k" : "\"k") + std::to_string(i) + "\":1";
   Parts parts;
-  parts.headers.set("cf-aig-metadata", json + "}");
+  parts.headers.Set("cf-aig-metadata", json + "}");
   EXPECT_EQ(parts.Merged(), "the cf-aig-metadata header may have at most 32 entries");
 }
 
@@ -89,8 +89,8 @@ TEST(MergeMetadata, MoreBytesThanASpendRecordTakesAreRefused) {
 
 TEST(RequestFields, ReachesAllThreeRoots) {
   Parts parts;
-  parts.headers.set("X-Region", "eu");
-  parts.headers.set("cf-aig-metadata", R"({"plan":"free","user.id":7,"none":null})");
+  parts.headers.Set("X-Region", "eu");
+  parts.headers.Set("cf-aig-metadata", R"({"plan":"free","user.id":7,"none":null})");
   const std::unique_ptr<RequestBody> body = parts.Body();
   const Metadata metadata = std::get<Metadata>(MergeMetadata(parts.key, parts.headers, *body));
   const RequestFields fields(metadata, *body, parts.headers);
@@ -107,8 +107,8 @@ TEST(RequestFields, ReachesAllThreeRoots) {
 
 TEST(RequestFields, TheGatewayKeyIsNoField) {
   Parts parts;
-  parts.headers.set("Authorization", "Bearer sbx_secret");
-  parts.headers.set("cf-aig-authorization", "Bearer sbx_secret");
+  parts.headers.Set("Authorization", "Bearer sbx_secret");
+  parts.headers.Set("cf-aig-authorization", "Bearer sbx_secret");
   const std::unique_ptr<RequestBody> body = parts.Body();
   const Metadata metadata;
   const RequestFields fields(metadata, *body, parts.headers);

@@ -12,8 +12,8 @@ namespace {
 using Sent = std::vector<std::pair<std::string, std::string>>;
 
 std::variant<RequestOptions, Refusal> Read(const Sent& sent) {
-  boost::beast::http::fields headers;
-  for (const auto& [name, value] : sent) headers.insert(name, value);
+  HeaderFields headers;
+  for (const auto& [name, value] : sent) headers.Add(name, value);
   return ReadRequestOptions(headers);
 }
 
@@ -99,12 +99,12 @@ TEST(ReadRequestOptions, AHeaderSentTwiceIsAFaultAlsoUnderItsTwoNames) {
 }
 
 TEST(ReadEventId, IsThereWhateverElseIsWrongAndGoneWhenItIsItself) {
-  boost::beast::http::fields headers;
+  HeaderFields headers;
   EXPECT_EQ(ReadEventId(headers), "");
-  headers.set("cf-aig-event-id", "ev-1");
-  headers.set("cf-aig-max-attempts", "many");
+  headers.Set("cf-aig-event-id", "ev-1");
+  headers.Set("cf-aig-max-attempts", "many");
   EXPECT_EQ(ReadEventId(headers), "ev-1");
-  headers.set("signalbox-event-id", "ev-2");
+  headers.Set("signalbox-event-id", "ev-2");
   EXPECT_EQ(ReadEventId(headers), "");
 }
 

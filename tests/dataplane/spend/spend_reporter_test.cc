@@ -309,6 +309,13 @@ TEST_F(SpendClientTest, StopEndsAStreamThatHangsAndKeepsTheRecords) {
   EXPECT_FALSE(spool->AllAcked());
 }
 
+absl::Status Report(SpendReporter& reporter, const v1::SpendRecord& record) {
+  SpendFrames frames;
+  if (absl::Status status = frames.Add(record); !status.ok()) return status;
+  const std::vector<Spool::Refused> refused = reporter.Record(frames);
+  return refused.empty() ? absl::OkStatus() : refused.front().why;
+}
+
 class SpendReporterTest : public ::testing::Test {
  protected:
   absl::StatusOr<std::unique_ptr<SpendReporter>> Start(const std::string& address, int64_t bytes_max = kSpoolBytesMax) {
@@ -332,7 +339,7 @@ TEST_F(SpendReporterTest, ReportsAndLeavesNothingToReplay) {
     const auto reporter = Start(server.address());
     ASSERT_TRUE(reporter.ok()) << reporter.status();
     EXPECT_TRUE((*reporter)->CanAccept());
-    for (const char* id : {"a", "b"}) ASSERT_TRUE((*reporter)->Record(Record(id)).ok());
+    for (const char* id : {"a", "b"}) ASSERT_TRUE(Report(**reporter, Record(id)).ok());
     EXPECT_TRUE((*reporter)->Flush(kLongMs));
   }
   EXPECT_EQ(server.committed().size(), 2u);
@@ -345,7 +352,7 @@ TEST_F(SpendReporterTest, AKilledProxysRecordsAreReplayedAndReported) {
     ScriptedSpend deaf(Always(Act::kSilent));
     const auto reporter = Start(deaf.address());
     ASSERT_TRUE(reporter.ok()) << reporter.status();
-    for (const char* id : {"a", "b", "c"}) ASSERT_TRUE((*reporter)->Record(Record(id)).ok());
+    for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(Report(**reporter, Record(id)).ok());
     EXPECT_FALSE((*reporter)->Flush(0));
   }
   ScriptedSpend server(Always(Act::kAck));
@@ -366,14 +373,14 @@ TEST_F(SpendReporterTest, AFullSpoolRefusesUntilTheControlPlaneIsBack) {
   ASSERT_TRUE(reporter.ok()) << reporter.status();
   int taken = 0;
   absl::Status status;
-  while ((status = (*reporter)->Record(Record("r" + std::to_string(taken)))).ok()) ++taken;
+  while ((status = Report(**reporter, Record("r" + std::to_string(taken)))).ok()) ++taken;
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_FALSE((*reporter)->CanAccept());
   ScriptedSpend server(Always(Act::kAck), address);
   EXPECT_TRUE((*reporter)->Flush(kLongMs));
   EXPECT_EQ(server.committed().size(), static_cast<size_t>(taken));
   EXPECT_TRUE((*reporter)->CanAccept());
-  EXPECT_TRUE((*reporter)->Record(Record("again")).ok());
+  EXPECT_TRUE(Report(**reporter, Record("again")).ok());
 }
 
 TEST_F(SpendReporterTest, TwoProxiesCannotShareADataDirectory) {

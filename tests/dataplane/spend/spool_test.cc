@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -15,12 +16,25 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 v1::SpendRecord Record(const std::string& id, size_t padding = 0) {
   v1::SpendRecord record;
   record.set_request_id(id);
   record.set_metadata_json(std::string(padding, 'x'));
   return record;
+}
+
+SpendFrames Frames(const std::vector<std::string>& ids, size_t padding = 0) {
+  SpendFrames frames;
+  for (const std::string& id : ids) EXPECT_TRUE(frames.Add(Record(id, padding)).ok());
+  return frames;
+}
+
+std::vector<size_t> Places(const std::vector<Spool::Refused>& refused) {
+  std::vector<size_t> places;
+  for (const Spool::Refused& record : refused) places.push_back(record.frame);
+  return places;
 }
 
 // A directory of the test's own, gone with it.
@@ -44,6 +58,7 @@ class FaultyFiles : public SpoolFiles {
   void Heal() { fail_at_ = 0, stay_broken_ = false; }
   void Break() { fail_at_ = operations_ + 1, stay_broken_ = true; }
   bool failed() const { return failed_; }
+  int appends() const { return appends_; }
 
   absl::Status MakeDirectory(const std::string& path) override { return Fail() ? Fault() : real_.MakeDirectory(path); }
   absl::StatusOr<std::vector<std::string>> List(const std::string& path) override {
@@ -76,6 +91,7 @@ class FaultyFiles : public SpoolFiles {
    public:
     File(FaultyFiles& owner, std::unique_ptr<SpoolFile> real) : owner_(owner), real_(std::move(real)) {}
     absl::Status Append(std::string_view data) override {
+      ++owner_.appends_;
       if (!owner_.Fail()) return real_->Append(data);
       EXPECT_TRUE(real_->Append(data.substr(0, data.size() / 2)).ok());
       return owner_.Fault();
@@ -98,6 +114,7 @@ class FaultyFiles : public SpoolFiles {
   int fail_at_;
   bool stay_broken_;
   int operations_ = 0;
+  int appends_ = 0;
   bool failed_ = false;
 };
 
@@ -173,6 +190,44 @@ TEST(Spool, ABatchIsBoundedInBytesButTakesAtLeastOneRecord) {
   for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(opened.spool->Append(Record(id, 1000)).ok());
   EXPECT_THAT(Ids(*opened.spool->Read({}, 10, 2500)), ElementsAre("a", "b"));
   EXPECT_THAT(Ids(*opened.spool->Read({}, 10, 1)), ElementsAre("a"));
+}
+
+TEST(Spool, WhatComesTogetherIsOneWriteAndReadAsRecords) {
+  TempDirectory dir;
+  FaultyFiles files;
+  const SpoolOptions options{.directory = dir.spool(), .files = &files};
+  Opened opened = MustOpen(options);
+  EXPECT_THAT(opened.spool->Append(Frames({"a", "b", "c"})), IsEmpty());
+  EXPECT_EQ(files.appends(), 1);
+  EXPECT_THAT(opened.spool->Append(SpendFrames()), IsEmpty());
+  EXPECT_EQ(files.appends(), 1);
+  EXPECT_THAT(ReadAll(*opened.spool, 2), ElementsAre("a", "b", "c"));
+  opened.spool.reset();
+  EXPECT_THAT(MustOpen(options).pending, ElementsAre("a", "b", "c"));
+}
+
+TEST(Spool, AsManyOfABatchAreTakenAsThereIsRoomFor) {
+  TempDirectory dir;
+  Opened opened = MustOpen({.directory = dir.spool(), .bytes_max = 1'000});
+  const std::vector<Spool::Refused> refused = opened.spool->Append(Frames({"a", "b", "c", "d", "e"}, 200));
+  EXPECT_THAT(Places(refused), ElementsAre(4));
+  EXPECT_EQ(refused[0].why.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_FALSE(opened.spool->CanAccept());
+  EXPECT_THAT(ReadAll(*opened.spool), ElementsAre("a", "b", "c", "d"));
+}
+
+TEST(SpendFrames, AreUsedAgainOnceCleared) {
+  SpendFrames frames = Frames({"a", "b"});
+  EXPECT_EQ(frames.Add(Record("big", kSpoolRecordBytesMax)).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(frames.size(), 2u);
+  frames.Clear();
+  EXPECT_TRUE(frames.empty());
+  ASSERT_TRUE(frames.Add(Record("c")).ok());
+  EXPECT_EQ(frames.frame(0), frames.bytes());
+  v1::SpendRecord record;
+  const std::optional<std::string_view> payload = Unframe(frames.frame(0));
+  ASSERT_TRUE(payload.has_value() && record.ParseFromArray(payload->data(), payload->size()));
+  EXPECT_EQ(record.request_id(), "c");
 }
 
 TEST(Spool, UnackedRecordsOutliveTheProcess) {
@@ -363,10 +418,14 @@ void FailEachOperation(bool stay_broken, int64_t kept_bytes_max) {
       }
       Spool& spool = *opened->spool;
       for (int i = 0; i < 6; ++i) {
-        const std::string id = std::to_string(run) + "/" + std::to_string(i);
-        const absl::Status status = spool.Append(Record(id, 100));
-        if (status.ok()) appended.push_back(id);
-        EXPECT_THAT(status.ToString(), ::testing::AnyOf("OK", HasSubstr("No space left")));
+        std::vector<std::string> ids = {std::to_string(run) + "/" + std::to_string(i)};
+        if (i % 3 == 2) ids.push_back(ids[0] + "/with it");
+        const std::vector<Spool::Refused> refused = spool.Append(Frames(ids, 100));
+        const std::vector<size_t> places = Places(refused);
+        for (size_t j = 0; j < ids.size(); ++j) {
+          if (std::find(places.begin(), places.end(), j) == places.end()) appended.push_back(ids[j]);
+        }
+        for (const auto& [place, why] : refused) EXPECT_THAT(why.ToString(), HasSubstr("No space left"));
         if (i % 2 == 0) continue;
         const auto batch = spool.Read(spool.acked(), 1, 1 << 20);
         if (!batch.ok() || batch->records.empty()) continue;
@@ -422,6 +481,22 @@ TEST(SpoolFaults, RecordsTheDiskDoesNotTakeAreKeptInOrderAndWrittenWhenItDoes) {
   EXPECT_THAT(MustOpen(options).pending, ElementsAre("kept-1", "kept-2", "after"));
 }
 
+TEST(SpoolFaults, OfABatchTheDiskDoesNotTakeAsManyAreKeptAsThereIsRoomFor) {
+  TempDirectory dir;
+  FaultyFiles files;
+  const SpoolOptions options{.directory = dir.spool(), .kept_bytes_max = 300, .files = &files};
+  Opened opened = MustOpen(options);
+  files.Break();
+  const std::vector<Spool::Refused> refused = opened.spool->Append(Frames({"a", "b", "c"}, 100));
+  EXPECT_THAT(Places(refused), ElementsAre(2));
+  EXPECT_THAT(refused[0].why.ToString(), HasSubstr("No space left"));
+  EXPECT_FALSE(opened.spool->CanAccept());
+  files.Heal();
+  EXPECT_THAT(opened.spool->Append(Frames({"d", "e"})), IsEmpty());
+  EXPECT_TRUE(opened.spool->CanAccept());
+  EXPECT_THAT(ReadAll(*opened.spool), ElementsAre("a", "b", "d", "e"));
+}
+
 TEST(SpoolFaults, TheNextRecordBringsTheKeptOnesBeforeIt) {
   TempDirectory dir;
   FaultyFiles files;
@@ -464,7 +539,12 @@ TEST(SpoolThreads, WritersAndTheReaderWorkAtOnce) {
   for (int w = 0; w < kWriters; ++w) {
     writers.emplace_back([&spool, w] {
       for (int i = 0; i < kRecords; ++i) {
-        EXPECT_TRUE(spool.Append(Record(std::to_string(w) + "/" + std::to_string(i), 50)).ok());
+        const std::string id = std::to_string(w) + "/" + std::to_string(i);
+        if (i % 3 == 0 && ++i < kRecords) {
+          EXPECT_THAT(spool.Append(Frames({id, std::to_string(w) + "/" + std::to_string(i)}, 50)), IsEmpty());
+        } else {
+          EXPECT_TRUE(spool.Append(Record(id, 50)).ok());
+        }
         EXPECT_TRUE(spool.CanAccept());
       }
     });

@@ -1,0 +1,70 @@
+#include "dataplane/spend/spend_frames.h"
+
+#include <zlib.h>
+
+#include "absl/strings/str_cat.h"
+
+namespace signalbox {
+namespace {
+
+constexpr size_t kBytesKept = 256 << 10;  // of memory from one round to the next
+
+void PutUint32(char* at, uint32_t value) {
+  for (int i = 0; i < 4; ++i) at[i] = static_cast<char>(value >> (8 * i));
+}
+
+uint32_t GetUint32(const char* at) {
+  uint32_t value = 0;
+  for (int i = 0; i < 4; ++i) value |= uint32_t{static_cast<unsigned char>(at[i])} << (8 * i);
+  return value;
+}
+
+// Over length and payload: a run of zeros, as a power cut leaves, is no record.
+uint32_t Checksum(const char* length, const char* payload, size_t payload_bytes) {
+  const uLong crc = crc32(0, reinterpret_cast<const Bytef*>(length), 4);
+  return crc32(crc, reinterpret_cast<const Bytef*>(payload), payload_bytes);
+}
+
+}  // namespace
+
+char* BeginFrame(size_t payload_bytes, std::string& out) {
+  const size_t begin = out.size();
+  out.resize(begin + kFrameHeaderBytes + payload_bytes);
+  return out.data() + begin + kFrameHeaderBytes;
+}
+
+void FinishFrame(size_t payload_bytes, char* payload) {
+  char* header = payload - kFrameHeaderBytes;
+  PutUint32(header, payload_bytes);
+  PutUint32(header + 4, Checksum(header, payload, payload_bytes));
+}
+
+std::optional<std::string_view> Unframe(std::string_view data) {
+  if (data.size() < kFrameHeaderBytes) return std::nullopt;
+  const uint32_t size = GetUint32(data.data());
+  if (size > kSpoolRecordBytesMax || size > data.size() - kFrameHeaderBytes) return std::nullopt;
+  const std::string_view payload = data.substr(kFrameHeaderBytes, size);
+  if (GetUint32(data.data() + 4) != Checksum(data.data(), payload.data(), payload.size())) return std::nullopt;
+  return payload;
+}
+
+absl::Status SpendFrames::Add(const v1::SpendRecord& record) {
+  const size_t payload_bytes = record.ByteSizeLong();
+  if (payload_bytes > static_cast<size_t>(kSpoolRecordBytesMax)) {
+    return absl::InvalidArgumentError(absl::StrCat("spend record of request ", record.request_id(), " has ",
+                                                   payload_bytes, " bytes, more than ", kSpoolRecordBytesMax));
+  }
+  char* payload = BeginFrame(payload_bytes, bytes_);
+  record.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(payload));  // the sizes that ByteSizeLong found
+  FinishFrame(payload_bytes, payload);
+  ends_.push_back(bytes_.size());
+  return absl::OkStatus();
+}
+
+void SpendFrames::Clear() {
+  if (bytes_.capacity() > kBytesKept) std::string().swap(bytes_);
+  bytes_.clear();
+  ends_.clear();
+}
+
+}  // namespace signalbox
