@@ -3,13 +3,23 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
+#include <memory>
+
 namespace signalbox {
 
-std::string Sha256(std::string_view data) {
+namespace {
+
+const EVP_MD* Algorithm() {
   // Looked up once: that takes longer than the digest of a key.
   static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return algorithm;
+}
+
+}  // namespace
+
+std::string Sha256(std::string_view data) {
   std::string digest(SHA256_DIGEST_LENGTH, '\0');
-  EVP_Digest(data.data(), data.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, algorithm, nullptr);
+  EVP_Digest(data.data(), data.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, Algorithm(), nullptr);
   return digest;
 }
 
@@ -25,5 +35,14 @@ std::string Hex(std::string_view bytes) {
 }
 
 std::string Sha256Hex(std::string_view data) { return Hex(Sha256(data)); }
+
+std::string Sha256Hex(const std::vector<std::string_view>& pieces) {
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
+  EVP_DigestInit_ex(context.get(), Algorithm(), nullptr);
+  for (const std::string_view piece : pieces) EVP_DigestUpdate(context.get(), piece.data(), piece.size());
+  std::string digest(SHA256_DIGEST_LENGTH, '\0');
+  EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr);
+  return Hex(digest);
+}
 
 }  // namespace signalbox

@@ -96,11 +96,11 @@ class Fleet {
         const int64_t now_us = UnixMicros();
         const auto gateway = snapshot->gateways.find("default");
         if (gateway == snapshot->gateways.end()) return;
-        const auto route = gateway->second.routes.find(kChangedRoute);
-        if (route == gateway->second.routes.end()) return;
+        const auto* const route = gateway->second.routes.Find(kChangedRoute);
+        if (route == nullptr) return;
         std::lock_guard lock(mutex_);
-        if (route->second->version() > applied_[static_cast<size_t>(i)].version) {
-          applied_[static_cast<size_t>(i)] = {route->second->version(), now_us};
+        if ((*route)->version() > applied_[static_cast<size_t>(i)].version) {
+          applied_[static_cast<size_t>(i)] = {(*route)->version(), now_us};
         }
       });
       clients_.push_back(*std::move(client));
