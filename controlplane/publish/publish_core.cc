@@ -192,6 +192,8 @@ void PublishCore::OnStatus(Stream& stream, Proxy& proxy, const v1::Status& statu
   const v1::SnapshotId acked = proxy.status.applied();
   *proxy.status.mutable_applied() = status.active();
   proxy.status.set_applied_us(0);
+  stream.named.clear();  // what it really holds is unknown now
+  stream.acked.reset();
   if (content_ == nullptr || !Same(acked, content_->snapshot.id)) return;
   if (Same(stream.drift_offered, acked)) {
     // It acked twice and serves something else: a fault to show, not to repeat.
@@ -203,8 +205,6 @@ void PublishCore::OnStatus(Stream& stream, Proxy& proxy, const v1::Status& statu
     return;
   }
   stream.drift_offered = acked;
-  stream.named.clear();  // what it really holds is unknown now
-  stream.acked.reset();
 }
 
 void PublishCore::Consider(StreamId id, Stream& stream, Actions& actions) {
