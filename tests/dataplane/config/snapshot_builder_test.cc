@@ -4,13 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <map>
 #include <random>
+#include <thread>
 
 #include "common/faults.h"
 #include "common/limits.h"
 #include "controlplane/publish/published_content.h"
+#include "dataplane/config/snapshot_slot.h"
 #include "tests/controlplane/publish/snapshot_samples.h"
 #include "tests/dataplane/config/what_serves.h"
 
@@ -292,6 +295,43 @@ TEST(SnapshotBuilder, NamesChangeHandsInOneChange) {
   ASSERT_TRUE(built.ok()) << built.status();
   EXPECT_EQ((*built)->active->gateways.at("default").routes.at("a")->route_id(), "id-b");
   EXPECT_EQ((*built)->active->gateways.at("default").routes.at("b")->route_id(), "id-a");
+}
+
+// Workers read what serves while the next snapshot is made of it.
+TEST(SnapshotBuilder, WhatServesCanBeReadWhileAChangeIsBuiltOnIt) {
+  std::vector<v1::Resource> resources = {SampleProvider(), SampleKey("k1")};
+  for (int i = 0; i < 100; ++i) resources.push_back(SampleRoute(absl::StrCat("route-", i), 1));
+  SampleSnapshot before = MakeSnapshot(1, resources);
+  auto live = BuildSnapshot(OfferOf(before), nullptr, kSchema);
+  ASSERT_TRUE(live.ok()) << live.status();
+  SnapshotSlot slot;
+  slot.Swap((*live)->active);
+  std::atomic<bool> done{false};
+  std::vector<std::thread> readers;
+  for (int reader = 0; reader < 2; ++reader) {
+    readers.emplace_back([&slot, &done] {
+      int64_t newest = 0;
+      while (!done) {
+        const auto active = slot.Get();
+        int64_t sum = 0;
+        active->gateways.at("default").routes.ForEach(
+            [&sum](const std::string&, const auto& route) { sum += route->version(); });
+        EXPECT_GE(sum, newest) << "versions only grow";
+        newest = sum;
+      }
+    });
+  }
+  for (int sequence = 2; sequence < 100; ++sequence) {
+    const int changed = sequence % 100;
+    resources[static_cast<size_t>(2 + changed)] = SampleRoute(absl::StrCat("route-", changed), sequence);
+    const SampleSnapshot after = MakeSnapshot(sequence, resources);
+    live = BuildSnapshot(ChangeOf(before, after), live->get(), kSchema);
+    ASSERT_TRUE(live.ok()) << live.status();
+    slot.Swap((*live)->active);
+    before = after;
+  }
+  done = true;
+  for (std::thread& reader : readers) reader.join();
 }
 
 // Any content from any other, in changes of every size, is what it is when it comes whole.
