@@ -381,7 +381,8 @@ TEST(OfferChunks, AChangeOfAnySizeStaysWithinTheLimitToo) {
   const auto change = std::make_shared<const ContentChange>(ChangeBetween(*base, *content));
   OfferChunks chunks(7, content, change);
   std::vector<std::string> removed;
-  size_t entries = 0, blobs = 0;
+  size_t entries = 0;
+  std::map<std::string, std::string> blobs;
   while (!chunks.done()) {
     v1::ControlMessage message;
     *message.mutable_offer() = chunks.Next();
@@ -389,12 +390,13 @@ TEST(OfferChunks, AChangeOfAnySizeStaysWithinTheLimitToo) {
     EXPECT_EQ(message.offer().base().sequence(), 1);
     removed.insert(removed.end(), message.offer().removed().begin(), message.offer().removed().end());
     entries += static_cast<size_t>(message.offer().manifest_size());
-    blobs += static_cast<size_t>(message.offer().blobs_size());
+    for (const auto& piece : message.offer().blobs()) blobs[piece.sha256()] += piece.data();
   }
   EXPECT_EQ(removed, change->removed);
   EXPECT_EQ(removed.size(), 3'000u);
   EXPECT_EQ(entries, 3'000u);
-  EXPECT_EQ(blobs, 3'000u);
+  EXPECT_EQ(blobs.size(), 3'000u);
+  for (const auto& [sha256, data] : blobs) EXPECT_EQ(data, *content->blobs.at(sha256));
 }
 
 TEST(ReadContent, ABlobThatIsNotWhatItsHashSaysIsRefusedByName) {
