@@ -7,11 +7,13 @@ namespace signalbox {
 
 std::string ManifestSha256(const std::vector<v1::ManifestEntry>& manifest) {
   std::string text;
-  for (const v1::ManifestEntry& entry : manifest) {
-    text.append(entry.name()).push_back('\0');
-    text.append(entry.sha256()).push_back('\n');
-  }
+  for (const v1::ManifestEntry& entry : manifest) AppendManifestLine(entry.name(), entry.sha256(), text);
   return Sha256Hex(text);
+}
+
+void AppendManifestLine(std::string_view name, std::string_view sha256, std::string& text) {
+  text.append(name).push_back('\0');
+  text.append(sha256).push_back('\n');
 }
 
 std::string GatewayResource(const std::string& gateway) { return absl::StrCat("gateways/", gateway, "/settings"); }

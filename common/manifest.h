@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "signalbox/v1/snapshot.pb.h"
@@ -10,6 +11,8 @@ namespace signalbox {
 
 // Hex sha256 over each "name\0" + sha256 (32 bytes) + "\n"; `manifest` must be ordered by name.
 std::string ManifestSha256(const std::vector<v1::ManifestEntry>& manifest);
+// The same text piece by piece: one entry's line of it.
+void AppendManifestLine(std::string_view name, std::string_view sha256, std::string& text);
 
 // gateways/<gateway>/settings
 std::string GatewayResource(const std::string& gateway);

@@ -4,11 +4,13 @@
 #include <openssl/sha.h>
 
 #include <memory>
+#include <span>
 
 namespace signalbox {
+namespace {
 
-std::string Sha256(std::string_view data) {
-  // Looked up once: that takes longer than the digest of a key.
+std::string DigestOf(std::span<const std::string_view> pieces) {
+  // Looked up once, and the context kept: either takes longer than the digest of a key.
   static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   struct Free {
     void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
@@ -16,10 +18,14 @@ std::string Sha256(std::string_view data) {
   static thread_local const std::unique_ptr<EVP_MD_CTX, Free> context(EVP_MD_CTX_new());
   std::string digest(SHA256_DIGEST_LENGTH, '\0');
   EVP_DigestInit_ex(context.get(), algorithm, nullptr);
-  EVP_DigestUpdate(context.get(), data.data(), data.size());
+  for (const std::string_view piece : pieces) EVP_DigestUpdate(context.get(), piece.data(), piece.size());
   EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr);
   return digest;
 }
+
+}  // namespace
+
+std::string Sha256(std::string_view data) { return DigestOf({&data, 1}); }
 
 std::string Hex(std::string_view bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
@@ -33,5 +39,7 @@ std::string Hex(std::string_view bytes) {
 }
 
 std::string Sha256Hex(std::string_view data) { return Hex(Sha256(data)); }
+
+std::string Sha256Hex(const std::vector<std::string_view>& pieces) { return Hex(DigestOf(pieces)); }
 
 }  // namespace signalbox

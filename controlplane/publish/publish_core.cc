@@ -129,6 +129,7 @@ PublishCore::Actions PublishCore::OnHello(StreamId id, Stream& stream, const v1:
   // Another connection of the same process says the same again; what it runs it applied when it said so.
   if (!Same(proxy.status.applied(), hello.active())) proxy.status.set_applied_us(0);
   stream.proxy_id = hello.proxy_id();
+  stream.takes_changes = hello.takes_changes();
   stream.named.insert(hello.have().begin(), hello.have().end());
   proxy.stream = id;
   proxy.schema = hello.schema();
@@ -191,6 +192,8 @@ void PublishCore::OnStatus(Stream& stream, Proxy& proxy, const v1::Status& statu
   const v1::SnapshotId acked = proxy.status.applied();
   *proxy.status.mutable_applied() = status.active();
   proxy.status.set_applied_us(0);
+  stream.named.clear();  // what it really holds is unknown now
+  stream.acked.reset();
   if (content_ == nullptr || !Same(acked, content_->snapshot.id)) return;
   if (Same(stream.drift_offered, acked)) {
     // It acked twice and serves something else: a fault to show, not to repeat.
@@ -202,8 +205,6 @@ void PublishCore::OnStatus(Stream& stream, Proxy& proxy, const v1::Status& statu
     return;
   }
   stream.drift_offered = acked;
-  stream.named.clear();  // what it really holds is unknown now
-  stream.acked.reset();
 }
 
 void PublishCore::Consider(StreamId id, Stream& stream, Actions& actions) {
@@ -217,25 +218,30 @@ void PublishCore::Consider(StreamId id, Stream& stream, Actions& actions) {
   proxy.refused = RefusalOf(proxy, *content_);
   if (proxy.refused.has_value()) return;
   Action action{.stream = id, .nonce = ++stream.last_nonce, .content = content_};
-  action.blobs = BlobsFor(stream);
+  if (stream.acked != nullptr && stream.takes_changes) {
+    action.change = ChangeFrom(stream.acked);
+  } else {
+    action.blobs = BlobsFor(stream);
+  }
   stream.unanswered = Unanswered{action.nonce, content_};
   actions.push_back(std::move(action));
 }
 
-std::vector<std::string> PublishCore::BlobsFor(const Stream& stream) {
-  const auto lacking = [this](const auto& held) {
-    std::vector<std::string> blobs;
-    for (const auto& [sha256, blob] : content_->blobs) {
-      if (!held.contains(sha256)) blobs.push_back(sha256);
-    }
-    std::sort(blobs.begin(), blobs.end());
-    return blobs;
-  };
-  if (stream.acked == nullptr) return lacking(stream.named);
-  if (delta_.from != stream.acked || delta_.to != content_) {
-    delta_ = {stream.acked, content_, lacking(stream.acked->blobs)};
+std::shared_ptr<const ContentChange> PublishCore::ChangeFrom(const std::shared_ptr<const PublishedContent>& base) {
+  if (change_.from != base || change_.to != content_) {
+    change_ = {base, content_, std::make_shared<const ContentChange>(ChangeBetween(*base, *content_))};
   }
-  return delta_.blobs;
+  return change_.change;
+}
+
+std::vector<std::string> PublishCore::BlobsFor(const Stream& stream) {
+  if (stream.acked != nullptr) return ChangeFrom(stream.acked)->blobs;
+  std::vector<std::string> blobs;
+  for (const auto& [sha256, blob] : content_->blobs) {
+    if (!stream.named.contains(sha256)) blobs.push_back(sha256);
+  }
+  std::sort(blobs.begin(), blobs.end());
+  return blobs;
 }
 
 std::optional<PublishCore::Refusal> PublishCore::RefusalOf(const Proxy& proxy, const PublishedContent& content) const {

@@ -38,7 +38,8 @@ class PublishCore {
     StreamId stream = 0;
     uint64_t nonce = 0;
     std::shared_ptr<const PublishedContent> content;
-    std::vector<std::string> blobs;  // sha256 of those the proxy lacks
+    std::shared_ptr<const ContentChange> change;  // all there is to say; null: the whole content is to be sent
+    std::vector<std::string> blobs;               // of the whole: sha256 of those the proxy lacks
     absl::Status close;
   };
   using Actions = std::vector<Action>;
@@ -75,6 +76,7 @@ class PublishCore {
     std::string proxy_id;  // empty before Hello
     int64_t heard_us = 0;
     uint64_t last_nonce = 0;
+    bool takes_changes = false;
     std::optional<Unanswered> unanswered;
     // The blobs the proxy holds: those its Hello named until it acked a content, then that one's.
     std::set<std::string> named;
@@ -82,11 +84,11 @@ class PublishCore {
     // The content that was offered again because Status contradicted an Ack: once, not in a loop.
     v1::SnapshotId drift_offered;
   };
-  // The blobs of one content that another does not have, sorted: a fleet in step needs the same ones.
-  struct Delta {
+  // A fleet in step needs the same one.
+  struct Change {
     std::shared_ptr<const PublishedContent> from;
     std::shared_ptr<const PublishedContent> to;
-    std::vector<std::string> blobs;
+    std::shared_ptr<const ContentChange> change;
   };
   struct Refusal {
     v1::SnapshotId id;
@@ -113,11 +115,13 @@ class PublishCore {
   void OnStatus(Stream& stream, Proxy& proxy, const v1::Status& status);
   // What `id` should be offered now, if anything.
   void Consider(StreamId id, Stream& stream, Actions& actions);
+  // To what is published.
+  std::shared_ptr<const ContentChange> ChangeFrom(const std::shared_ptr<const PublishedContent>& base);
   std::vector<std::string> BlobsFor(const Stream& stream);  // what `stream` lacks of what is published
   std::optional<Refusal> RefusalOf(const Proxy& proxy, const PublishedContent& content) const;
 
   std::shared_ptr<const PublishedContent> content_;  // null or sequence 0: nothing is offered
-  Delta delta_;                                      // the last one asked for
+  Change change_;                                    // the last one asked for
   std::map<StreamId, Stream> streams_;
   std::map<std::string, Proxy> proxies_;  // by id
 };

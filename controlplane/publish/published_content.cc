@@ -70,16 +70,41 @@ absl::StatusOr<std::shared_ptr<const PublishedContent>> ReadContent(const Snapsh
   return failure;
 }
 
+ContentChange ChangeBetween(const PublishedContent& base, const PublishedContent& content) {
+  ContentChange change;
+  change.base = base.snapshot.id;
+  auto before = base.snapshot.manifest.begin();
+  const auto before_end = base.snapshot.manifest.end();
+  for (const v1::ManifestEntry& entry : content.snapshot.manifest) {
+    while (before != before_end && before->name() < entry.name()) change.removed.push_back((before++)->name());
+    const bool named = before != before_end && before->name() == entry.name();
+    if (!named || before->sha256() != entry.sha256()) {
+      change.manifest.push_back(entry);
+      if (!base.blobs.contains(entry.sha256())) change.blobs.push_back(entry.sha256());
+    }
+    if (named) ++before;
+  }
+  for (; before != before_end; ++before) change.removed.push_back(before->name());
+  std::sort(change.blobs.begin(), change.blobs.end());
+  change.blobs.erase(std::unique(change.blobs.begin(), change.blobs.end()), change.blobs.end());
+  return change;
+}
+
 OfferChunks::OfferChunks(uint64_t nonce, std::shared_ptr<const PublishedContent> content,
                          std::vector<std::string> blobs)
     : nonce_(nonce), content_(std::move(content)), blobs_(std::move(blobs)) {}
 
+OfferChunks::OfferChunks(uint64_t nonce, std::shared_ptr<const PublishedContent> content,
+                         std::shared_ptr<const ContentChange> change)
+    : nonce_(nonce), content_(std::move(content)), change_(std::move(change)), blobs_(change_->blobs) {}
+
 v1::Offer OfferChunks::Next() {
-  const std::vector<v1::ManifestEntry>& manifest = content_->snapshot.manifest;
+  const std::vector<v1::ManifestEntry>& manifest = change_ == nullptr ? content_->snapshot.manifest : change_->manifest;
   v1::Offer offer;
   offer.set_nonce(nonce_);
   *offer.mutable_id() = content_->snapshot.id;
   offer.set_schema(content_->snapshot.schema);
+  if (change_ != nullptr) *offer.mutable_base() = change_->base;
   // `last` and the framing of the message around the offer.
   size_t left = kOfferChunkBytesMax - offer.ByteSizeLong() - kEntryOverheadBytes;
   while (next_entry_ < manifest.size()) {
@@ -87,6 +112,12 @@ v1::Offer OfferChunks::Next() {
     if (size > left) return offer;
     left -= size;
     *offer.add_manifest() = manifest[next_entry_++];
+  }
+  while (change_ != nullptr && next_removed_ < change_->removed.size()) {
+    const size_t size = change_->removed[next_removed_].size() + kEntryOverheadBytes;
+    if (size > left) return offer;
+    left -= size;
+    offer.add_removed(change_->removed[next_removed_++]);
   }
   while (next_blob_ < blobs_.size()) {
     if (left <= kBlobOverheadBytes) return offer;

@@ -27,11 +27,23 @@ absl::StatusOr<std::shared_ptr<const PublishedContent>> ReadContent(const Snapsh
                                                                     const PublishedContent* previous,
                                                                     int64_t committed_us);
 
-// Writes one offer as chunks of at most kOfferChunkBytesMax as serialised. The manifest comes first, then the blobs.
+// What a proxy that has the base must know to have the other: found once for all that are at the same base.
+struct ContentChange {
+  v1::SnapshotId base;
+  std::vector<v1::ManifestEntry> manifest;  // of entries that are new or have another blob, ordered by name
+  std::vector<std::string> removed;         // names
+  std::vector<std::string> blobs;           // sha256 of those that the base has not, in order
+};
+ContentChange ChangeBetween(const PublishedContent& base, const PublishedContent& content);
+
+// Writes one offer as chunks of at most kOfferChunkBytesMax as serialised: the manifest, names removed, the blobs.
 class OfferChunks {
  public:
-  // `blobs`: the sha256 of those to carry, each one in the content.
+  // Of the whole content. `blobs`: the sha256 of those to carry, each one in the content.
   OfferChunks(uint64_t nonce, std::shared_ptr<const PublishedContent> content, std::vector<std::string> blobs);
+  // For a proxy that has the change's base.
+  OfferChunks(uint64_t nonce, std::shared_ptr<const PublishedContent> content,
+              std::shared_ptr<const ContentChange> change);
   bool done() const { return done_; }
   v1::Offer Next();  // not when done()
   uint64_t nonce() const { return nonce_; }
@@ -39,8 +51,10 @@ class OfferChunks {
  private:
   uint64_t nonce_;
   std::shared_ptr<const PublishedContent> content_;
+  std::shared_ptr<const ContentChange> change_;  // null: the whole
   std::vector<std::string> blobs_;
   size_t next_entry_ = 0;  // of the manifest
+  size_t next_removed_ = 0;
   size_t next_blob_ = 0;
   size_t blob_offset_ = 0;  // within it
   bool done_ = false;

@@ -153,6 +153,8 @@ void SnapshotsService::Run(PublishCore::Actions actions) {
     reactor->MutexIsHeld();
     if (action.content == nullptr) {
       reactor->Close(action.close);
+    } else if (action.change != nullptr) {
+      reactor->Offer(OfferChunks(action.nonce, std::move(action.content), std::move(action.change)));
     } else {
       reactor->Offer(OfferChunks(action.nonce, std::move(action.content), std::move(action.blobs)));
     }

@@ -165,6 +165,8 @@ class StreamingConfigClient final : public ConfigClient {
     const SnapshotOffer offer = assembler_.Take();
     const absl::StatusOr<std::shared_ptr<const BuiltSnapshot>> built =
         BuildSnapshot(offer, live_.get(), options_.max_schema);
+    // The control plane is wrong about what serves here: the next Hello will tell.
+    if (absl::IsFailedPrecondition(built.status())) return built.status();
     if (built.ok()) {
       Apply(*built);
     } else {
@@ -200,7 +202,7 @@ class StreamingConfigClient final : public ConfigClient {
 
   // After a failure again with every status: a restart must not go back to what was served before.
   void Keep() {
-    const absl::Status saved = kept_.Save(*live_, options_.clock->UnixMicros());
+    const absl::Status saved = kept_.Save(live_, options_.clock->UnixMicros());
     const int64_t sequence = live_->active->id.sequence();
     if (saved.ok() && unkept_) LOG(INFO) << "snapshot " << sequence << " is kept now";
     if (!saved.ok() && !unkept_) LOG(ERROR) << "snapshot " << sequence << " serves but is not kept: " << saved;
@@ -238,11 +240,12 @@ class StreamingConfigClient final : public ConfigClient {
     hello.set_schema(options_.max_schema);
     if (options_.http_address) hello.set_http_address(options_.http_address());
     hello.set_http_tls(options_.http_tls);
+    hello.set_takes_changes(true);
     hello.mutable_labels()->insert(options_.labels.begin(), options_.labels.end());
     if (live_ == nullptr) return message;
     *hello.mutable_active() = live_->active->id;
     if (live_->parts.size() > kHaveMax) return message;  // then everything is sent again
-    for (const auto& [sha256, part] : live_->parts) hello.add_have(sha256);
+    live_->parts.ForEach([&hello](const PartList::EntryPtr& entry) { hello.add_have(entry->sha256); });
     return message;
   }
 

@@ -15,6 +15,7 @@ absl::StatusOr<bool> OfferAssembler::Add(const v1::Offer& chunk) {
     offer_ = SnapshotOffer();
     offer_.id = chunk.id();
     offer_.schema = chunk.schema();
+    if (chunk.has_base()) offer_.base = chunk.base();
     partial_sha256_.clear();
   } else if (chunk.nonce() != nonce_) {
     return absl::InvalidArgumentError(
@@ -25,6 +26,7 @@ absl::StatusOr<bool> OfferAssembler::Add(const v1::Offer& chunk) {
     return absl::InvalidArgumentError(absl::StrCat("offer ", nonce_, ": more than ", kOfferBytesMax, " bytes"));
   }
   offer_.manifest.insert(offer_.manifest.end(), chunk.manifest().begin(), chunk.manifest().end());
+  offer_.removed.insert(offer_.removed.end(), chunk.removed().begin(), chunk.removed().end());
   for (const v1::BlobChunk& piece : chunk.blobs()) {
     if (piece.size() > kBlobBytesMax) {
       return absl::InvalidArgumentError(

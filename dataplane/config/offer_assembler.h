@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,11 +14,13 @@ namespace signalbox {
 
 inline constexpr size_t kOfferBytesMax = 512 << 20;  // manifest and blobs of one offer
 
-// A snapshot as offered: the blobs are those the receiver lacks, or all of them on disk.
+// A snapshot as offered: the blobs are those the receiver lacks.
 struct SnapshotOffer {
   v1::SnapshotId id;
   int schema = 0;
-  std::vector<v1::ManifestEntry> manifest;
+  std::optional<v1::SnapshotId> base;                   // set: manifest and removed say what differs from that snapshot
+  std::vector<v1::ManifestEntry> manifest;              // ordered by name
+  std::vector<std::string> removed;                     // names
   absl::flat_hash_map<std::string, std::string> blobs;  // by sha256 (32 bytes)
 };
 

@@ -39,8 +39,11 @@ class Faults {
   std::vector<v1::Fault> list_;
 };
 
-void CheckManifest(const SnapshotOffer& offer, Faults& faults) {
-  const std::vector<v1::ManifestEntry>& manifest = offer.manifest;
+bool Same(const v1::SnapshotId& a, const v1::SnapshotId& b) {
+  return a.lineage() == b.lineage() && a.sequence() == b.sequence() && a.sha256() == b.sha256();
+}
+
+void CheckEntries(const std::vector<v1::ManifestEntry>& manifest, Faults& faults) {
   for (size_t i = 0; i < manifest.size(); ++i) {
     if (manifest[i].sha256().size() != 32) {
       faults.Add("bad_manifest", manifest[i].name(), "its sha256 does not have 32 bytes");
@@ -49,11 +52,12 @@ void CheckManifest(const SnapshotOffer& offer, Faults& faults) {
       faults.Add("bad_manifest", manifest[i].name(), "the manifest is not ordered by name, or has a name twice");
     }
   }
-  const std::string sha256 = ManifestSha256(manifest);
-  if (sha256 != offer.id.sha256()) {
-    faults.Add("bad_manifest", "$",
-               absl::StrCat("the manifest's sha256 is ", sha256, ", the snapshot's identity says ", offer.id.sha256()));
-  }
+}
+
+void CheckIdentity(const std::string& sha256, const v1::SnapshotId& id, Faults& faults) {
+  if (sha256 == id.sha256()) return;
+  faults.Add("bad_manifest", "$",
+             absl::StrCat("the manifest's sha256 is ", sha256, ", the snapshot's identity says ", id.sha256()));
 }
 
 bool IsHex(const std::string& text) {
@@ -195,7 +199,7 @@ void Place(const std::string& name, const SnapshotPart& part, ActiveSnapshot& ac
   bool placed = false;
   if (part.route != nullptr) {
     expected = RouteResource(part.route->gateway(), part.route->route_id());
-    placed = active.gateways[part.route->gateway()].routes.emplace(part.route->name(), part.route).second;
+    placed = active.gateways[part.route->gateway()].routes.Insert(part.route->name(), part.route);
     if (!placed) faults.Add("duplicate_name", name, absl::StrCat("there are two routes \"", part.route->name(), "\""));
   } else if (part.provider != nullptr) {
     expected = ProviderResource(part.provider->gateway(), part.provider->name());
@@ -211,22 +215,38 @@ void Place(const std::string& name, const SnapshotPart& part, ActiveSnapshot& ac
     active.gateways[part.prices->gateway()].prices[part.prices->provider()] = part.price_table;
   } else {
     expected = KeyResource(part.key->gateway(), part.key->id());
-    placed = active.keys.emplace(absl::AsciiStrToLower(part.key->sha256()), part.key).second;
+    placed = active.keys.Insert(absl::AsciiStrToLower(part.key->sha256()), part.key);
     if (!placed) faults.Add("duplicate_name", name, "two keys have the same sha256");
   }
   if (name != expected) faults.Add("bad_resource", name, absl::StrCat("the blob is ", expected));
 }
 
-void CheckProvidersOfRoutes(const ActiveSnapshot& active, Faults& faults) {
-  for (const auto& [gateway_name, gateway] : active.gateways) {
-    for (const auto& [route_name, route] : gateway.routes) {
-      for (const v1::CompiledElement& element : route->elements()) {
-        if (!element.has_model() || gateway.providers.contains(element.model().provider())) continue;
-        faults.Add("unknown_provider", RouteResource(gateway_name, route->route_id()),
-                   absl::StrCat("route \"", route_name, "\" v", route->version(), ": element \"", element.id(),
-                                "\": provider \"", element.model().provider(), "\" is not in the snapshot"));
-      }
-    }
+// The opposite, of a part that Place had no fault in.
+void Displace(const SnapshotPart& part, ActiveSnapshot& active) {
+  if (part.key != nullptr) {
+    active.keys.Erase(absl::AsciiStrToLower(part.key->sha256()));
+    return;
+  }
+  const std::string& name = part.route != nullptr      ? part.route->gateway()
+                            : part.provider != nullptr ? part.provider->gateway()
+                            : part.gateway != nullptr  ? part.gateway->gateway()
+                                                       : part.prices->gateway();
+  ActiveSnapshot::Gateway& gateway = active.gateways.at(name);
+  if (part.route != nullptr) gateway.routes.Erase(part.route->name());
+  if (part.provider != nullptr) gateway.providers.erase(part.provider->name());
+  if (part.gateway != nullptr) gateway.settings = nullptr;
+  if (part.prices != nullptr) gateway.prices.erase(part.prices->provider());
+  const bool bare = gateway.routes.empty() && gateway.providers.empty() && gateway.prices.empty();
+  if (bare && gateway.settings == nullptr) active.gateways.erase(name);
+}
+
+void CheckProvidersOf(const v1::CompiledRoute& route, const ActiveSnapshot& active, Faults& faults) {
+  const ActiveSnapshot::Gateway& gateway = active.gateways.at(route.gateway());
+  for (const v1::CompiledElement& element : route.elements()) {
+    if (!element.has_model() || gateway.providers.contains(element.model().provider())) continue;
+    faults.Add("unknown_provider", RouteResource(route.gateway(), route.route_id()),
+               absl::StrCat("route \"", route.name(), "\" v", route.version(), ": element \"", element.id(),
+                            "\": provider \"", element.model().provider(), "\" is not in the snapshot"));
   }
 }
 
@@ -240,6 +260,49 @@ void CheckDefaultRoutes(const ActiveSnapshot& active, Faults& faults) {
         "unknown_route", GatewayResource(gateway_name),
         absl::StrCat("gateway \"", gateway_name, "\": its default route \"", route, "\" is not in the snapshot"));
   }
+}
+
+// The parts of what is live, by their blob's sha256.
+class HeldParts {
+ public:
+  explicit HeldParts(const BuiltSnapshot* live) : live_(live) {}
+  // Null: none of that name and content.
+  PartList::EntryPtr FindNamed(const v1::ManifestEntry& wanted) const {
+    PartList::EntryPtr entry = live_ == nullptr ? nullptr : live_->parts.Find(wanted.name());
+    return entry != nullptr && entry->sha256 == wanted.sha256() ? entry : nullptr;
+  }
+  // Of whatever name.
+  PartList::EntryPtr Find(const std::string& sha256) {
+    if (live_ != nullptr && by_sha256_.empty()) {
+      live_->parts.ForEach([this](const PartList::EntryPtr& entry) { by_sha256_.emplace(entry->sha256, entry); });
+    }
+    const auto found = by_sha256_.find(sha256);
+    return found == by_sha256_.end() ? nullptr : found->second;
+  }
+
+ private:
+  const BuiltSnapshot* live_;
+  absl::flat_hash_map<std::string, PartList::EntryPtr> by_sha256_;  // filled when first needed
+};
+
+// The part that an entry of an offer stands for; null with a fault.
+PartList::EntryPtr PartFor(const v1::ManifestEntry& entry, const SnapshotOffer& offer, HeldParts& held,
+                           Faults& faults) {
+  if (PartList::EntryPtr same = held.FindNamed(entry); same != nullptr) return same;
+  auto made = std::make_shared<PartList::Entry>();
+  made->name = entry.name();
+  made->sha256 = entry.sha256();
+  if (const auto sent = offer.blobs.find(entry.sha256()); sent != offer.blobs.end()) {
+    std::optional<SnapshotPart> parsed = ParsePart(entry.name(), entry.sha256(), sent->second, faults);
+    if (!parsed.has_value()) return nullptr;
+    made->part = *std::move(parsed);
+  } else if (const PartList::EntryPtr other = held.Find(entry.sha256()); other != nullptr) {
+    made->part = other->part;
+  } else {
+    faults.Add("blob_missing", entry.name(), "its blob was neither sent nor held");
+    return nullptr;
+  }
+  return made;
 }
 
 absl::Status Refused(const v1::SnapshotId& id, const Faults& faults) {
@@ -260,33 +323,52 @@ absl::StatusOr<std::shared_ptr<const BuiltSnapshot>> BuildSnapshot(const Snapsho
                absl::StrCat("needs schema ", offer.schema, ", proxy understands ", max_schema, "; upgrade the proxy"));
     return Refused(offer.id, faults);
   }
-  CheckManifest(offer, faults);
+  if (offer.base.has_value() && (live == nullptr || !Same(*offer.base, live->active->id))) {
+    return absl::FailedPreconditionError(absl::StrCat("snapshot ", offer.id.sequence(), ": offered as a change of ",
+                                                      offer.base->sequence(), ", which is not what serves"));
+  }
+  CheckEntries(offer.manifest, faults);
 
-  auto built = std::make_shared<BuiltSnapshot>();
-  auto active = std::make_shared<ActiveSnapshot>();
+  // An offer that stands alone is a change of nothing.
+  auto built = offer.base.has_value() ? std::make_shared<BuiltSnapshot>(*live) : std::make_shared<BuiltSnapshot>();
+  auto active =
+      offer.base.has_value() ? std::make_shared<ActiveSnapshot>(*live->active) : std::make_shared<ActiveSnapshot>();
   built->schema = offer.schema;
-  built->manifest = offer.manifest;
   active->id = offer.id;
+  bool provider_gone = false;
+  // Everything old makes room before anything new comes: names may change hands.
+  const auto displace = [&](const std::string& name) {
+    const PartList::EntryPtr old = built->parts.Find(name);
+    if (old == nullptr) return false;
+    Displace(old->part, *active);
+    if (old->part.provider != nullptr) provider_gone = true;
+    built->parts.Remove(name);
+    return true;
+  };
+  for (const std::string& name : offer.removed) {
+    if (!displace(name)) faults.Add("bad_manifest", name, "it is to be removed and is not there");
+  }
+  if (offer.base.has_value()) {
+    for (const v1::ManifestEntry& entry : offer.manifest) displace(entry.name());
+  }
+  HeldParts held(live);
   for (const v1::ManifestEntry& entry : offer.manifest) {
-    auto part = built->parts.find(entry.sha256());
-    if (part == built->parts.end()) {
-      const auto sent = offer.blobs.find(entry.sha256());
-      if (live != nullptr && live->parts.contains(entry.sha256())) {
-        part = built->parts.emplace(entry.sha256(), live->parts.at(entry.sha256())).first;
-      } else if (sent == offer.blobs.end()) {
-        faults.Add("blob_missing", entry.name(), "its blob was neither sent nor held");
-        continue;
-      } else {
-        std::optional<SnapshotPart> parsed = ParsePart(entry.name(), entry.sha256(), sent->second, faults);
-        if (!parsed.has_value()) continue;
-        part = built->parts.emplace(entry.sha256(), *std::move(parsed)).first;
-      }
-    }
-    Place(entry.name(), part->second, *active, faults);
+    PartList::EntryPtr part = PartFor(entry, offer, held, faults);
+    if (part == nullptr) continue;
+    Place(entry.name(), part->part, *active, faults);
+    built->parts.Put(std::move(part));
   }
   // With blobs missing or refused, what they would have provided is no second fault.
   if (faults.list().empty()) {
-    CheckProvidersOfRoutes(*active, faults);
+    CheckIdentity(built->parts.Sha256(), offer.id, faults);
+    const auto check = [&](const PartList::EntryPtr& entry) {
+      if (entry->part.route != nullptr) CheckProvidersOf(*entry->part.route, *active, faults);
+    };
+    if (provider_gone || !offer.base.has_value()) {
+      built->parts.ForEach(check);
+    } else {
+      for (const v1::ManifestEntry& entry : offer.manifest) check(built->parts.Find(entry.name()));
+    }
     CheckDefaultRoutes(*active, faults);
   }
   if (!faults.list().empty()) return Refused(offer.id, faults);

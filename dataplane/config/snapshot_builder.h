@@ -3,40 +3,27 @@
 #pragma once
 
 #include <memory>
-#include <string>
-#include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "dataplane/config/active_snapshot.h"
 #include "dataplane/config/offer_assembler.h"
-#include "signalbox/v1/compiled.pb.h"
+#include "dataplane/config/part_list.h"
 #include "signalbox/v1/snapshot.pb.h"
 
 namespace signalbox {
-
-// A checked blob; exactly one pointer besides `bytes` is set. Shared by every snapshot that carries it.
-struct SnapshotPart {
-  std::shared_ptr<const std::string> bytes;
-  std::shared_ptr<const v1::CompiledRoute> route;
-  std::shared_ptr<const v1::SnapshotProvider> provider;
-  std::shared_ptr<const v1::SnapshotKey> key;
-  std::shared_ptr<const v1::SnapshotGateway> gateway;
-  std::shared_ptr<const v1::SnapshotPrices> prices;
-  PriceTable price_table;  // of `prices`
-};
 
 // What serves, and what it was made of.
 struct BuiltSnapshot {
   std::shared_ptr<const ActiveSnapshot> active;
   int schema = 0;
-  std::vector<v1::ManifestEntry> manifest;
-  absl::flat_hash_map<std::string, SnapshotPart> parts;  // by sha256 (32 bytes)
+  PartList parts;
 };
 
-// `live` (may be null) lends the parts that the offer does not carry. INVALID_ARGUMENT with every fault found, each
-// with the resource's name as its path; codes: schema_too_new, bad_manifest, blob_missing, blob_corrupt, bad_resource,
-// bad_route, bad_provider, bad_key, bad_prices, unknown_provider, unknown_route, duplicate_name.
+// `live` (may be null) lends the parts that the offer does not carry, and is what an offer with a base is built on, at
+// the cost of what changed. INVALID_ARGUMENT with every fault found, each with the resource's name as its path; codes:
+// schema_too_new, bad_manifest, blob_missing, blob_corrupt, bad_resource, bad_route, bad_provider, bad_key, bad_prices,
+// unknown_provider, unknown_route, duplicate_name. FAILED_PRECONDITION when the offer's base is not `live`: the offer
+// then says nothing, and nothing is wrong with what it offers.
 absl::StatusOr<std::shared_ptr<const BuiltSnapshot>> BuildSnapshot(const SnapshotOffer& offer,
                                                                    const BuiltSnapshot* live, int max_schema);
 

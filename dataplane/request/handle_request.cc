@@ -80,9 +80,9 @@ asio::awaitable<void> HandleModels(HttpExchange& exchange, const ActiveSnapshot&
   nlohmann::json models = nlohmann::json::array();
   std::vector<std::string> names;
   if (const auto found = snapshot.gateways.find(gateway); found != snapshot.gateways.end()) {
-    for (const auto& [name, route] : found->second.routes) {
+    found->second.routes.ForEach([&](const std::string& name, const auto&) {
       if (KeyAllowsRoute(key, name)) names.push_back(name);
-    }
+    });
   }
   std::sort(names.begin(), names.end());
   for (const std::string& name : names) {

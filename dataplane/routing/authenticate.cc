@@ -66,18 +66,18 @@ std::variant<std::shared_ptr<const v1::SnapshotKey>, Refusal> AuthenticateKey(co
                    "x-goog-api-key, api-key)",
                    ""};
   }
-  const auto found = snapshot.keys.find(Sha256Hex(presented_key));
-  if (found == snapshot.keys.end()) {
+  const auto* const found = snapshot.keys.Find(Sha256Hex(presented_key));
+  if (found == nullptr) {
     return Refusal{401, "invalid_key", "this gateway key is unknown or revoked", ""};
   }
-  const v1::SnapshotKey& key = *found->second;
+  const v1::SnapshotKey& key = **found;
   if (key.expire_time_us() != 0 && key.expire_time_us() <= now_us) {
     return Refusal{401, "expired_key", "this gateway key has expired", ""};
   }
   if (key.gateway() != gateway) {
     return Refusal{403, "wrong_gateway", absl::StrCat("this key does not belong to the gateway \"", gateway, "\""), ""};
   }
-  return found->second;
+  return *found;
 }
 
 bool KeyAllowsRoute(const v1::SnapshotKey& key, std::string_view route) {

@@ -27,8 +27,8 @@ const ActiveSnapshot::Gateway* FindGateway(const ActiveSnapshot& snapshot, const
 FoundRoute FindNamed(const ActiveSnapshot::Gateway* gateway, const v1::SnapshotKey& key, const RouteWanted& wanted) {
   const std::string name(wanted.model.substr(kRoutePrefix.size()));
   if (gateway != nullptr) {
-    if (const auto found = gateway->routes.find(name); found != gateway->routes.end()) {
-      if (KeyAllowsRoute(key, name)) return found->second;
+    if (const auto* const found = gateway->routes.Find(name); found != nullptr) {
+      if (KeyAllowsRoute(key, name)) return *found;
       return Refusal(403, "route_not_allowed", absl::StrCat("this key may not call the route \"", name, "\""), "model");
     }
   }

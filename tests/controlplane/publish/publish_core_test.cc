@@ -144,6 +144,40 @@ TEST_F(PublishCoreTest, AProxyThatHasNothingGetsEveryBlobAndOneThatHasSomeOnlyTh
   EXPECT_EQ(Open(2, hello).at(0).blobs.size(), 1u);
 }
 
+TEST_F(PublishCoreTest, AfterAnAckOnlyWhatDiffersIsOfferedToWhoUnderstandsIt) {
+  const auto with_key = Content(
+      MakeSnapshot(4, {SampleProvider(), SampleKey("k2"), SampleRoute("another", 1), SampleRoute("my-saas", 1)}));
+  core_.OnPublished(one_, now_us_);
+  for (PublishCore::StreamId stream : {1, 2, 3}) {
+    v1::ProxyMessage hello = Hello(absl::StrCat("p", stream));
+    hello.mutable_hello()->set_takes_changes(stream != 3);
+    const auto first = Open(stream, hello);
+    EXPECT_EQ(first.at(0).change, nullptr) << "nothing was acked on this stream";
+    Say(stream, Ack(1, one_->snapshot.id));
+  }
+  const auto actions = core_.OnPublished(with_key, now_us_);
+  ASSERT_EQ(actions.size(), 3u);
+  ASSERT_NE(actions[0].change, nullptr);
+  EXPECT_EQ(actions[1].change, actions[0].change) << "found once for the whole fleet";
+  EXPECT_EQ(actions[2].change, nullptr);
+  EXPECT_EQ(actions[2].blobs, actions[0].change->blobs);
+  EXPECT_EQ(actions[0].change->base.sequence(), 1);
+  ASSERT_EQ(actions[0].change->manifest.size(), 2u);
+  EXPECT_EQ(actions[0].change->manifest[0].name(), "gateways/default/keys/k2");
+  EXPECT_EQ(actions[0].change->manifest[1].name(), "gateways/default/routes/id-another");
+  EXPECT_THAT(actions[0].change->removed, ::testing::ElementsAre("gateways/default/keys/k1"));
+  EXPECT_EQ(actions[0].change->blobs.size(), 2u);
+  // Refused, it still has what it acked; drifted, it may have anything.
+  Say(1, Nack(2, one_->snapshot.id, "no"));
+  Say(2, Nack(2, one_->snapshot.id, "no"));
+  Say(2, Status(three_->snapshot.id));
+  const auto next = core_.OnPublished(two_, now_us_);
+  ASSERT_EQ(next.size(), 2u);
+  ASSERT_NE(next[0].change, nullptr);
+  EXPECT_EQ(next[0].change->base.sequence(), 1);
+  EXPECT_EQ(next[1].change, nullptr);
+}
+
 TEST_F(PublishCoreTest, OneOfferIsOutstandingAndTheNextIsTheLatest) {
   core_.OnPublished(one_, now_us_);
   ASSERT_EQ(Open(1, Hello("p1")).size(), 1u);
@@ -335,6 +369,33 @@ TEST(OfferChunks, StayWithinTheLimitAndCarryEveryByteOnceInOrder) {
   EXPECT_GE(count, 6);
   EXPECT_EQ(ManifestSha256(manifest), content->snapshot.id.sha256());
   ASSERT_EQ(blobs.size(), content->blobs.size());
+  for (const auto& [sha256, data] : blobs) EXPECT_EQ(data, *content->blobs.at(sha256));
+}
+
+TEST(OfferChunks, AChangeOfAnySizeStaysWithinTheLimitToo) {
+  std::vector<v1::Resource> before, after;
+  for (int i = 0; i < 3'000; ++i) before.push_back(SampleKey(absl::StrCat(std::string(400, 'k'), i)));
+  for (int i = 0; i < 3'000; ++i) after.push_back(SampleKey(absl::StrCat(std::string(400, 'l'), i)));
+  const auto base = Content(MakeSnapshot(1, before));
+  const auto content = Content(MakeSnapshot(2, after));
+  const auto change = std::make_shared<const ContentChange>(ChangeBetween(*base, *content));
+  OfferChunks chunks(7, content, change);
+  std::vector<std::string> removed;
+  size_t entries = 0;
+  std::map<std::string, std::string> blobs;
+  while (!chunks.done()) {
+    v1::ControlMessage message;
+    *message.mutable_offer() = chunks.Next();
+    EXPECT_LE(message.ByteSizeLong(), kOfferChunkBytesMax);
+    EXPECT_EQ(message.offer().base().sequence(), 1);
+    removed.insert(removed.end(), message.offer().removed().begin(), message.offer().removed().end());
+    entries += static_cast<size_t>(message.offer().manifest_size());
+    for (const auto& piece : message.offer().blobs()) blobs[piece.sha256()] += piece.data();
+  }
+  EXPECT_EQ(removed, change->removed);
+  EXPECT_EQ(removed.size(), 3'000u);
+  EXPECT_EQ(entries, 3'000u);
+  EXPECT_EQ(blobs.size(), 3'000u);
   for (const auto& [sha256, data] : blobs) EXPECT_EQ(data, *content->blobs.at(sha256));
 }
 

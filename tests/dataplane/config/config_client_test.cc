@@ -305,6 +305,60 @@ TEST_F(ConfigClientTest, UnchangedPartsAreSharedWithTheSnapshotBefore) {
   EXPECT_EQ(before->gateways.at("default").routes.at("my-saas")->version(), 1) << "a pinned snapshot never changes";
 }
 
+// Offers on its first stream a change of what the proxy never had, on every later one the whole.
+class MistakenControlPlane final : public v1::Snapshots::Service {
+ public:
+  explicit MistakenControlPlane(SampleSnapshot sample) : sample_(std::move(sample)) {}
+  grpc::Status Stream(grpc::ServerContext*,
+                      grpc::ServerReaderWriter<v1::ControlMessage, v1::ProxyMessage>* stream) override {
+    v1::ProxyMessage said;
+    if (!stream->Read(&said)) return grpc::Status::OK;
+    v1::ControlMessage message;
+    v1::Offer& offer = *message.mutable_offer();
+    offer.set_nonce(1);
+    *offer.mutable_id() = sample_.snapshot.id;
+    offer.set_schema(sample_.snapshot.schema);
+    offer.mutable_manifest()->Assign(sample_.snapshot.manifest.begin(), sample_.snapshot.manifest.end());
+    for (const auto& [sha256, data] : sample_.blobs) {
+      v1::BlobChunk* blob = offer.add_blobs();
+      blob->set_sha256(sha256);
+      blob->set_data(data);
+      blob->set_size(data.size());
+    }
+    offer.set_last(true);
+    if (++streams_ == 1) offer.mutable_base()->set_sequence(77);
+    stream->Write(message);
+    while (stream->Read(&said)) {
+      if (said.has_nack()) ++nacks_;
+    }
+    return grpc::Status::OK;
+  }
+  int streams() const { return streams_; }
+  int nacks() const { return nacks_; }
+
+ private:
+  const SampleSnapshot sample_;
+  std::atomic<int> streams_{0}, nacks_{0};
+};
+
+TEST_F(ConfigClientTest, AChangeOfWhatItDoesNotServeEndsTheStreamAndTheNextBeginsWithTheWhole) {
+  MistakenControlPlane service(VersionOfRoute(4, 4));
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  auto client = NewClient(*NewChannel(absl::StrCat("127.0.0.1:", port), TlsFiles()));
+  Watcher watcher(client->holder());
+  client->Start();
+  ASSERT_TRUE(watcher.WaitForVersion(4));
+  client->Stop();
+  server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(5));
+  EXPECT_EQ(service.streams(), 2);
+  EXPECT_EQ(service.nacks(), 0) << "nothing is wrong with the content";
+  EXPECT_EQ(client->counters().rejected, 0);
+}
+
 TEST_F(ConfigClientTest, AProxyStartsFromItsDiskWithTheControlPlaneAwayAndCatchesUpWhenItIsBack) {
   int port = 0;
   {

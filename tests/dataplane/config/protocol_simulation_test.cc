@@ -15,6 +15,7 @@
 #include "controlplane/publish/publish_core.h"
 #include "dataplane/config/snapshot_builder.h"
 #include "tests/controlplane/publish/snapshot_samples.h"
+#include "tests/dataplane/config/what_serves.h"
 
 namespace signalbox {
 namespace {
@@ -25,6 +26,7 @@ class Simulation {
     for (int i = 0; i < 6; ++i) {
       SimulatedProxy& proxy = proxies_[absl::StrCat("proxy-", i)];
       proxy.schema = i == 5 ? 0 : kSchema;
+      proxy.takes_changes = i != 4;
     }
   }
 
@@ -37,6 +39,7 @@ class Simulation {
  private:
   struct SimulatedProxy {
     int schema = kSchema;
+    bool takes_changes = true;
     int boot = 1;
     PublishCore::StreamId stream = 0;  // 0: not connected
     std::shared_ptr<const BuiltSnapshot> live;
@@ -107,9 +110,10 @@ class Simulation {
     hello.set_boot_id(absl::StrCat(proxy.boot));
     hello.set_build("b");
     hello.set_schema(proxy.schema);
+    hello.set_takes_changes(proxy.takes_changes);
     if (proxy.live != nullptr) {
       *hello.mutable_active() = proxy.live->active->id;
-      for (const auto& [sha256, part] : proxy.live->parts) hello.add_have(sha256);
+      proxy.live->parts.ForEach([&hello](const PartList::EntryPtr& entry) { hello.add_have(entry->sha256); });
     }
     Say(proxy, std::move(message));
   }
@@ -162,6 +166,11 @@ class Simulation {
     const uint64_t nonce = proxy.assembler.nonce();
     const SnapshotOffer offer = proxy.assembler.Take();
     const auto built = BuildSnapshot(offer, proxy.live.get(), proxy.schema);
+    if (absl::IsFailedPrecondition(built.status())) {  // it drifted; its hello will tell the truth
+      Lose(proxy);
+      return;
+    }
+    if (built.ok() && offer.base.has_value()) CheckAsBuiltAlone(**built);
     v1::ProxyMessage answer;
     if (built.ok()) {
       proxy.live = *built;
@@ -185,6 +194,22 @@ class Simulation {
     Say(proxy, std::move(answer));
   }
 
+  // Whatever it was built on, it is what was published.
+  static void CheckAsBuiltAlone(const BuiltSnapshot& built) {
+    SnapshotOffer alone;
+    alone.id = built.active->id;
+    alone.schema = built.schema;
+    built.parts.ForEach([&alone](const PartList::EntryPtr& entry) {
+      v1::ManifestEntry& named = alone.manifest.emplace_back();
+      named.set_name(entry->name);
+      named.set_sha256(entry->sha256);
+      alone.blobs.emplace(entry->sha256, *entry->part.bytes);
+    });
+    const auto again = BuildSnapshot(alone, nullptr, kSchema);
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_EQ(WhatServes(*(*again)->active), WhatServes(*built.active));
+  }
+
   // The laws of the protocol, at the moment of sending.
   void Run(const PublishCore::Actions& actions) {
     for (const PublishCore::Action& action : actions) {
@@ -206,7 +231,10 @@ class Simulation {
       EXPECT_FALSE(proxy->refused.contains(action.content->snapshot.id.sha256())) << "a refused snapshot again";
       proxy->offer_unanswered = true;
       proxy->last_nonce = action.nonce;
-      OfferChunks chunks(action.nonce, action.content, action.blobs);
+      EXPECT_TRUE(action.change == nullptr || proxy->takes_changes);
+      changes_ += action.change != nullptr;
+      OfferChunks chunks = action.change == nullptr ? OfferChunks(action.nonce, action.content, action.blobs)
+                                                    : OfferChunks(action.nonce, action.content, action.change);
       while (!chunks.done()) {
         v1::Offer chunk = chunks.Next();
         EXPECT_LE(chunk.ByteSizeLong(), kOfferChunkBytesMax);
@@ -231,6 +259,7 @@ class Simulation {
 
   void Check() {
     ASSERT_NE(core_.published(), nullptr);
+    EXPECT_GT(changes_, 0);
     const v1::SnapshotId& latest = core_.published()->snapshot.id;
     std::map<std::string, v1::ProxyStatus> fleet;
     for (v1::ProxyStatus& status : core_.Fleet()) fleet[status.proxy_id()] = status;
@@ -250,6 +279,7 @@ class Simulation {
   int64_t now_us_ = 1;
   int64_t version_ = 0;
   PublishCore::StreamId last_stream_ = 0;
+  int changes_ = 0;  // offers that had a base
   ScriptedSource source_;
   PublishCore core_;
   std::map<std::string, SimulatedProxy> proxies_;

@@ -3,11 +3,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <functional>
+#include <map>
+#include <random>
+#include <thread>
 
 #include "common/faults.h"
 #include "common/limits.h"
+#include "controlplane/publish/published_content.h"
+#include "dataplane/config/snapshot_slot.h"
 #include "tests/controlplane/publish/snapshot_samples.h"
+#include "tests/dataplane/config/what_serves.h"
 
 namespace signalbox {
 namespace {
@@ -46,7 +54,7 @@ TEST(SnapshotBuilder, PartsThatDidNotChangeAreTheSameObjectsAndNeedNotBeSent) {
   const auto live = BuildSnapshot(OfferOf(VersionOfRoute(1, 1)), nullptr, kSchema);
   ASSERT_TRUE(live.ok());
   SnapshotOffer offer = OfferOf(VersionOfRoute(2, 2));
-  for (const auto& [sha256, part] : (*live)->parts) offer.blobs.erase(sha256);
+  (*live)->parts.ForEach([&offer](const PartList::EntryPtr& entry) { offer.blobs.erase(entry->sha256); });
   ASSERT_EQ(offer.blobs.size(), 1u);
   const auto built = BuildSnapshot(offer, live->get(), kSchema);
   ASSERT_TRUE(built.ok()) << built.status();
@@ -202,6 +210,262 @@ void AddPiece(v1::Offer& offer, const std::string& sha256, const std::string& da
   piece->set_sha256(sha256);
   piece->set_data(data);
   piece->set_size(size);
+}
+
+std::shared_ptr<const PublishedContent> ContentOf(const SampleSnapshot& sample) {
+  ScriptedSource source;
+  source.Set(sample);
+  const auto content = ReadContent(source, nullptr, 0);
+  EXPECT_TRUE(content.ok()) << content.status();
+  return *content;
+}
+
+// `next` as a change of `base`.
+SnapshotOffer ChangeOf(const SampleSnapshot& base, const SampleSnapshot& next) {
+  const ContentChange change = ChangeBetween(*ContentOf(base), *ContentOf(next));
+  SnapshotOffer offer;
+  offer.id = next.snapshot.id;
+  offer.schema = next.snapshot.schema;
+  offer.base = change.base;
+  offer.manifest = change.manifest;
+  offer.removed = change.removed;
+  for (const std::string& sha256 : change.blobs) offer.blobs[sha256] = next.blobs.at(sha256);
+  return offer;
+}
+
+TEST(SnapshotBuilder, AChangeSharesWhatDidNotChangeAndLeavesWhatItIsBuiltOnAlone) {
+  std::vector<v1::Resource> resources = {SampleProvider(), SampleKey("k1")};
+  for (int i = 0; i < 200; ++i) resources.push_back(SampleRoute(absl::StrCat("route-", i), 1));
+  const SampleSnapshot before = MakeSnapshot(1, resources);
+  resources[100] = SampleRoute("route-98", 2);
+  const SampleSnapshot after = MakeSnapshot(2, resources);
+  const auto live = BuildSnapshot(OfferOf(before), nullptr, kSchema);
+  ASSERT_TRUE(live.ok()) << live.status();
+  const SnapshotOffer offer = ChangeOf(before, after);
+  EXPECT_EQ(offer.manifest.size(), 1u);
+  EXPECT_EQ(offer.blobs.size(), 1u);
+  const auto built = BuildSnapshot(offer, live->get(), kSchema);
+  ASSERT_TRUE(built.ok()) << built.status();
+  const auto& old_routes = (*live)->active->gateways.at("default").routes;
+  const auto& new_routes = (*built)->active->gateways.at("default").routes;
+  EXPECT_EQ(old_routes.at("route-98")->version(), 1);
+  EXPECT_EQ(new_routes.at("route-98")->version(), 2);
+  for (int i = 0; i < 200; ++i) {
+    if (i == 98) continue;
+    const std::string name = absl::StrCat("route-", i);
+    EXPECT_EQ(&old_routes.at(name)->elements(), &new_routes.at(name)->elements());
+  }
+}
+
+TEST(SnapshotBuilder, AChangeOfAnythingButWhatServesSaysNothing) {
+  const SampleSnapshot base = VersionOfRoute(1, 1);
+  const SnapshotOffer offer = ChangeOf(base, VersionOfRoute(2, 2));
+  const auto other = BuildSnapshot(OfferOf(VersionOfRoute(3, 1)), nullptr, kSchema);
+  ASSERT_TRUE(other.ok());
+  for (const BuiltSnapshot* live : {static_cast<const BuiltSnapshot*>(nullptr), other->get()}) {
+    const auto built = BuildSnapshot(offer, live, kSchema);
+    EXPECT_EQ(built.status().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_EQ(built.status().message(), "snapshot 2: offered as a change of 1, which is not what serves");
+  }
+}
+
+TEST(SnapshotBuilder, AChangeThatDoesNotLeadToItsIdentityIsRefused) {
+  const SampleSnapshot base = VersionOfRoute(1, 1);
+  const auto live = BuildSnapshot(OfferOf(base), nullptr, kSchema);
+  ASSERT_TRUE(live.ok());
+  SnapshotOffer offer = ChangeOf(base, VersionOfRoute(2, 2));
+  offer.removed = {"gateways/default/keys/k1"};
+  EXPECT_EQ(FaultOf(offer, live->get()).code(), "bad_manifest");
+  offer.removed = {"gateways/default/keys/k2"};
+  EXPECT_EQ(FaultOf(offer, live->get()).message(), "it is to be removed and is not there");
+  // What it takes away is missed like what was never there.
+  offer = ChangeOf(base, MakeSnapshot(2, {SampleKey("k1"), SampleRoute("my-saas", 1)}));
+  EXPECT_EQ(FaultOf(offer, live->get()).code(), "unknown_provider");
+}
+
+TEST(SnapshotBuilder, NamesChangeHandsInOneChange) {
+  v1::Resource a = SampleRoute("a", 1), b = SampleRoute("b", 1);
+  const SampleSnapshot before = MakeSnapshot(1, {SampleProvider(), a, b});
+  a.mutable_route()->set_name("b");
+  b.mutable_route()->set_name("a");
+  const SampleSnapshot after = MakeSnapshot(2, {SampleProvider(), a, b});
+  const auto live = BuildSnapshot(OfferOf(before), nullptr, kSchema);
+  ASSERT_TRUE(live.ok());
+  const auto built = BuildSnapshot(ChangeOf(before, after), live->get(), kSchema);
+  ASSERT_TRUE(built.ok()) << built.status();
+  EXPECT_EQ((*built)->active->gateways.at("default").routes.at("a")->route_id(), "id-b");
+  EXPECT_EQ((*built)->active->gateways.at("default").routes.at("b")->route_id(), "id-a");
+}
+
+// Workers read what serves while the next snapshot is made of it.
+TEST(SnapshotBuilder, WhatServesCanBeReadWhileAChangeIsBuiltOnIt) {
+  std::vector<v1::Resource> resources = {SampleProvider(), SampleKey("k1")};
+  for (int i = 0; i < 100; ++i) resources.push_back(SampleRoute(absl::StrCat("route-", i), 1));
+  SampleSnapshot before = MakeSnapshot(1, resources);
+  auto live = BuildSnapshot(OfferOf(before), nullptr, kSchema);
+  ASSERT_TRUE(live.ok()) << live.status();
+  SnapshotSlot slot;
+  slot.Swap((*live)->active);
+  std::atomic<bool> done{false};
+  std::vector<std::thread> readers;
+  for (int reader = 0; reader < 2; ++reader) {
+    readers.emplace_back([&slot, &done] {
+      int64_t newest = 0;
+      while (!done) {
+        const auto active = slot.Get();
+        int64_t sum = 0;
+        active->gateways.at("default").routes.ForEach(
+            [&sum](const std::string&, const auto& route) { sum += route->version(); });
+        EXPECT_GE(sum, newest) << "versions only grow";
+        newest = sum;
+      }
+    });
+  }
+  for (int sequence = 2; sequence < 100; ++sequence) {
+    const int changed = sequence % 100;
+    resources[static_cast<size_t>(2 + changed)] = SampleRoute(absl::StrCat("route-", changed), sequence);
+    const SampleSnapshot after = MakeSnapshot(sequence, resources);
+    live = BuildSnapshot(ChangeOf(before, after), live->get(), kSchema);
+    ASSERT_TRUE(live.ok()) << live.status();
+    slot.Swap((*live)->active);
+    before = after;
+  }
+  done = true;
+  for (std::thread& reader : readers) reader.join();
+}
+
+// Any content from any other, in changes of every size, is what it is when it comes whole.
+TEST(SnapshotBuilder, AChainOfChangesGivesWhatWholeOffersGive) {
+  std::mt19937_64 random(7);
+  const auto draw = [&random](int n) { return static_cast<int>(random() % static_cast<uint64_t>(n)); };
+  std::map<std::string, v1::Resource> resources;
+  SampleSnapshot before = MakeSnapshot(1, {});
+  auto live = BuildSnapshot(OfferOf(before), nullptr, kSchema);
+  ASSERT_TRUE(live.ok()) << live.status();
+  for (int sequence = 2; sequence < 120; ++sequence) {
+    const int changes = draw(20) == 0 ? 300 : 1 + draw(4);
+    for (int i = 0; i < changes; ++i) {
+      const std::string name = absl::StrCat("n-", draw(300));
+      v1::Resource resource;
+      switch (draw(5)) {
+        case 0:
+          resource = SampleKey(name);
+          break;
+        case 1:
+          resource = SampleProvider(absl::StrCat("sk-", draw(3)));
+          resource.mutable_provider()->set_name(draw(3) == 0 ? "openai" : absl::StrCat("p-", draw(5)));
+          break;
+        case 2:
+          resource = SamplePrices({absl::StrCat("m-", draw(3))});
+          break;
+        default:
+          resource = SampleRoute(name, 1 + draw(3));
+      }
+      if (draw(8) == 0) {  // of a gateway that comes and goes
+        resource = SampleSettings("");
+        resource.mutable_gateway()->set_gateway(absl::StrCat("g-", draw(3)));
+      }
+      if (draw(3) == 0) {
+        resources.erase(NameOf(resource));
+      } else {
+        resources[NameOf(resource)] = resource;
+      }
+    }
+    const v1::Resource provider = SampleProvider();
+    resources.emplace(NameOf(provider), provider);
+    std::vector<v1::Resource> list;
+    for (const auto& [name, resource] : resources) list.push_back(resource);
+    const SampleSnapshot after = MakeSnapshot(sequence, list);
+    const auto changed = BuildSnapshot(ChangeOf(before, after), live->get(), kSchema);
+    ASSERT_TRUE(changed.ok()) << sequence << ": " << changed.status();
+    const auto whole = BuildSnapshot(OfferOf(after), nullptr, kSchema);
+    ASSERT_TRUE(whole.ok()) << sequence << ": " << whole.status();
+    ASSERT_EQ(WhatServes(*(*changed)->active), WhatServes(*(*whole)->active)) << sequence;
+    // And what differs is found whatever blocks the lists have.
+    std::map<std::string, std::string> reached;
+    (*live)->parts.ForEach([&](const PartList::EntryPtr& entry) { reached[entry->name] = entry->sha256; });
+    PartList::Compare((*live)->parts, (*whole)->parts,
+                      [&](const PartList::EntryPtr& entry) { reached[entry->name] = entry->sha256; },
+                      [&](const PartList::EntryPtr& entry) { EXPECT_EQ(reached.erase(entry->name), 1u); });
+    ASSERT_EQ(reached.size(), (*whole)->parts.size());
+    (*whole)->parts.ForEach(
+        [&](const PartList::EntryPtr& entry) { EXPECT_EQ(reached.at(entry->name), entry->sha256); });
+    live = changed;
+    before = after;
+  }
+}
+
+TEST(PartList, IsOrderedAndCopiesAreAloneHoweverItIsFilled) {
+  std::mt19937_64 random(3);
+  std::map<std::string, std::string> expected;
+  PartList list;
+  const auto check = [](const PartList& parts, const std::map<std::string, std::string>& entries) {
+    std::vector<v1::ManifestEntry> manifest;
+    parts.ForEach([&manifest](const PartList::EntryPtr& entry) {
+      manifest.emplace_back().set_name(entry->name);
+      manifest.back().set_sha256(entry->sha256);
+    });
+    ASSERT_EQ(parts.size(), entries.size());
+    ASSERT_EQ(manifest.size(), entries.size());
+    size_t i = 0;
+    for (const auto& [name, sha256] : entries) {
+      ASSERT_EQ(manifest[i].name(), name);
+      ASSERT_EQ(manifest[i++].sha256(), sha256);
+      ASSERT_NE(parts.Find(name), nullptr);
+    }
+    ASSERT_EQ(parts.Sha256(), ManifestSha256(manifest));
+  };
+  check(list, expected);
+  for (int round = 0; round < 40; ++round) {
+    const PartList before(list);
+    const std::map<std::string, std::string> expected_before = expected;
+    for (int i = 0; i < 100; ++i) {
+      const std::string name = absl::StrCat("n", random() % 700);
+      if (random() % 3 == 0) {
+        ASSERT_EQ(list.Remove(name), expected.erase(name) == 1);
+        continue;
+      }
+      auto entry = std::make_shared<PartList::Entry>();
+      entry->name = name;
+      entry->sha256 = Sha256(absl::StrCat(random() % 3));
+      expected[name] = entry->sha256;
+      list.Put(std::move(entry));
+    }
+    check(list, expected);
+    check(before, expected_before);
+    list = PartList(list);
+  }
+}
+
+TEST(SharedMap, CopiesAreAloneAndNothingIsLost) {
+  std::mt19937_64 random(5);
+  SharedMap<int> map;
+  std::map<std::string, int> expected;
+  EXPECT_TRUE(map.empty());
+  EXPECT_EQ(map.Find("a"), nullptr);
+  for (int round = 0; round < 40; ++round) {
+    const SharedMap<int> before(map);
+    const std::map<std::string, int> expected_before = expected;
+    for (int i = 0; i < 100; ++i) {
+      const std::string key = absl::StrCat("k", random() % 500);
+      if (random() % 2 == 0) {
+        ASSERT_EQ(map.Erase(key), expected.erase(key) == 1);
+      } else {
+        ASSERT_EQ(map.Insert(key, i), expected.emplace(key, i).second);
+      }
+    }
+    const auto check = [](const SharedMap<int>& shared, const std::map<std::string, int>& plain) {
+      std::map<std::string, int> seen;
+      shared.ForEach([&seen](const std::string& key, int value) { seen[key] = value; });
+      ASSERT_EQ(seen, plain);
+      ASSERT_EQ(shared.size(), plain.size());
+      for (const auto& [key, value] : plain) ASSERT_EQ(shared.at(key), value);
+    };
+    check(map, expected);
+    check(before, expected_before);
+    SharedMap<int> copy = map;
+    map = copy;
+  }
 }
 
 TEST(OfferAssembler, PiecesBecomeWholeBlobs) {

@@ -316,8 +316,8 @@ class RequestFlowTest : public ::testing::Test {
     auto key = std::make_shared<v1::SnapshotKey>();
     key->set_gateway("default");
     key->set_id("key-1");
-    snapshot->keys[Sha256Hex(kKey)] = key;
-    snapshot->gateways["default"].routes["my-saas"] = route;
+    snapshot->keys.Insert(Sha256Hex(kKey), key);
+    snapshot->gateways["default"].routes.Insert("my-saas", route);
     snapshot->gateways["default"].providers["openai"] = provider;
     return snapshot;
   }

@@ -16,7 +16,7 @@ ActiveSnapshot SnapshotWithKey(const std::string& secret, const std::string& gat
   key->set_sha256(Sha256Hex(secret));
   key->set_expire_time_us(expire_us);
   ActiveSnapshot snapshot;
-  snapshot.keys[key->sha256()] = key;
+  snapshot.keys.Insert(key->sha256(), key);
   return snapshot;
 }
 

@@ -69,7 +69,7 @@ struct Gateway {
       gateway.providers[name] = provider;
     }
     gateway.prices["openai"] = *PriceTable::Of({Price("gpt-4o", kDollar), Price("org/deep/model", 2 * kDollar)});
-    gateway.routes["guarded"] = Guarded();
+    gateway.routes.Insert("guarded", Guarded());
     auto settings = std::make_shared<v1::SnapshotGateway>();
     settings->mutable_settings()->set_default_route(default_route);
     settings->mutable_settings()->set_refuse_plain_models(refuse_plain);
@@ -106,7 +106,7 @@ TEST(FindRoute, ANamedRouteIsTheDeployedOne) {
   const FoundRoute found = gateway.Find("dynamic/guarded");
   ASSERT_TRUE(std::holds_alternative<std::shared_ptr<const v1::CompiledRoute>>(found));
   EXPECT_EQ(std::get<std::shared_ptr<const v1::CompiledRoute>>(found),
-            gateway.snapshot.gateways["shop"].routes["guarded"]);
+            gateway.snapshot.gateways["shop"].routes.at("guarded"));
   EXPECT_EQ(gateway.Model("dynamic/other"), "404 route_not_found");
   gateway.key.add_allowed_routes("other");
   EXPECT_EQ(gateway.Model("dynamic/guarded"), "403 route_not_allowed");
