@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -42,6 +43,14 @@ absl::string_view Abseil(std::string_view text) { return {text.data(), text.size
 
 // How the end of a response's body is found.
 enum class Framing { kNone, kLength, kChunked, kUntilClose };
+
+// From its connecting on Asio watches a socket for being writable too, which it nearly always is: every later wait for
+// something to read would wake the loop at once, for nothing. Registered afresh it is watched for reading.
+void WatchAfresh(tcp::socket& socket, const tcp& protocol, error_code& error) {
+  const int descriptor = socket.release(error);
+  if (!error) socket.assign(protocol, descriptor, error);
+  if (error && descriptor >= 0) ::close(descriptor);
+}
 
 // The state of one call; shared by the caller's handle and the coroutine at work, so that either may go first.
 class Call : public std::enable_shared_from_this<Call> {
@@ -244,10 +253,11 @@ awaitable<absl::Status> Call::Connect() {
       });
     }
     dial_ = dial;
-    const auto [error] = co_await dial->socket.async_connect((*endpoints)[i], kNoThrow);
+    auto [error] = co_await dial->socket.async_connect((*endpoints)[i], kNoThrow);
     dial_.reset();
     share.cancel();
     if (!failure_.ok()) co_return failure_;
+    if (!error && !dial->given_up) WatchAfresh(dial->socket, (*endpoints)[i].protocol(), error);
     if (!error && !dial->given_up) {
       connection_ =
           std::make_unique<UpstreamConnection>(std::move(dial->socket), endpoint_.tls ? &pool_->tls() : nullptr);
