@@ -195,6 +195,7 @@ absl::StatusOr<std::unique_ptr<SqliteDb>> SqliteDb::Open(const SqliteOptions& op
                              "PRAGMA foreign_keys=ON", "PRAGMA trusted_schema=OFF", "BEGIN IMMEDIATE; COMMIT"}) {
     RETURN_IF_ERROR(db->Exec(pragma));
   }
+  RETURN_IF_ERROR(db->Exec(absl::StrCat("PRAGMA wal_autocheckpoint=", options.checkpoint_pages)));
   ASSIGN_OR_RETURN(SqliteStatement mode, db->Query("PRAGMA journal_mode"));
   ASSIGN_OR_RETURN(const bool row, mode.Step());
   if (!row || mode.Text(0) != "wal") {

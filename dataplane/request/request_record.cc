@@ -13,6 +13,7 @@ namespace {
 const google::protobuf::ArenaOptions kRecordArena = [] {
   google::protobuf::ArenaOptions options;
   options.start_block_size = 1'536;
+  options.max_block_size = options.start_block_size;  // those that take more take a little more
   return options;
 }();
 
