@@ -89,7 +89,7 @@ struct SqliteOptions {
   bool power_safe = true;  // synchronous=FULL; false: NORMAL (survives kill -9, not a power cut)
   int busy_timeout_ms = 5'000;
   int checkpoint_pages = 1'000;  // of log, then a commit brings them into the database, which syncs both
-  std::string vfs;  // empty: the system's; tests put faults here
+  std::string vfs;               // empty: the system's; tests put faults here
 };
 
 class SqliteDb {
