@@ -42,7 +42,6 @@ class Lines : public SpendReporter, public QuotaClient {
   void ForceCharge(v1::ForceCharge charge) override {
     notes.push_back(absl::StrCat("charge ", charge.request_id(), " ", charge.amount()));
   }
-  bool Connected() const override { return true; }
   bool Flush(int) override { return true; }
 
   std::vector<std::string> notes;
