@@ -121,10 +121,11 @@ bool IsPure(const std::string& file) {
   // The machine's clock and the annotated mutex are where the rest gets theirs from.
   if (FileName(file) == "clock.cc" || FileName(file) == "mutex.h") return false;
   if (file.starts_with("common/") && file.find('/', 7) == std::string::npos) return true;
-  return StartsWithAny(file, {"common/route/", "controlplane/compiler/", "controlplane/quota/quota_core",
-                              "controlplane/quota/quota_admission", "controlplane/quota/quota_state",
-                              "controlplane/quota/amount_math", "controlplane/quota/command_check",
-                              "controlplane/quota/counter_key", "dataplane/provider/", "dataplane/health/"});
+  return StartsWithAny(
+      file,
+      {"common/route/", "controlplane/compiler/", "controlplane/quota/quota_core", "controlplane/quota/quota_admission",
+       "controlplane/quota/quota_state", "controlplane/quota/amount_math", "controlplane/quota/command_check",
+       "controlplane/quota/counter_key", "dataplane/provider/", "dataplane/health/", "dataplane/quota/command_queue"});
 }
 
 TEST(IncludeRules, PureCoresDoNothingButCompute) {
@@ -150,6 +151,10 @@ bool MayKnowGrpc(const std::string& file) {
       "controlplane/rpc_metrics.cc",
       "controlplane/api/answer.h",            // the one frame around every call of the operators' API
       "controlplane/api/quota_connection.h",  // its calls of the quota service
+      "controlplane/quota/call_loop.h",       // the thread that polls the quota service's calls
+      "controlplane/quota/quota_stream.h",    // its sessions' operations
+      "controlplane/quota/unary_call.h",      // its other calls
+      "dataplane/quota/grpc_stream.h",        // the wire protocol, without the library
   };
   const std::string name = FileName(file);
   return StartsWithAny(file, kFolders) || std::find(kNames.begin(), kNames.end(), name) != kNames.end() ||
