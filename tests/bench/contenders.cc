@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -46,12 +47,14 @@ void AwaitPort(ChildProcess& process, const std::string& what, const std::string
   if (!up || !process.Running()) Die(absl::StrCat(what, " did not start: ", process.Log(), process.Out()));
 }
 
+unsigned Cores() { return std::max(1u, std::thread::hardware_concurrency()); }
+
 std::string ProgramFile(const char* name) { return absl::StrCat(BENCH_BIN_DIR, "/", name); }
 
 // What every nginx here shares. Access log off, connections to the upstream kept; bodies stay in memory.
 std::string NginxConfig(const std::string& directory, const std::string& server) {
   return absl::StrCat(
-      ::geteuid() == 0 ? "user root;\n" : "", "worker_processes auto;\ndaemon off;\npid ", directory,
+      ::geteuid() == 0 ? "user root;\n" : "", "worker_processes ", Cores(), ";\ndaemon off;\npid ", directory,
       "/nginx.pid;\nerror_log ", directory, "/error.log;\nworker_rlimit_nofile 20000;\n",
       "events { worker_connections 12000; }\nhttp {\n  access_log off;\n  tcp_nodelay on;\n",
       "  keepalive_requests 1000000000;\n  keepalive_timeout 600s;\n  client_body_buffer_size 128k;\n",
@@ -146,6 +149,10 @@ Contenders::Nginx Contenders::StartNginx(const std::string& name, const std::str
   if (!process.ok()) Die(std::string(process.status().message()));
   Nginx nginx{*std::move(process), address};
   AwaitPort(nginx.process, name, address);
+  // It listens before it has all its workers, whose CPU is what is measured.
+  if (!Eventually([&] { return ChildrenOf(nginx.process.pid()).size() == Cores(); })) {
+    Die(absl::StrCat(name, " does not have its ", Cores(), " workers: ", nginx.process.Log()));
+  }
   return nginx;
 }
 
