@@ -16,6 +16,10 @@ void AppendManifestLine(std::string_view name, std::string_view sha256, std::str
   text.append(sha256).push_back('\n');
 }
 
+bool SameSnapshot(const v1::SnapshotId& a, const v1::SnapshotId& b) {
+  return a.lineage() == b.lineage() && a.sequence() == b.sequence() && a.sha256() == b.sha256();
+}
+
 std::string GatewayResource(const std::string& gateway) { return absl::StrCat("gateways/", gateway, "/settings"); }
 std::string RouteResource(const std::string& gateway, const std::string& route_id) {
   return absl::StrCat("gateways/", gateway, "/routes/", route_id);

@@ -14,6 +14,8 @@ std::string ManifestSha256(const std::vector<v1::ManifestEntry>& manifest);
 // The same text piece by piece: one entry's line of it.
 void AppendManifestLine(std::string_view name, std::string_view sha256, std::string& text);
 
+bool SameSnapshot(const v1::SnapshotId& a, const v1::SnapshotId& b);
+
 // gateways/<gateway>/settings
 std::string GatewayResource(const std::string& gateway);
 // gateways/<gateway>/{routes,providers,keys,prices}/<id>; prices are of a provider

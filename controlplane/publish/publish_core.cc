@@ -7,16 +7,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "common/manifest.h"
 
 namespace signalbox {
 namespace {
 
 static_assert(kSilentStreamUs >= 3 * kStatusUs, "a few late Status messages must not close a stream");
 constexpr size_t kLatenciesKept = 16;
-
-bool Same(const v1::SnapshotId& a, const v1::SnapshotId& b) {
-  return a.lineage() == b.lineage() && a.sequence() == b.sequence() && a.sha256() == b.sha256();
-}
 
 std::string Describe(const v1::SnapshotId& id) {
   if (id.sha256().empty()) return "no snapshot";
@@ -127,7 +124,7 @@ PublishCore::Actions PublishCore::OnHello(StreamId id, Stream& stream, const v1:
   if (proxy.status.build() != hello.build() || proxy.schema != hello.schema()) proxy.parked.clear();
   if (proxy.status.boot_id() != hello.boot_id()) proxy.latencies.clear();
   // Another connection of the same process says the same again; what it runs it applied when it said so.
-  if (!Same(proxy.status.applied(), hello.active())) proxy.status.set_applied_us(0);
+  if (!SameSnapshot(proxy.status.applied(), hello.active())) proxy.status.set_applied_us(0);
   stream.proxy_id = hello.proxy_id();
   stream.takes_changes = hello.takes_changes();
   stream.named.insert(hello.have().begin(), hello.have().end());
@@ -153,7 +150,7 @@ absl::Status PublishCore::OnAck(Stream& stream, Proxy& proxy, const v1::Ack& ack
     return Violation(absl::StrCat("Ack of nonce ", ack.nonce(), ", which is not outstanding"));
   }
   const std::shared_ptr<const PublishedContent> content = stream.unanswered->content;
-  if (!Same(ack.applied(), content->snapshot.id)) {
+  if (!SameSnapshot(ack.applied(), content->snapshot.id)) {
     return Violation(
         absl::StrCat("Ack of ", Describe(ack.applied()), " where ", Describe(content->snapshot.id), " was offered"));
   }
@@ -188,14 +185,14 @@ void PublishCore::OnStatus(Stream& stream, Proxy& proxy, const v1::Status& statu
   if (proxy.providers.size() > kHealthStatusesMax) proxy.providers.resize(kHealthStatusesMax);
   for (v1::ProviderStatus& provider : proxy.providers) provider.set_proxy_id(stream.proxy_id);
   // With an offer unanswered the proxy may be anywhere between the two: its answer will tell.
-  if (stream.unanswered.has_value() || Same(status.active(), proxy.status.applied())) return;
+  if (stream.unanswered.has_value() || SameSnapshot(status.active(), proxy.status.applied())) return;
   const v1::SnapshotId acked = proxy.status.applied();
   *proxy.status.mutable_applied() = status.active();
   proxy.status.set_applied_us(0);
   stream.named.clear();  // what it really holds is unknown now
   stream.acked.reset();
-  if (content_ == nullptr || !Same(acked, content_->snapshot.id)) return;
-  if (Same(stream.drift_offered, acked)) {
+  if (content_ == nullptr || !SameSnapshot(acked, content_->snapshot.id)) return;
+  if (SameSnapshot(stream.drift_offered, acked)) {
     // It acked twice and serves something else: a fault to show, not to repeat.
     proxy.refused = Refusal{acked,
                             {MakeFault("drift", absl::StrCat("acked ", Describe(acked), " twice but serves ",
@@ -211,7 +208,7 @@ void PublishCore::Consider(StreamId id, Stream& stream, Actions& actions) {
   if (stream.proxy_id.empty() || stream.unanswered.has_value()) return;
   if (content_ == nullptr || content_->snapshot.id.sequence() == 0) return;
   Proxy& proxy = proxies_.at(stream.proxy_id);
-  if (Same(proxy.status.applied(), content_->snapshot.id)) {
+  if (SameSnapshot(proxy.status.applied(), content_->snapshot.id)) {
     proxy.refused.reset();
     return;
   }
@@ -246,7 +243,7 @@ std::vector<std::string> PublishCore::BlobsFor(const Stream& stream) {
 
 std::optional<PublishCore::Refusal> PublishCore::RefusalOf(const Proxy& proxy, const PublishedContent& content) const {
   const PublishedSnapshot& snapshot = content.snapshot;
-  if (snapshot.id.sequence() == 0 || Same(proxy.status.applied(), snapshot.id)) return std::nullopt;
+  if (snapshot.id.sequence() == 0 || SameSnapshot(proxy.status.applied(), snapshot.id)) return std::nullopt;
   if (snapshot.schema > proxy.schema) {
     return Refusal{snapshot.id,
                    {MakeFault("schema_too_new", absl::StrCat("needs schema ", snapshot.schema, ", proxy understands ",
@@ -292,7 +289,7 @@ std::vector<v1::ProxyStatus> PublishCore::Fleet() const {
   for (const auto& [id, proxy] : proxies_) {
     v1::ProxyStatus status = proxy.status;
     status.set_in_sync(content_ != nullptr && content_->snapshot.id.sequence() != 0 &&
-                       Same(status.applied(), content_->snapshot.id));
+                       SameSnapshot(status.applied(), content_->snapshot.id));
     if (proxy.refused.has_value()) {
       status.mutable_rejected()->Assign(proxy.refused->faults.begin(), proxy.refused->faults.end());
       *status.mutable_rejected_id() = proxy.refused->id;

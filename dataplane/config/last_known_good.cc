@@ -5,6 +5,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "common/little_endian.h"
 #include "common/status_macros.h"
 
 namespace signalbox {
@@ -13,22 +14,9 @@ namespace {
 constexpr int kSlots = 2;
 // A file begins with it; each record is then its length (4 bytes, the lowest first) and its sealed bytes.
 constexpr std::string_view kMagic = "SBKEPT2\n";
-constexpr size_t kLengthBytes = 4;
+constexpr size_t kLengthBytes = sizeof(uint32_t);
 // A file grows to twice its first record, and by so much in any case.
 constexpr size_t kGrowthBytesMin = 64 << 10;
-
-std::string LengthOf(const std::string& sealed) {
-  const auto size = static_cast<uint32_t>(sealed.size());
-  std::string bytes;
-  for (size_t i = 0; i < kLengthBytes; ++i) bytes.push_back(static_cast<char>(size >> (8 * i) & 0xff));
-  return bytes;
-}
-
-uint32_t ParseLength(std::string_view bytes) {
-  uint32_t size = 0;
-  for (size_t i = 0; i < kLengthBytes; ++i) size |= uint32_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
-  return size;
-}
 
 // `taken`: blobs that are in it.
 void AddPart(const PartList::Entry& entry, absl::flat_hash_set<std::string>& taken, v1::Offer& offer) {
@@ -83,7 +71,7 @@ absl::StatusOr<LastKnownGood::Content> LastKnownGood::Read(int slot) const {
   while (content.damage.ok() && (!rest.empty() || content.records.empty())) {
     content.bytes = text.size() - rest.size();
     if (content.records.size() == 1) content.first_bytes = content.bytes;
-    const size_t size = rest.size() < kLengthBytes ? 0 : ParseLength(rest);
+    const size_t size = rest.size() < kLengthBytes ? 0 : GetLittleEndian<uint32_t>(rest.data());
     if (rest.size() < kLengthBytes || rest.size() - kLengthBytes < size) {
       content.damage = absl::DataLossError("a record is cut off");
       break;
@@ -184,7 +172,9 @@ v1::StoredSnapshot LastKnownGood::NextRecord(const BuiltSnapshot& snapshot, int6
 
 std::string LastKnownGood::Frame(const v1::StoredSnapshot& record) const {
   const std::string sealed = sealer_.Seal(record.SerializeAsString());
-  return absl::StrCat(LengthOf(sealed), sealed);
+  std::string framed(kLengthBytes, '\0');
+  PutLittleEndian(static_cast<uint32_t>(sealed.size()), framed.data());
+  return framed + sealed;
 }
 
 absl::Status LastKnownGood::Append(const BuiltSnapshot& snapshot, int64_t now_unix_us) {

@@ -39,10 +39,6 @@ class Faults {
   std::vector<v1::Fault> list_;
 };
 
-bool Same(const v1::SnapshotId& a, const v1::SnapshotId& b) {
-  return a.lineage() == b.lineage() && a.sequence() == b.sequence() && a.sha256() == b.sha256();
-}
-
 void CheckEntries(const std::vector<v1::ManifestEntry>& manifest, Faults& faults) {
   for (size_t i = 0; i < manifest.size(); ++i) {
     if (manifest[i].sha256().size() != 32) {
@@ -323,7 +319,7 @@ absl::StatusOr<std::shared_ptr<const BuiltSnapshot>> BuildSnapshot(const Snapsho
                absl::StrCat("needs schema ", offer.schema, ", proxy understands ", max_schema, "; upgrade the proxy"));
     return Refused(offer.id, faults);
   }
-  if (offer.base.has_value() && (live == nullptr || !Same(*offer.base, live->active->id))) {
+  if (offer.base.has_value() && (live == nullptr || !SameSnapshot(*offer.base, live->active->id))) {
     return absl::FailedPreconditionError(absl::StrCat("snapshot ", offer.id.sequence(), ": offered as a change of ",
                                                       offer.base->sequence(), ", which is not what serves"));
   }

@@ -3,21 +3,12 @@
 #include <zlib.h>
 
 #include "absl/strings/str_cat.h"
+#include "common/little_endian.h"
 
 namespace signalbox {
 namespace {
 
 constexpr size_t kBytesKept = 256 << 10;  // of memory from one round to the next
-
-void PutUint32(char* at, uint32_t value) {
-  for (int i = 0; i < 4; ++i) at[i] = static_cast<char>(value >> (8 * i));
-}
-
-uint32_t GetUint32(const char* at) {
-  uint32_t value = 0;
-  for (int i = 0; i < 4; ++i) value |= uint32_t{static_cast<unsigned char>(at[i])} << (8 * i);
-  return value;
-}
 
 // Over length and payload: a run of zeros, as a power cut leaves, is no record.
 uint32_t Checksum(const char* length, const char* payload, size_t payload_bytes) {
@@ -35,16 +26,17 @@ char* BeginFrame(size_t payload_bytes, std::string& out) {
 
 void FinishFrame(size_t payload_bytes, char* payload) {
   char* header = payload - kFrameHeaderBytes;
-  PutUint32(header, payload_bytes);
-  PutUint32(header + 4, Checksum(header, payload, payload_bytes));
+  PutLittleEndian(static_cast<uint32_t>(payload_bytes), header);
+  PutLittleEndian(Checksum(header, payload, payload_bytes), header + 4);
 }
 
 std::optional<std::string_view> Unframe(std::string_view data) {
   if (data.size() < kFrameHeaderBytes) return std::nullopt;
-  const uint32_t size = GetUint32(data.data());
+  const uint32_t size = GetLittleEndian<uint32_t>(data.data());
   if (size > kSpoolRecordBytesMax || size > data.size() - kFrameHeaderBytes) return std::nullopt;
   const std::string_view payload = data.substr(kFrameHeaderBytes, size);
-  if (GetUint32(data.data() + 4) != Checksum(data.data(), payload.data(), payload.size())) return std::nullopt;
+  if (GetLittleEndian<uint32_t>(data.data() + 4) != Checksum(data.data(), payload.data(), payload.size()))
+    return std::nullopt;
   return payload;
 }
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/little_endian.h"
 #include "common/status_macros.h"
 
 namespace signalbox {
@@ -15,17 +16,6 @@ namespace {
 constexpr std::string_view kSuffix = ".spool";
 constexpr size_t kAckBytes = 16;          // a position
 constexpr size_t kProbeBytes = 16 << 10;  // room to find before records are taken again
-
-// Little-endian.
-void PutUint64(char* at, uint64_t value) {
-  for (int i = 0; i < 8; ++i) at[i] = static_cast<char>(value >> (8 * i));
-}
-
-uint64_t GetUint64(const char* at) {
-  uint64_t value = 0;
-  for (int i = 0; i < 8; ++i) value |= uint64_t{static_cast<unsigned char>(at[i])} << (8 * i);
-  return value;
-}
 
 std::optional<uint64_t> SegmentNumber(std::string_view name) {
   if (!name.ends_with(kSuffix)) return std::nullopt;
@@ -83,8 +73,8 @@ absl::StatusOr<Spool::Position> Spool::LoadAcked() const {
   const std::optional<std::string_view> payload = Unframe(*data);
   if (!payload || payload->size() != kAckBytes) return Position{};
   Position position;
-  position.segment = GetUint64(payload->data());
-  position.offset = static_cast<int64_t>(GetUint64(payload->data() + 8));
+  position.segment = GetLittleEndian<uint64_t>(payload->data());
+  position.offset = static_cast<int64_t>(GetLittleEndian<uint64_t>(payload->data() + 8));
   return position;
 }
 
@@ -302,8 +292,8 @@ absl::Status Spool::RemoveAcked() {
   NoteAccepting();
   std::string frame;
   char* payload = BeginFrame(kAckBytes, frame);
-  PutUint64(payload, acked_.segment);
-  PutUint64(payload + 8, static_cast<uint64_t>(acked_.offset));
+  PutLittleEndian(acked_.segment, payload);
+  PutLittleEndian(static_cast<uint64_t>(acked_.offset), payload + 8);
   FinishFrame(kAckBytes, payload);
   if (absl::Status written = options_.files->Overwrite(AckPath(), frame); !written.ok()) result = written;
   return result;
