@@ -5,7 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -221,7 +220,7 @@ TEST_F(Leaks, AClientThatGoesAtAnyStageInAnyWayLeavesNothingBehind) {
       SCOPED_TRACE(suffix);
       std::vector<RawConnection> clients = Advance(Stages(), kCopies, suffix);
       // And some that wait for the quota service's answer.
-      kill(stack_.quota().process->pid(), SIGSTOP);
+      stack_.quota().process->Freeze();
       for (int i = 0; i < kCopies; ++i) {
         clients.emplace_back(stack_.proxy_address(0));
         EXPECT_TRUE(clients.back().Send(BytesOf({.name = "quota"}, absl::StrCat("quota/", suffix))));
@@ -235,7 +234,7 @@ TEST_F(Leaks, AClientThatGoesAtAnyStageInAnyWayLeavesNothingBehind) {
       }
       // Before the quota service goes on: else its answer and the client's going meet, and some are answered in full.
       EXPECT_TRUE(Eventually([&] { return Metric(stack_, 0, "signalbox_in_flight_requests") == 0; }));
-      kill(stack_.quota().process->pid(), SIGCONT);
+      stack_.quota().process->Thaw();
       EXPECT_TRUE(Eventually([&] { return ProviderHolds() == 0; })) << ProviderHolds();
       // Between so many failures the provider answers too, or its breaker would open and there were no stages to be at.
       for (int i = 0; i < kWell; ++i) {

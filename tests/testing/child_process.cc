@@ -116,6 +116,19 @@ void ChildProcess::Kill() {
   Reap(/*wait=*/true);
 }
 
+void ChildProcess::Freeze() {
+  if (!Running()) return;
+  kill(pid_, SIGSTOP);
+  // The signal stops one thread after the other; the wait ends with the last. (WNOWAIT: Reap takes a death.)
+  siginfo_t stopped;
+  while (waitid(P_PID, static_cast<id_t>(pid_), &stopped, WSTOPPED | WEXITED | WNOWAIT) < 0 && errno == EINTR) {
+  }
+}
+
+void ChildProcess::Thaw() {
+  if (Running()) kill(pid_, SIGCONT);
+}
+
 int ChildProcess::Terminate() {
   if (!Running()) return exit_status_;
   kill(pid_, SIGTERM);

@@ -26,6 +26,9 @@ class ChildProcess {
   absl::StatusOr<std::string> Listening(const std::string& kind);
   bool Running();
   void Kill();  // SIGKILL, and reaps
+  // SIGSTOP, waited for: no thread of it runs any more when this returns. It is neither dead nor answering until Thaw.
+  void Freeze();
+  void Thaw();
   // SIGTERM; its exit status, or 128 + the signal that ended it. It has a minute.
   int Terminate();
   // Waits for it to end by itself; as Terminate.

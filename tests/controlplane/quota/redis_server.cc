@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <hiredis/hiredis.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -111,10 +110,10 @@ absl::Status RedisServer::Restart() {
 }
 
 void RedisServer::Freeze() {
-  if (process_ != nullptr) kill(process_->pid(), SIGSTOP);
+  if (process_ != nullptr) process_->Freeze();
 }
 void RedisServer::Thaw() {
-  if (process_ != nullptr) kill(process_->pid(), SIGCONT);
+  if (process_ != nullptr) process_->Thaw();
 }
 
 std::string RedisServer::url() const { return absl::StrCat("redis://127.0.0.1:", port_); }

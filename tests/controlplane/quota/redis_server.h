@@ -29,7 +29,7 @@ class RedisServer {
   void Kill();             // kill -9
   absl::Status Restart();  // starts again on the same port and data; kills first if it runs
   bool Running() { return process_ != nullptr && process_->Running(); }
-  // SIGSTOP and SIGCONT: neither dead nor answering.
+  // Neither dead nor answering, as ChildProcess's.
   void Freeze();
   void Thaw();
 
