@@ -1,6 +1,7 @@
 #include "controlplane/ledger/latency_buckets.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace signalbox {
@@ -14,9 +15,12 @@ double Lower(int k) { return k == 0 ? kFirstUs / M_SQRT2 : kFirstUs * std::pow(2
 }  // namespace
 
 int LatencyBucket(int64_t us) {
-  int bucket = 0;
-  while (bucket < kLatencyBuckets - 1 && static_cast<double>(us) >= Lower(bucket + 1)) ++bucket;
-  return bucket;
+  static const auto* const lower = [] {
+    auto* bounds = new std::array<double, kLatencyBuckets - 1>;  // of every bucket but the first, which takes all below
+    for (int k = 1; k < kLatencyBuckets; ++k) (*bounds)[static_cast<size_t>(k - 1)] = Lower(k);
+    return bounds;
+  }();
+  return static_cast<int>(std::upper_bound(lower->begin(), lower->end(), static_cast<double>(us)) - lower->begin());
 }
 
 int64_t LatencyQuantile(std::span<const int64_t> counts, double quantile) {

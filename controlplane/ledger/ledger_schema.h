@@ -1,5 +1,5 @@
 // The ledger's database, as migrations: step n brings schema n to n + 1. A step that was released never changes; a
-// change is a new step at the end. A new kind of usage is one (kUsageColumns in usage_query.h).
+// change is a new step at the end. A new kind of usage is one (kUsageKinds in usage_query.h).
 #pragma once
 
 #include <string>
@@ -8,5 +8,8 @@
 namespace signalbox {
 
 const std::vector<std::string>& LedgerMigrations();
+
+// Run once a connection, after the migrations: `requests_by_identifier`, which is the index and what came since.
+const std::string& LedgerConnectionSetup();
 
 }  // namespace signalbox

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/identifier.h"
 #include "common/limits.h"
 #include "common/status_macros.h"
@@ -19,22 +18,24 @@ constexpr size_t kRequestIdBytesMax = 256;
 constexpr int64_t kTokensMax = 1'000'000'000'000;
 constexpr int kAttemptsMax = 1'000;
 constexpr int kBackupPages = 256;
+// That come before the index is brought up to date: of 1,000 identifiers, some eight each are then one page's change.
+constexpr int64_t kRecentIdentifiersMax = 8'192;
 
 absl::Status Malformed(const std::string& field, const std::string& rule) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": ", rule));
 }
 
-absl::Status CheckUsage(const v1::TokenUsage& usage, const std::string& field) {
-  for (int kind = 0; kind < kUsageKinds; ++kind) {
-    const int64_t amount = UsageAt(usage, kind);
+absl::Status CheckUsage(const v1::TokenUsage& usage, const char* field) {
+  for (const UsageKind& kind : kUsageKinds) {
+    const int64_t amount = (usage.*kind.get)();
     if (amount < 0 || amount > kTokensMax) {
-      return Malformed(absl::StrCat(field, ".", kUsageColumns[kind]), absl::StrCat("must be from 0 to ", kTokensMax));
+      return Malformed(absl::StrCat(field, ".", kind.column), absl::StrCat("must be from 0 to ", kTokensMax));
     }
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckCost(int64_t nanos, const std::string& field) {
+absl::Status CheckCost(int64_t nanos, const char* field) {
   if (nanos >= 0 && nanos <= kLimitNanosMax) return absl::OkStatus();
   return Malformed(field, absl::StrCat("must be from 0 to ", kLimitNanosMax));
 }
@@ -104,9 +105,10 @@ absl::Status CheckSpendRecord(const v1::SpendRecord& record) {
     return Malformed("attempts", absl::StrCat("must be at most ", kAttemptsMax));
   }
   for (int i = 0; i < record.attempts_size(); ++i) {
-    const std::string field = absl::StrCat("attempts[", i, "]");
-    RETURN_IF_ERROR(CheckCost(record.attempts(i).cost_nanos(), field + ".cost_nanos"));
-    RETURN_IF_ERROR(CheckUsage(record.attempts(i).usage(), field + ".usage"));
+    const v1::Attempt& attempt = record.attempts(i);
+    absl::Status status = CheckCost(attempt.cost_nanos(), "cost_nanos");
+    if (status.ok()) status = CheckUsage(attempt.usage(), "usage");
+    if (!status.ok()) return absl::InvalidArgumentError(absl::StrCat("attempts[", i, "].", status.message()));
   }
   return absl::OkStatus();
 }
@@ -116,15 +118,17 @@ absl::StatusOr<std::unique_ptr<SqliteLedger>> SqliteLedger::Open(const SqliteOpt
   RETURN_IF_ERROR(db->CheckIntegrity());
   RETURN_IF_ERROR(db->Migrate(LedgerMigrations()));
   RETURN_IF_ERROR(FillInColumns(*db));
-  int64_t records = 0, horizon_us = 0;
+  RETURN_IF_ERROR(db->Exec(LedgerConnectionSetup()));
+  int64_t records = 0, horizon_us = 0, recent_identifiers = 0;
   {
-    ASSIGN_OR_RETURN(SqliteStatement count,
-                     db->Query("SELECT count(*), (SELECT horizon_us FROM retention) FROM requests"));
+    ASSIGN_OR_RETURN(SqliteStatement count, db->Query("SELECT count(*), (SELECT horizon_us FROM retention), "
+                                                      "(SELECT count(*) FROM recent_identifiers) FROM requests"));
     RETURN_IF_ERROR(count.Step().status());
     records = count.Int(0);
     horizon_us = count.Int(1);
+    recent_identifiers = count.Int(2);
   }
-  return std::unique_ptr<SqliteLedger>(new SqliteLedger(std::move(db), records, horizon_us));
+  return std::unique_ptr<SqliteLedger>(new SqliteLedger(std::move(db), records, horizon_us, recent_identifiers));
 }
 
 absl::Status SqliteLedger::FillInColumns(SqliteDb& db) {
@@ -172,21 +176,26 @@ absl::Status SqliteLedger::Append(const google::protobuf::RepeatedPtrField<v1::S
   ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*db_));
   int64_t added = 0, expired = 0, replaced = 0;
   for (const v1::SpendRecord& record : records) {
+    if (record.start_time_us() >= horizon_us_) {
+      ASSIGN_OR_RETURN(const bool inserted, Insert(record, /*open=*/false));
+      if (inserted) {
+        ++added;
+        continue;
+      }
+    }
     ASSIGN_OR_RETURN(SqliteStatement known,
                      db_->Query("SELECT id, outcome FROM requests WHERE request_id = ?", record.request_id()));
     ASSIGN_OR_RETURN(const bool found, known.Step());
-    if (found) {
-      if (known.Int(1) != v1::SUSPENDED || record.outcome() == v1::SUSPENDED) continue;
-      RETURN_IF_ERROR(db_->Run("DELETE FROM requests WHERE id = ?", known.Int(0)));
-      ++replaced;
-    } else if (record.start_time_us() < horizon_us_) {
+    if (!found) {
       ++expired;  // it was here and is deleted, or would be at once: charged once, or never kept
       continue;
-    } else {
-      ++added;
     }
-    RETURN_IF_ERROR(Insert(record, /*open=*/false));
+    if (known.Int(1) != v1::SUSPENDED || record.outcome() == v1::SUSPENDED) continue;
+    RETURN_IF_ERROR(db_->Run("DELETE FROM requests WHERE id = ?", known.Int(0)));
+    RETURN_IF_ERROR(Insert(record, /*open=*/false).status());
+    ++replaced;
   }
+  RETURN_IF_ERROR(IndexIdentifiersWhenMany());
   RETURN_IF_ERROR(transaction.Commit());
   records_ += added;
   expired_ += expired;
@@ -222,9 +231,10 @@ absl::StatusOr<std::vector<std::string>> SqliteLedger::AppendSuspended(const std
       continue;
     }
     RETURN_IF_ERROR(db_->Run("DELETE FROM requests WHERE request_id = ?", hold.request_id()));
-    RETURN_IF_ERROR(Insert(record, /*open=*/!hold.resolved()));
+    RETURN_IF_ERROR(Insert(record, /*open=*/!hold.resolved()).status());
     ++(known.ok() ? replaced : added);
   }
+  RETURN_IF_ERROR(IndexIdentifiersWhenMany());
   RETURN_IF_ERROR(transaction.Commit());
   records_ += added;
   replaced_ += replaced;
@@ -254,64 +264,92 @@ absl::StatusOr<std::vector<v1::Settle>> SqliteLedger::SettlementsOf(const std::v
   return settlements;
 }
 
-absl::Status SqliteLedger::Insert(const v1::SpendRecord& record, bool open) {
-  v1::SpendRecord stored = record;
-  stored.clear_request_body();
-  stored.clear_response_body();
-  if (record.skip_log()) {
-    stored.clear_metadata_json();
-    stored.clear_event_id();
+absl::StatusOr<bool> SqliteLedger::Insert(const v1::SpendRecord& record, bool open) {
+  std::string bytes;
+  if (record.request_body().empty() && record.response_body().empty() && !record.skip_log()) {
+    bytes = record.SerializeAsString();
+  } else {
+    v1::SpendRecord stored = record;
+    stored.clear_request_body();
+    stored.clear_response_body();
+    if (record.skip_log()) {
+      stored.clear_metadata_json();
+      stored.clear_event_id();
+    }
+    bytes = stored.SerializeAsString();
   }
   RETURN_IF_ERROR(db_->Run(
       "INSERT INTO requests (request_id, gateway, route_id, route, version, key_id, identifier, outcome, "
       "start_time_us, cost_nanos, record, open, cache, endpoint, listed, status, provider, model, error_code, "
       "duration_us, duration_bucket, first_byte_bucket, answered) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "ON CONFLICT (request_id) DO NOTHING",
       record.request_id(), record.gateway(), record.route_id(), record.route(), record.version(), record.key_id(),
-      record.identifier(), record.outcome(), record.start_time_us(), record.cost_nanos(),
-      SqlBlob{stored.SerializeAsString()}, open, record.cache(), record.endpoint(), !record.skip_log(),
-      std::max(0, record.status()), record.provider(), record.model(), record.error_code(), record.duration_us(),
-      LatencyBucket(record.duration_us()), LatencyBucket(record.first_byte_us()), AnsweredBy(record)));
+      record.identifier(), record.outcome(), record.start_time_us(), record.cost_nanos(), SqlBlob{bytes}, open,
+      record.cache(), record.endpoint(), !record.skip_log(), std::max(0, record.status()), record.provider(),
+      record.model(), record.error_code(), record.duration_us(), LatencyBucket(record.duration_us()),
+      LatencyBucket(record.first_byte_us()), AnsweredBy(record)));
+  if (db_->Changes() == 0) return false;
   const int64_t id = db_->LastInsertRowId();
+  if (!record.identifier().empty()) {
+    RETURN_IF_ERROR(db_->Run("INSERT INTO recent_identifiers VALUES (?, ?, ?, ?)", record.gateway(),
+                             record.identifier(), record.start_time_us(), id));
+    ++recent_identifiers_;
+  }
   if (!record.skip_log() && (!record.request_body().empty() || !record.response_body().empty())) {
     const std::string_view request(record.request_body()), response(record.response_body());
     RETURN_IF_ERROR(db_->Run("INSERT INTO payloads (request, request_body, response_body) VALUES (?, ?, ?)", id,
                              SqlBlob{request.substr(0, kLoggedPayloadBytesMax)},
                              SqlBlob{response.substr(0, kLoggedPayloadBytesMax)}));
   }
-  return InsertCharges(record, id);
+  RETURN_IF_ERROR(InsertCharges(record, id));
+  return true;
 }
 
 absl::Status SqliteLedger::InsertCharges(const v1::SpendRecord& record, int64_t id) {
-  const std::string columns = absl::StrJoin(kUsageColumns, ", ");
-  std::string marks;
-  for (int kind = 0; kind < kUsageKinds; ++kind) absl::StrAppend(&marks, ", ?");
-  ASSIGN_OR_RETURN(SqliteStatement charge,
-                   db_->Prepare(absl::StrCat("INSERT INTO charges (request, ordinal, provider, model, cost_nanos, "
-                                             "estimated, ",
-                                             columns, ") VALUES (?, ?, ?, ?, ?, ?", marks, ")")));
-  constexpr int kBefore = 6;
+  static const auto* const sql = new std::string([] {
+    std::string columns, marks;
+    for (const UsageKind& kind : kUsageKinds) {
+      absl::StrAppend(&columns, ", ", kind.column);
+      absl::StrAppend(&marks, ", ?");
+    }
+    return absl::StrCat("INSERT INTO charges (request, ordinal, provider, model, cost_nanos, estimated", columns,
+                        ") VALUES (?, ?, ?, ?, ?, ?", marks, ")");
+  }());
+  ASSIGN_OR_RETURN(SqliteStatement charge, db_->Prepare(*sql));
+  const auto insert = [&](int ordinal, const std::string& provider, const std::string& model, int64_t cost_nanos,
+                          bool estimated, const v1::TokenUsage& usage) {
+    charge.BindBorrowed(id, ordinal, provider, model, cost_nanos, estimated);
+    int index = 6;
+    for (const UsageKind& kind : kUsageKinds) charge.Bind(++index, (usage.*kind.get)());
+    return charge.Run();
+  };
+  // What no attempt accounts for: a refused request's nothing, a suspended hold, a record that disagrees with its
+  // attempts. It keeps totals equal whichever way usage is grouped.
   v1::TokenUsage rest = record.usage();
   int64_t rest_nanos = record.cost_nanos();
   int ordinal = 0;
   for (const v1::Attempt& attempt : record.attempts()) {
-    charge.BindAll(id, ordinal++, attempt.provider(), attempt.model(), attempt.cost_nanos(), attempt.estimated());
-    for (int kind = 0; kind < kUsageKinds; ++kind) {
-      const int64_t amount = UsageAt(attempt.usage(), kind);
-      charge.Bind(kBefore + 1 + kind, amount);
-      SetUsageAt(rest, kind, UsageAt(rest, kind) - amount);
-    }
-    RETURN_IF_ERROR(charge.Run());
+    RETURN_IF_ERROR(insert(ordinal++, attempt.provider(), attempt.model(), attempt.cost_nanos(), attempt.estimated(),
+                           attempt.usage()));
     rest_nanos -= attempt.cost_nanos();
+    for (const UsageKind& kind : kUsageKinds) (rest.*kind.set)((rest.*kind.get)() - (attempt.usage().*kind.get)());
   }
-  // What no attempt accounts for: a refused request's nothing, a suspended hold, a record that disagrees with its
-  // attempts. It keeps totals equal whichever way usage is grouped.
   bool accounted = rest_nanos == 0;
-  for (int kind = 0; kind < kUsageKinds; ++kind) accounted = accounted && UsageAt(rest, kind) == 0;
+  for (const UsageKind& kind : kUsageKinds) accounted = accounted && (rest.*kind.get)() == 0;
   if (ordinal > 0 && accounted) return absl::OkStatus();
-  charge.BindAll(id, ordinal, record.provider(), record.model(), rest_nanos, record.estimated());
-  for (int kind = 0; kind < kUsageKinds; ++kind) charge.Bind(kBefore + 1 + kind, UsageAt(rest, kind));
-  return charge.Run();
+  return insert(ordinal, record.provider(), record.model(), rest_nanos, record.estimated(), rest);
+}
+
+absl::Status SqliteLedger::IndexIdentifiersWhenMany() {
+  if (recent_identifiers_ < kRecentIdentifiersMax) return absl::OkStatus();
+  RETURN_IF_ERROR(
+      db_->Run("INSERT INTO identifier_index SELECT gateway, identifier, start_time_us, id "
+               "FROM recent_identifiers ORDER BY gateway, identifier, start_time_us, id"));
+  RETURN_IF_ERROR(db_->Run("DELETE FROM recent_identifiers"));
+  RETURN_IF_ERROR(db_->Run("UPDATE retention SET identified_through = (SELECT max(id) FROM requests)"));
+  recent_identifiers_ = 0;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<v1::SpendRecord> SqliteLedger::Find(const std::string& request_id) const {

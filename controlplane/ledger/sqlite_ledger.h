@@ -84,12 +84,16 @@ class SqliteLedger {
   absl::Status BackupTo(const std::string& path) SB_EXCLUDES(mutex_);
 
  private:
-  SqliteLedger(std::unique_ptr<SqliteDb> db, int64_t records, int64_t horizon_us)
-      : db_(std::move(db)), records_(records), horizon_us_(horizon_us) {}
-  absl::Status Insert(const v1::SpendRecord& record, bool open) SB_REQUIRES(mutex_);
+  SqliteLedger(std::unique_ptr<SqliteDb> db, int64_t records, int64_t horizon_us, int64_t recent_identifiers)
+      : db_(std::move(db)), records_(records), horizon_us_(horizon_us), recent_identifiers_(recent_identifiers) {}
+  // False, and nothing changed, where a record of its request is there.
+  absl::StatusOr<bool> Insert(const v1::SpendRecord& record, bool open) SB_REQUIRES(mutex_);
   // Columns that came with a later schema, of records from before it.
   static absl::Status FillInColumns(SqliteDb& db);
   absl::Status InsertCharges(const v1::SpendRecord& record, int64_t id) SB_REQUIRES(mutex_);
+  // Brings the index of identifiers up to date once much has come since: in their order, a page of it changes once for
+  // many records. In the transaction of what came.
+  absl::Status IndexIdentifiersWhenMany() SB_REQUIRES(mutex_);
   // The first gateway after `after` that has records; empty: none.
   absl::StatusOr<std::string> NextGateway(const std::string& after) const SB_REQUIRES(mutex_);
   void LetRecordsIn() const SB_EXCLUDES(mutex_);  // between slices: those that wait to be written go first
@@ -103,6 +107,7 @@ class SqliteLedger {
   const std::unique_ptr<SqliteDb> db_ SB_GUARDED_BY(mutex_);
   int64_t records_ SB_GUARDED_BY(mutex_);  // committed
   int64_t horizon_us_ SB_GUARDED_BY(mutex_);
+  int64_t recent_identifiers_ SB_GUARDED_BY(mutex_);  // not yet in the index, at most: what is undone stays counted
   int64_t deleted_ SB_GUARDED_BY(mutex_) = 0;
   int64_t expired_ SB_GUARDED_BY(mutex_) = 0;
   int64_t replaced_ SB_GUARDED_BY(mutex_) = 0;  // suspended records, by what came after them

@@ -85,7 +85,7 @@ v1::UsageRow RowOf(const UsageQuery& query, const Group& group) {
   row.set_requests(*sum++);
   row.set_refused(*sum++);
   row.set_errors(*sum++);
-  for (int kind = 0; kind < kUsageKinds; ++kind) SetUsageAt(*row.mutable_usage(), kind, *sum++);
+  for (const UsageKind& kind : kUsageKinds) (row.mutable_usage()->*kind.set)(*sum++);
   row.set_cost_nanos(DollarsAndNanos(sum[0], sum[1]));
   row.set_estimated_nanos(DollarsAndNanos(sum[2], sum[3]));
   row.set_cache_hits(sum[4]);

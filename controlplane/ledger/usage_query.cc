@@ -69,7 +69,7 @@ class Where {
     absl::StrAppend(&sql_, sql_.empty() ? " WHERE " : " AND ", condition);
     for (SqlValue& value : values) values_.push_back(std::move(value));
   }
-  void Equals(const char* column, const std::string& value) {
+  void Equals(const std::string& column, const std::string& value) {
     if (!value.empty()) Add(absl::StrCat(column, " = ?"), {value});
   }
   // Wherever a request names a route, its name or its id will do.
@@ -87,6 +87,24 @@ class Where {
   std::vector<SqlValue> values_;
 };
 
+// What a query walks along in the order of time: all requests, or one identifier's in a gateway (CROSS JOIN: in the
+// order written).
+struct Walk {
+  explicit Walk(bool one_identifier)
+      : alias(one_identifier ? "i." : "r."),
+        place(one_identifier ? "(i.start_time_us, i.id)" : "(r.start_time_us, r.id)"),
+        columns(one_identifier ? "i.start_time_us, i.id" : "r.start_time_us, r.id"),
+        index(one_identifier ? "requests_by_identifier i" : "requests r"),
+        requests(one_identifier ? "requests_by_identifier i CROSS JOIN requests r ON r.id = i.id" : "requests r") {}
+  std::string Column(const char* column) const { return absl::StrCat(alias, column); }
+
+  const char* alias;
+  const char* place;
+  const char* columns;
+  const char* index;
+  const char* requests;  // and the requests, as r
+};
+
 absl::Status BadPageToken() {
   return absl::InvalidArgumentError("page_token: not a token of this list; start again without one");
 }
@@ -97,22 +115,7 @@ absl::StatusOr<int> PageSize(int32_t asked) {
   return asked == 0 ? kPageSizeDefault : std::min<int>(asked, kPageSizeMax);
 }
 
-const google::protobuf::FieldDescriptor* FieldOf(int kind) {
-  static const auto& fields = *new std::vector<const google::protobuf::FieldDescriptor*>([] {
-    std::vector<const google::protobuf::FieldDescriptor*> found;
-    for (const char* column : kUsageColumns) found.push_back(v1::TokenUsage::descriptor()->FindFieldByName(column));
-    return found;
-  }());
-  return fields[static_cast<size_t>(kind)];
-}
-
 }  // namespace
-
-int64_t UsageAt(const v1::TokenUsage& usage, int kind) { return usage.GetReflection()->GetInt64(usage, FieldOf(kind)); }
-
-void SetUsageAt(v1::TokenUsage& usage, int kind, int64_t amount) {
-  usage.GetReflection()->SetInt64(&usage, FieldOf(kind), amount);
-}
 
 absl::StatusOr<UsageQuery> BuildUsageQuery(const v1::QueryUsageRequest& request) {
   UsageQuery query;
@@ -141,22 +144,24 @@ absl::StatusOr<UsageQuery> BuildUsageQuery(const v1::QueryUsageRequest& request)
     }
   }
 
+  const Walk walk(!request.identifier().empty());
   Where where, boundary;
-  boundary.Equals("r.identifier", request.identifier());
-  if (request.end_time_us() != 0) boundary.Add("r.start_time_us < ?", {request.end_time_us()});
+  boundary.Equals(walk.Column("identifier"), request.identifier());
+  if (request.end_time_us() != 0) boundary.Add(walk.Column("start_time_us < ?"), {request.end_time_us()});
   query.boundary_values = boundary.values();
-  boundary.Add("r.gateway = ? AND (r.start_time_us, r.id) > (?, ?)", {});
-  query.boundary_sql = absl::StrCat("SELECT r.start_time_us, r.id FROM requests r", boundary.sql(),
-                                    " ORDER BY r.start_time_us, r.id LIMIT 1 OFFSET ?");
+  boundary.Add(absl::StrCat(walk.Column("gateway = ?"), " AND ", walk.place, " > (?, ?)"), {});
+  query.boundary_sql = absl::StrCat("SELECT ", walk.columns, " FROM ", walk.index, boundary.sql(), " ORDER BY ",
+                                    walk.columns, " LIMIT 1 OFFSET ?");
   where.Route(request.route());
-  where.Equals("r.identifier", request.identifier());
+  where.Equals(walk.Column("identifier"), request.identifier());
   where.Equals("c.model", request.model());
   where.Equals("c.provider", request.provider());
   where.Equals("r.key_id", request.key());
   where.Version(request.version());
-  if (request.end_time_us() != 0) where.Add("r.start_time_us < ?", {request.end_time_us()});
+  if (request.end_time_us() != 0) where.Add(walk.Column("start_time_us < ?"), {request.end_time_us()});
   query.values = where.values();
-  where.Add("r.gateway = ? AND (r.start_time_us, r.id) > (?, ?) AND (r.start_time_us, r.id) <= (?, ?)", {});
+  where.Add(absl::StrCat(walk.Column("gateway = ?"), " AND ", walk.place, " > (?, ?) AND ", walk.place, " <= (?, ?)"),
+            {});
   query.keys = static_cast<int>(group_by.size());
   selects.insert(selects.end(), group_by.begin(), group_by.end());
 
@@ -165,7 +170,7 @@ absl::StatusOr<UsageQuery> BuildUsageQuery(const v1::QueryUsageRequest& request)
                           "count(DISTINCT CASE WHEN r.outcome IN (3, 5, 6) THEN r.id END)"}) {
     selects.push_back(sum);
   }
-  for (const char* column : kUsageColumns) selects.push_back(absl::StrCat("sum(c.", column, ")"));
+  for (const UsageKind& kind : kUsageKinds) selects.push_back(absl::StrCat("sum(c.", kind.column, ")"));
   for (const char* sum :
        {"sum(c.cost_nanos / 1000000000)", "sum(c.cost_nanos % 1000000000)",
         "sum(c.estimated * (c.cost_nanos / 1000000000))", "sum(c.estimated * (c.cost_nanos % 1000000000))",
@@ -179,8 +184,8 @@ absl::StatusOr<UsageQuery> BuildUsageQuery(const v1::QueryUsageRequest& request)
     }
   }
   selects.push_back("max(r.start_time_us)");
-  query.sql = absl::StrCat("SELECT ", absl::StrJoin(selects, ", "),
-                           " FROM charges c JOIN requests r ON r.id = c.request", where.sql());
+  query.sql = absl::StrCat("SELECT ", absl::StrJoin(selects, ", "), " FROM ", walk.requests,
+                           " CROSS JOIN charges c ON c.request = r.id", where.sql());
   if (group_by.empty()) {
     absl::StrAppend(&query.sql, " HAVING count(*) > 0");
   } else {
@@ -195,18 +200,19 @@ absl::StatusOr<RequestsQuery> BuildRequestsQuery(const v1::ListRequestsRequest& 
   if (request.end_time_us() != 0 && request.end_time_us() < request.start_time_us()) {
     return absl::InvalidArgumentError("end_time_us: must not be before start_time_us");
   }
+  const Walk walk(!request.identifier().empty() && !request.gateway().empty());
   Where where;
   where.Add("r.listed = 1", {});
-  where.Equals("r.gateway", request.gateway());
+  where.Equals(walk.Column("gateway"), request.gateway());
   where.Route(request.route());
-  where.Equals("r.identifier", request.identifier());
+  where.Equals(walk.Column("identifier"), request.identifier());
   where.Equals("r.model", request.model());
   where.Equals("r.provider", request.provider());
   where.Equals("r.key_id", request.key_id());
   where.Equals("r.error_code", request.error_code());
   where.Version(request.version());
-  if (request.start_time_us() != 0) where.Add("r.start_time_us >= ?", {request.start_time_us()});
-  if (request.end_time_us() != 0) where.Add("r.start_time_us < ?", {request.end_time_us()});
+  if (request.start_time_us() != 0) where.Add(walk.Column("start_time_us >= ?"), {request.start_time_us()});
+  if (request.end_time_us() != 0) where.Add(walk.Column("start_time_us < ?"), {request.end_time_us()});
   if (request.outcome() != v1::OUTCOME_UNSPECIFIED) {
     where.Add("r.outcome = ?", {static_cast<int64_t>(request.outcome())});
   }
@@ -216,11 +222,11 @@ absl::StatusOr<RequestsQuery> BuildRequestsQuery(const v1::ListRequestsRequest& 
     if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &start_time_us) || !absl::SimpleAtoi(parts[1], &id)) {
       return BadPageToken();
     }
-    where.Add("(r.start_time_us, r.id) < (?, ?)", {start_time_us, id});
+    where.Add(absl::StrCat(walk.place, " < (?, ?)"), {start_time_us, id});
   }
   query.values = std::move(where.values());
-  query.sql = absl::StrCat("SELECT r.record, r.start_time_us, r.id FROM requests r", where.sql(),
-                           " ORDER BY r.start_time_us DESC, r.id DESC LIMIT ?");
+  query.sql = absl::StrCat("SELECT r.record, ", walk.columns, " FROM ", walk.requests, where.sql(), " ORDER BY ",
+                           walk.Column("start_time_us DESC, "), walk.Column("id DESC LIMIT ?"));
   query.values.push_back(static_cast<int64_t>(query.page_size) + 1);
   return query;
 }

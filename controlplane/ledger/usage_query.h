@@ -19,17 +19,34 @@ namespace signalbox {
 using SqlValue = std::variant<int64_t, std::string>;
 
 // The kinds of usage: fields of v1::TokenUsage, and columns of `charges` by the same names.
-inline constexpr const char* kUsageColumns[] = {
-    "input",        "cached_input",   "cache_write",        "output",       "reasoning",          "audio_input",
-    "audio_output", "cache_write_1h", "cached_audio_input", "image_input",  "cached_image_input", "image_output",
-    "video_input",  "video_output",   "citation",           "web_searches", "storage_searches"};
-inline constexpr int kUsageKinds = static_cast<int>(std::size(kUsageColumns));
-int64_t UsageAt(const v1::TokenUsage& usage, int kind);
-void SetUsageAt(v1::TokenUsage& usage, int kind, int64_t amount);
+struct UsageKind {
+  const char* column;
+  int64_t (v1::TokenUsage::*get)() const;
+  void (v1::TokenUsage::*set)(int64_t amount);
+};
+inline constexpr UsageKind kUsageKinds[] = {
+    {"input", &v1::TokenUsage::input, &v1::TokenUsage::set_input},
+    {"cached_input", &v1::TokenUsage::cached_input, &v1::TokenUsage::set_cached_input},
+    {"cache_write", &v1::TokenUsage::cache_write, &v1::TokenUsage::set_cache_write},
+    {"output", &v1::TokenUsage::output, &v1::TokenUsage::set_output},
+    {"reasoning", &v1::TokenUsage::reasoning, &v1::TokenUsage::set_reasoning},
+    {"audio_input", &v1::TokenUsage::audio_input, &v1::TokenUsage::set_audio_input},
+    {"audio_output", &v1::TokenUsage::audio_output, &v1::TokenUsage::set_audio_output},
+    {"cache_write_1h", &v1::TokenUsage::cache_write_1h, &v1::TokenUsage::set_cache_write_1h},
+    {"cached_audio_input", &v1::TokenUsage::cached_audio_input, &v1::TokenUsage::set_cached_audio_input},
+    {"image_input", &v1::TokenUsage::image_input, &v1::TokenUsage::set_image_input},
+    {"cached_image_input", &v1::TokenUsage::cached_image_input, &v1::TokenUsage::set_cached_image_input},
+    {"image_output", &v1::TokenUsage::image_output, &v1::TokenUsage::set_image_output},
+    {"video_input", &v1::TokenUsage::video_input, &v1::TokenUsage::set_video_input},
+    {"video_output", &v1::TokenUsage::video_output, &v1::TokenUsage::set_video_output},
+    {"citation", &v1::TokenUsage::citation, &v1::TokenUsage::set_citation},
+    {"web_searches", &v1::TokenUsage::web_searches, &v1::TokenUsage::set_web_searches},
+    {"storage_searches", &v1::TokenUsage::storage_searches, &v1::TokenUsage::set_storage_searches},
+};
 
 // Requests, refused, errors, every kind of usage, cost and estimated cost each as whole dollars and the rest, hits;
 // then of what was answered by a model the time it took, and how many took how long in all and until the first byte.
-inline constexpr int kUsageSums = 3 + kUsageKinds + 5 + 1 + 2 * kLatencyBuckets;
+inline constexpr int kUsageSums = 3 + static_cast<int>(std::size(kUsageKinds)) + 5 + 1 + 2 * kLatencyBuckets;
 
 struct UsageQuery {
   // Columns: one per name in `groups`, one per key, the sums, the newest start. Parameters: `values`, then gateway and

@@ -129,11 +129,12 @@ void SqliteStatement::BindNull(int index) { Note(sqlite3_bind_null(statement_, i
 
 // A null pointer would bind NULL, hence the "" for empty views.
 void SqliteStatement::BindText(int index, std::string_view value) {
-  Note(sqlite3_bind_text64(statement_, index, value.empty() ? "" : value.data(), value.size(), SQLITE_TRANSIENT,
-                           SQLITE_UTF8));
+  Note(sqlite3_bind_text64(statement_, index, value.empty() ? "" : value.data(), value.size(),
+                           borrows_ ? SQLITE_STATIC : SQLITE_TRANSIENT, SQLITE_UTF8));
 }
 void SqliteStatement::BindBlob(int index, std::string_view value) {
-  Note(sqlite3_bind_blob64(statement_, index, value.empty() ? "" : value.data(), value.size(), SQLITE_TRANSIENT));
+  Note(sqlite3_bind_blob64(statement_, index, value.empty() ? "" : value.data(), value.size(),
+                           borrows_ ? SQLITE_STATIC : SQLITE_TRANSIENT));
 }
 
 absl::StatusOr<bool> SqliteStatement::Step() {

@@ -28,8 +28,8 @@ struct SqlBlob {
 
 class SqliteStatementCache;
 
-// A prepared statement. Parameters count from 1, columns from 0. Bound bytes are copied. What it was prepared for is
-// kept by the database when it goes, for the next of the same text.
+// A prepared statement. Parameters count from 1, columns from 0. Bound bytes are copied, except by BindBorrowed. What
+// it was prepared for is kept by the database when it goes, for the next of the same text.
 class SqliteStatement {
  public:
   SqliteStatement() = default;
@@ -59,6 +59,14 @@ class SqliteStatement {
     (Bind(++index, args), ...);
     return *this;
   }
+  // Without copying: texts and blobs must stay as they are until the statement is reset (Run does) or goes.
+  template <typename... Args>
+  SqliteStatement& BindBorrowed(const Args&... args) {
+    borrows_ = true;
+    BindAll(args...);
+    borrows_ = false;
+    return *this;
+  }
 
   absl::StatusOr<bool> Step();  // true: a row is there; false: done
   absl::Status Run();           // steps to the end, then resets for another use
@@ -82,6 +90,7 @@ class SqliteStatement {
   std::shared_ptr<SqliteStatementCache> cache_;
   const std::string* path_ = nullptr;  // the SqliteDb's
   int bind_error_ = 0;
+  bool borrows_ = false;
 };
 
 struct SqliteOptions {
@@ -123,7 +132,7 @@ class SqliteDb {
   template <typename... Args>
   absl::Status Run(std::string_view sql, const Args&... args) {
     ASSIGN_OR_RETURN(SqliteStatement statement, Prepare(sql));
-    return statement.BindAll(args...).Run();
+    return statement.BindBorrowed(args...).Run();
   }
 
   int64_t LastInsertRowId() const;

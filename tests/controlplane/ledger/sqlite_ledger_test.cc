@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <thread>
@@ -63,6 +64,12 @@ v1::QueryUsageRequest By(const std::vector<std::string>& by) {
 std::string Line(const v1::UsageRow& row, const std::string& group) {
   return row.group().at(group) + " requests=" + std::to_string(row.requests()) +
          " cost=" + std::to_string(row.cost_nanos());
+}
+
+v1::ListRequestsRequest OfIdentifier(const std::string& identifier) {
+  v1::ListRequestsRequest request;
+  request.set_identifier(identifier);
+  return request;
 }
 
 class SqliteLedgerTest : public ::testing::Test {
@@ -160,12 +167,17 @@ TEST_F(SqliteLedgerTest, HitsAreCountedAmongTheRequestsAndCostNothing) {
 }
 
 TEST_F(SqliteLedgerTest, EveryKindOfUsageIsSummed) {
-  ASSERT_EQ(v1::TokenUsage::descriptor()->field_count(), kUsageKinds)
-      << "a new kind of usage needs a column: a migration and kUsageColumns";
+  ASSERT_EQ(v1::TokenUsage::descriptor()->field_count(), static_cast<int>(std::size(kUsageKinds)))
+      << "a new kind of usage needs a column: a migration and kUsageKinds";
   v1::SpendRecord record = Record("a", 5);
-  for (int kind = 0; kind < kUsageKinds; ++kind) {
-    SetUsageAt(*record.mutable_attempts(0)->mutable_usage(), kind, 10 + kind);
-    SetUsageAt(*record.mutable_usage(), kind, 11 + kind);  // one more of each than its attempt accounts for
+  int64_t amount = 10;
+  for (const UsageKind& kind : kUsageKinds) {
+    v1::TokenUsage& total = *record.mutable_usage();
+    (record.mutable_attempts(0)->mutable_usage()->*kind.set)(amount++);
+    (total.*kind.set)(amount);  // one more of each than its attempt accounts for
+    const auto* field = v1::TokenUsage::descriptor()->FindFieldByName(kind.column);
+    ASSERT_NE(field, nullptr) << kind.column;
+    EXPECT_EQ(total.GetReflection()->GetInt64(total, field), amount) << kind.column;
   }
   Append({record, Record("b", 7)});
   const auto response = ledger_->QueryUsage(By({"route"}));
@@ -232,18 +244,136 @@ TEST_F(SqliteLedgerTest, ALedgerOfTheSchemaBeforeIsBroughtForward) {
     const v1::SpendRecord record = Record("old", 5);
     ASSERT_TRUE((*db)
                     ->Run("INSERT INTO requests (request_id, gateway, route_id, route, version, key_id, identifier, "
-                          "outcome, start_time_us, cost_nanos, record) VALUES (?, ?, ?, ?, 1, '', '', 1, ?, 5, ?)",
-                          record.request_id(), record.gateway(), record.route_id(), record.route(),
+                          "outcome, start_time_us, cost_nanos, record) VALUES (?, ?, ?, ?, 1, '', ?, 1, ?, 5, ?)",
+                          record.request_id(), record.gateway(), record.route_id(), record.route(), record.identifier(),
                           record.start_time_us(), SqlBlob{record.SerializeAsString()})
                     .ok());
     ASSERT_TRUE((*db)->Run("INSERT INTO charges VALUES (1, 0, 'openai', 'gpt-4o-mini', 1, 0, 0, 1, 0, 5, 0)").ok());
   }
   Reopen();
   EXPECT_THAT(Requests({}), ElementsAre("old"));
+  EXPECT_THAT(Requests(OfIdentifier("ada@example.com")), ElementsAre("old"));
   const auto response = ledger_->QueryUsage(By({"route"}));
   ASSERT_TRUE(response.ok()) << response.status();
   EXPECT_EQ(response->rows(0).requests(), 1);
   EXPECT_EQ(response->rows(0).cache_hits(), 0);
+}
+
+// What a ledger should say of each identifier, kept beside it.
+class IdentifierIndexTest : public SqliteLedgerTest {
+ protected:
+  // Of five identifiers and none; start times run ahead and back a little, as those of several proxies do.
+  v1::SpendRecord Next() {
+    const int64_t number = made_++;
+    v1::SpendRecord record = Record("request-" + std::to_string(number), number);
+    record.set_identifier(number % 6 == 5 ? "" : "user-" + std::to_string(number % 6));
+    record.set_start_time_us(kMidnightUs + number * 1'000 - number % 7 * 9'000);
+    return record;
+  }
+  void AppendNext(int count) {
+    std::vector<v1::SpendRecord> records;
+    for (int i = 0; i < count; ++i) records.push_back(Next());
+    Append(records);
+    for (v1::SpendRecord& record : records) expected_.push_back(std::move(record));
+  }
+  void ExpectAllFound() {
+    for (int user = 0; user < 5; ++user) {
+      const std::string identifier = "user-" + std::to_string(user);
+      std::vector<const v1::SpendRecord*> mine;
+      int64_t cost_nanos = 0;
+      for (const v1::SpendRecord& record : expected_) {
+        if (record.identifier() != identifier) continue;
+        mine.push_back(&record);
+        cost_nanos += record.cost_nanos();
+      }
+      std::stable_sort(mine.begin(), mine.end(),
+                       [](const auto* a, const auto* b) { return a->start_time_us() > b->start_time_us(); });
+      std::vector<std::string> ids, found;
+      for (const auto* record : mine) ids.push_back(record->request_id());
+      v1::ListRequestsRequest list = OfIdentifier(identifier);
+      list.set_gateway("default");
+      list.set_page_size(kPageSizeMax);
+      do {
+        const auto page = ledger_->ListRequests(list);
+        ASSERT_TRUE(page.ok()) << page.status();
+        for (const v1::SpendRecord& record : page->records()) found.push_back(record.request_id());
+        list.set_page_token(page->next_page_token());
+      } while (!list.page_token().empty());
+      EXPECT_EQ(found, ids) << identifier;
+
+      v1::QueryUsageRequest usage = By({"route"});
+      usage.set_identifier(identifier);
+      EXPECT_THAT(Usage(usage, "route"), ElementsAre("my-saas requests=" + std::to_string(mine.size()) +
+                                                     " cost=" + std::to_string(cost_nanos)));
+      usage.set_start_time_us(kMidnightUs + 3'000'000);
+      usage.set_end_time_us(kMidnightUs + 7'000'000);
+      const auto in_span = static_cast<size_t>(std::count_if(mine.begin(), mine.end(), [&](const auto* record) {
+        return record->start_time_us() >= usage.start_time_us() && record->start_time_us() < usage.end_time_us();
+      }));
+      const auto span = ledger_->QueryUsage(usage);
+      ASSERT_TRUE(span.ok()) << span.status();
+      EXPECT_EQ(span->rows_size() == 0 ? 0 : static_cast<size_t>(span->rows(0).requests()), in_span) << identifier;
+    }
+  }
+  // Of the index on disk; the ledger is closed for it.
+  int64_t CountIndexed() {
+    ledger_.reset();
+    int64_t count = -1;
+    {
+      auto db = SqliteDb::Open({.path = dir_.File("ledger.db")});
+      EXPECT_TRUE(db.ok()) << db.status();
+      auto query = (*db)->Query("SELECT count(*) FROM identifier_index");
+      EXPECT_TRUE(query.ok() && query->Step().ok());
+      count = query->Int(0);
+    }
+    Reopen();
+    return count;
+  }
+
+  int64_t made_ = 0;
+  std::vector<v1::SpendRecord> expected_;  // in the order appended
+};
+
+TEST_F(IdentifierIndexTest, RequestsAreFoundBeforeTheyAreInTheIndexAndAfter) {
+  AppendNext(9'000);
+  ExpectAllFound();
+  EXPECT_EQ(CountIndexed(), 0);
+  ExpectAllFound();  // what was not in the index is found anew
+  AppendNext(900);
+  ExpectAllFound();
+  EXPECT_EQ(CountIndexed(), 9'900 * 5 / 6);
+  AppendNext(1'000);
+  ExpectAllFound();
+  Reopen();
+  ExpectAllFound();
+}
+
+TEST_F(IdentifierIndexTest, WhatIsDeletedOrReplacedLeavesTheIndex) {
+  v1::SpendRecord real = Next();
+  v1::SpendRecord suspended = real;
+  suspended.set_outcome(v1::SUSPENDED);
+  Append({suspended});
+  AppendNext(10'000);
+  Append({real});  // the suspended one is in the index, this one is not yet
+  expected_.push_back(real);
+  ExpectAllFound();
+  const int64_t horizon_us = kMidnightUs + 2'000'000;
+  ASSERT_TRUE(ledger_->RaiseHorizon(horizon_us).ok());
+  ASSERT_TRUE(ledger_->DeleteExpired(100'000).ok());
+  std::erase_if(expected_, [&](const auto& record) { return record.start_time_us() < horizon_us; });
+  ExpectAllFound();
+  const auto identified = std::count_if(expected_.begin(), expected_.end(),
+                                        [](const auto& record) { return !record.identifier().empty(); });
+  EXPECT_EQ(CountIndexed(), identified);
+  ExpectAllFound();
+}
+
+TEST_F(IdentifierIndexTest, ABatchThatIsRefusedLeavesNothingBehind) {
+  AppendNext(100);
+  google::protobuf::RepeatedPtrField<v1::SpendRecord> bad = Batch({Next(), Next()});
+  bad[1].set_cost_nanos(-1);
+  EXPECT_FALSE(ledger_->Append(bad).ok());
+  ExpectAllFound();
 }
 
 TEST(CheckSpendRecord, NamesTheFieldAtFault) {
