@@ -39,6 +39,6 @@ asio::awaitable<void> AnswerCall(const Call& call);
 void ApplyLogOptions(const Call& call, const RequestOptions& options);
 
 // Ends the record and answers in the call's format.
-asio::awaitable<void> RefuseCall(const Call& call, Refusal refusal);
+asio::awaitable<void> RefuseCall(const Call& call, const Refusal& refusal);
 
 }  // namespace signalbox

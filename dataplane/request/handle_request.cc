@@ -96,7 +96,7 @@ asio::awaitable<void> HandleModels(HttpExchange& exchange, const ActiveSnapshot&
 
 // Refused before it has a record.
 asio::awaitable<void> RefuseStranger(Worker& worker, HttpExchange& exchange, const Endpoint& endpoint,
-                                     bool gateway_exists, Refusal refusal) {
+                                     bool gateway_exists, const Refusal& refusal) {
   worker.metrics.CountRefusal(refusal.code);
   if (endpoint.kind == Endpoint::Kind::kUniversal) {
     HttpReply reply = UniversalError(refusal, gateway_exists);
@@ -137,7 +137,7 @@ asio::awaitable<void> WalkRoute(ActiveRequest& request, Walker& walker) {
   int64_t retry_after_s = 0;  // when the last model may be called again
   CacheStage cache(request);
   request.cache = &cache;
-  std::optional<std::pair<Walker, Step>> before_hit;  // where the walk stood when it set out for one
+  std::unique_ptr<std::pair<Walker, Step>> before_hit;  // where the walk stood when it set out for one
   Step step = walker.Next();
   for (;;) {
     co_await cache.LookUp(walker, step);
@@ -152,7 +152,9 @@ asio::awaitable<void> WalkRoute(ActiveRequest& request, Walker& walker) {
     if (request.exchange.client_gone()) co_return;  // the record says cancelled
     std::optional<Refusal> refusal;
     if (const auto* limits = std::get_if<CheckLimits>(&step)) {
-      if (cache.hit() != nullptr && !request.gate.passed_over()) before_hit.emplace(walker, step);
+      if (cache.hit() != nullptr && !request.gate.passed_over()) {
+        before_hit = std::make_unique<std::pair<Walker, Step>>(walker, step);
+      }
       const LimitGate::Ask ask = cache.hit() != nullptr ? LimitGate::Ask::kRequests : LimitGate::Ask::kAll;
       std::variant<size_t, Refusal> passed = co_await request.gate.Check(*limits, ask);
       if (auto* refused = std::get_if<Refusal>(&passed)) {
@@ -192,9 +194,9 @@ asio::awaitable<void> WalkRoute(ActiveRequest& request, Walker& walker) {
         const bool streamed = answer.stream != nullptr;
         HttpHeaders headers = AnswerHeaders(request, walker, element.model(), failed_models, !streamed);
         if (streamed) {
-          co_await RelayStream(request, element.model(), std::move(answer), std::move(headers));
+          co_await RelayStream(request, element.model(), answer, std::move(headers));
         } else {
-          co_await RelayUnary(request, std::move(answer), std::move(headers));
+          co_await RelayUnary(request, answer, std::move(headers));
         }
         co_return;
       }
@@ -226,7 +228,7 @@ asio::awaitable<void> WalkRoute(ActiveRequest& request, Walker& walker) {
 
 }  // namespace
 
-asio::awaitable<void> RefuseCall(const Call& call, Refusal refusal) {
+asio::awaitable<void> RefuseCall(const Call& call, const Refusal& refusal) {
   RequestRecord& record = call.record;
   record.End(refusal.status >= 500 ? v1::ERROR : v1::REFUSED, refusal.status, refusal.code);
   HttpHeaders headers = {{"cf-aig-log-id", record.request_id()}};
@@ -247,7 +249,7 @@ asio::awaitable<void> AnswerCall(const Call& call) {
   v1::SpendRecord& record = call.record.record();
 
   std::variant<RequestOptions, Refusal> read_options = ReadRequestOptions(http.headers);
-  if (auto* refusal = std::get_if<Refusal>(&read_options)) co_return co_await RefuseCall(call, std::move(*refusal));
+  if (auto* refusal = std::get_if<Refusal>(&read_options)) co_return co_await RefuseCall(call, *refusal);
   const RequestOptions& options = std::get<RequestOptions>(read_options);
   ApplyLogOptions(call, options);
   BodyFault fault;
@@ -255,18 +257,18 @@ asio::awaitable<void> AnswerCall(const Call& call) {
       RequestBody::Parse(call.format, http.body, http.body.capacity(), call.path, fault);
   if (body == nullptr) {
     Refusal refusal(fault.status, fault.code, fault.message, fault.param);
-    co_return co_await RefuseCall(call, std::move(refusal));
+    co_return co_await RefuseCall(call, refusal);
   }
   record.set_stream(body->stream());
   FoundRoute found_route = FindPricedRoute(call, options, body->model());
-  if (auto* refusal = std::get_if<Refusal>(&found_route)) co_return co_await RefuseCall(call, std::move(*refusal));
+  if (auto* refusal = std::get_if<Refusal>(&found_route)) co_return co_await RefuseCall(call, *refusal);
   const auto& route = std::get<std::shared_ptr<const v1::CompiledRoute>>(found_route);
   record.set_route_id(route->route_id());
   record.set_route(route->name());
   record.set_version(route->version());
 
   std::variant<Metadata, Refusal> merged = MergeMetadata(call.key, http.headers, *body);
-  if (auto* refusal = std::get_if<Refusal>(&merged)) co_return co_await RefuseCall(call, std::move(*refusal));
+  if (auto* refusal = std::get_if<Refusal>(&merged)) co_return co_await RefuseCall(call, *refusal);
   const Metadata& metadata = std::get<Metadata>(merged);
   if (!record.skip_log()) record.set_metadata_json(MetadataJson(metadata));
 
@@ -294,13 +296,13 @@ asio::awaitable<void> HandleRequest(Worker& worker, HttpExchange& plain_exchange
   const std::shared_ptr<const ActiveSnapshot> snapshot = worker.snapshot;  // kept to the request's end
   if (snapshot == nullptr) {
     Refusal refusal(503, "not_ready", "this proxy has no configuration yet: no route was deployed", "", 1);
-    co_return co_await RefuseStranger(worker, exchange, endpoint, true, std::move(refusal));
+    co_return co_await RefuseStranger(worker, exchange, endpoint, true, refusal);
   }
   const bool gateway_exists = snapshot->gateways.contains(endpoint.gateway);
   const std::string presented_key = PresentedKey(http.headers, http.target);
   auto authenticated = AuthenticateKey(*snapshot, presented_key, endpoint.gateway, worker.clock.UnixMicros());
   if (auto* refusal = std::get_if<Refusal>(&authenticated)) {
-    co_return co_await RefuseStranger(worker, exchange, endpoint, gateway_exists, std::move(*refusal));
+    co_return co_await RefuseStranger(worker, exchange, endpoint, gateway_exists, *refusal);
   }
   const std::shared_ptr<const v1::SnapshotKey>& key = std::get<std::shared_ptr<const v1::SnapshotKey>>(authenticated);
   if (endpoint.kind == Endpoint::Kind::kModels) {
@@ -311,7 +313,7 @@ asio::awaitable<void> HandleRequest(Worker& worker, HttpExchange& plain_exchange
                     "this proxy cannot account for more requests: its spool of spend records is full or cannot be "
                     "written",
                     "", 5);
-    co_return co_await RefuseStranger(worker, exchange, endpoint, gateway_exists, std::move(refusal));
+    co_return co_await RefuseStranger(worker, exchange, endpoint, gateway_exists, refusal);
   }
 
   // From here on the request has a record: settled and reported when `record` goes, whatever happens.

@@ -7,6 +7,7 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <iterator>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
@@ -44,13 +45,6 @@ Refusal NotAccepted(std::string_view why) {
                  absl::StrCat("the quota service did not accept the limits of this route: ", std::string(why)), ""};
 }
 
-// What most questions take.
-const google::protobuf::ArenaOptions kQuestionArena = [] {
-  google::protobuf::ArenaOptions options;
-  options.start_block_size = 1'536;
-  return options;
-}();
-
 bool Holds(const v1::CompiledElement::Limit& limit) { return limit.unit() != v1::REQUESTS; }
 bool LowersCap(const v1::CompiledElement::Limit& limit) {
   return Holds(limit) && limit.admission() == v1::STRICT && !limit.shadow();
@@ -87,7 +81,7 @@ int64_t OutputPrice(const v1::ModelPrice& price, const InputBound& input) {
 }  // namespace
 
 LimitGate::LimitGate(Worker& worker, const v1::CompiledRoute& route, const RequestBody& body, RequestRecord& record)
-    : worker_(worker), route_(route), body_(body), record_(record), arena_(kQuestionArena) {}
+    : worker_(worker), route_(route), body_(body), record_(record) {}
 
 InputBound LimitGate::InputOf(const v1::CompiledElement::Model& model) const {
   const size_t sent_bytes = body_.body_bytes() + model.parameters_json().size();
@@ -134,7 +128,7 @@ std::optional<Refusal> LimitGate::AddBounds(const v1::CompiledElement& element, 
 }
 
 std::variant<LimitGate::Question, Refusal> LimitGate::BuildQuestion(const CheckLimits& asked, Ask ask) {
-  Question question{google::protobuf::Arena::CreateMessage<v1::Acquire>(&arena_), {}};
+  Question question{google::protobuf::Arena::CreateMessage<v1::Acquire>(&worker_.questions.Fresh()), {}, {}};
   v1::Acquire& acquire = *question.acquire;
   acquire.set_request_id(record_.request_id());
   std::vector<uint32_t> bounded_models;
@@ -148,6 +142,7 @@ std::variant<LimitGate::Question, Refusal> LimitGate::BuildQuestion(const CheckL
     v1::CounterKey& counter = *check.mutable_counter();
     FillCounter(route_.gateway(), limit, counter);
     *counter.mutable_identifier() = asked.identifiers[i];
+    question.counters.push_back(counter.SerializeAsString());
     check.set_limit(limit.limit());
     check.set_admission(limit.admission());
     check.set_shadow(limit.shadow());
@@ -165,23 +160,15 @@ std::variant<LimitGate::Question, Refusal> LimitGate::BuildQuestion(const CheckL
   return question;
 }
 
-// Whether this walk was already charged at the counter, or holds there and will settle: once is enough.
-bool LimitGate::WasGranted(const v1::CounterKey& counter) const {
-  const std::string wanted = counter.SerializeAsString();
-  for (const Granted& granted : granted_) {
-    for (size_t i = 0; i < granted.checks; ++i) {
-      if (granted.acquire->checks(static_cast<int>(i)).counter().SerializeAsString() == wanted) return true;
-    }
-  }
-  return false;
-}
-
 std::variant<size_t, Refusal> LimitGate::PassWithoutAnswer(const CheckLimits& asked, const Question& question) {
   for (const size_t i : question.limits) {
     if (DeniesOnError(at(asked.elements[i]).limit())) return QuotaUnavailable();
   }
-  for (const v1::LimitCheck& check : question.acquire->checks()) {
-    if (!WasGranted(check.counter())) record_.ChargeLater(check.counter());
+  for (const std::string& bytes : question.counters) {
+    if (std::find(granted_.begin(), granted_.end(), bytes) != granted_.end()) continue;  // once is enough
+    v1::CounterKey counter;
+    counter.ParseFromString(bytes);
+    record_.ChargeLater(counter);
   }
   return asked.elements.size();
 }
@@ -256,7 +243,10 @@ asio::awaitable<std::variant<size_t, Refusal>> LimitGate::Check(const CheckLimit
     holds_or_denies_ = holds_or_denies_ || DeniesOnError(limit);
     if (LowersCap(limit)) output_cap_ = answer->output_cap();
   }
-  if (answer.ok() && check > 0) granted_.push_back({question.acquire, check});
+  if (answer.ok()) {
+    std::move(question.counters.begin(), question.counters.begin() + static_cast<std::ptrdiff_t>(check),
+              std::back_inserter(granted_));
+  }
   co_return passed;
 }
 

@@ -3,8 +3,6 @@
 // however long it is away, and never lowers the output cap.
 #pragma once
 
-#include <google/protobuf/arena.h>
-
 #include <boost/asio/awaitable.hpp>
 #include <optional>
 #include <string>
@@ -57,19 +55,15 @@ class LimitGate {
   };
   // `limits` names the asked limit behind each check: those of a shadow that finds nobody are left out.
   struct Question {
-    v1::Acquire* acquire;  // in the arena
+    v1::Acquire* acquire;  // until it is asked
     std::vector<size_t> limits;
-  };
-  struct Granted {
-    const v1::Acquire* acquire;
-    size_t checks;  // so many of them, from the first
+    std::vector<std::string> counters;  // of the checks, serialized
   };
   const v1::CompiledElement& at(uint32_t element) const { return route_.elements(static_cast<int>(element)); }
   std::variant<Question, Refusal> BuildQuestion(const CheckLimits& asked, Ask ask);
   std::optional<Refusal> AddBounds(const v1::CompiledElement& element, v1::Acquire& acquire, v1::LimitCheck& check,
                                    std::vector<uint32_t>& bounded_models) const;
   std::variant<size_t, Refusal> PassWithoutAnswer(const CheckLimits& asked, const Question& question);
-  bool WasGranted(const v1::CounterKey& counter) const;
   void Note(uint32_t element, const Identifier& identifier, const v1::LimitState* state, bool denied);
   InputBound InputOf(const v1::CompiledElement::Model& model) const;
 
@@ -77,14 +71,13 @@ class LimitGate {
   const v1::CompiledRoute& route_;
   const RequestBody& body_;
   RequestRecord& record_;
-  google::protobuf::Arena arena_;  // of what is asked: many small messages that go together
   std::optional<int64_t> output_cap_;
   bool holds_ = false;            // dollars or tokens
   bool holds_or_denies_ = false;  // one of them at a limit that neither is a shadow nor lets through on errors
   bool passed_over_ = false;
   size_t seen_mark_ = 0, noted_mark_ = 0;  // of `seen_` and the record's limits, before the first passed over
   std::vector<Seen> seen_;
-  std::vector<Granted> granted_;
+  std::vector<std::string> granted_;  // counters that the walk was charged at, or holds at and will settle; serialized
   absl::flat_hash_map<uint32_t, std::optional<v1::LimitState>> counted_;  // by element: requests counted on a hit's way
 };
 

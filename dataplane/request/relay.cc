@@ -79,7 +79,7 @@ HttpHeaders ForwardedResponseHeaders(const HeaderFields& headers) {
   return Filter(headers, [](std::string_view name, std::string_view) { return Contains(kNotReturned, name); });
 }
 
-asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer answer, HttpHeaders headers) {
+asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer& answer, HttpHeaders headers) {
   HttpReply reply;
   reply.status = answer.head.status;
   reply.content_type = ContentType(answer);
@@ -97,7 +97,7 @@ asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer answer, Htt
   request.record.End(success ? v1::SUCCESS : v1::ERROR, status, success ? "" : "provider_rejected");
 }
 
-asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElement::Model& model, ModelAnswer answer,
+asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElement::Model& model, ModelAnswer& answer,
                                   HttpHeaders headers) {
   HttpHeaders all = ForwardedResponseHeaders(answer.head.headers);
   request.cache->BeginAnswer(answer.head.status, ContentType(answer), all, true);
@@ -116,6 +116,9 @@ asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElem
   bool open = co_await request.exchange.BeginStream(answer.head.status, ContentType(answer), std::move(all));
   request.record.MarkFirstByte();
   if (open && !answer.body.empty()) open = co_await request.exchange.WriteChunk(answer.body);
+  // A stream is long: what began it need not stay.
+  answer.head.headers = HeaderFields();
+  answer.body = std::string();
   std::string fault;  // why the stream broke off
   while (open && !stream.done() && fault.empty()) {
     const int64_t idle_deadline_us = clock.MonotonicMicros() + int64_t{kStreamIdleTimeoutMs} * 1000;

@@ -17,11 +17,11 @@ HttpHeaders ForwardedRequestHeaders(const HeaderFields& headers, std::string_vie
 HttpHeaders ForwardedResponseHeaders(const HeaderFields& headers);
 
 // Answers with a whole body and ends the record.
-asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer answer, HttpHeaders headers);
+asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer& answer, HttpHeaders headers);
 
 // Relays the stream to its end and ends the record: success only if the provider ended it as its
 // format wants; else the client gets an error event in its own format, or a cut where that has none.
-asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElement::Model& model, ModelAnswer answer,
+asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElement::Model& model, ModelAnswer& answer,
                                   HttpHeaders headers);
 
 }  // namespace signalbox

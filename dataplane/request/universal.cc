@@ -114,7 +114,7 @@ asio::awaitable<void> AnswerEntry(const Call& call, const UniversalEntry& entry)
                     absl::StrCat("the unified API has no ", path.substr(0, 200),
                                  "; use chat/completions, messages, responses or embeddings"),
                     "endpoint");
-    co_await RefuseCall(call, std::move(refusal));
+    co_await RefuseCall(call, refusal);
     co_return;
   }
   Call unified = call;

@@ -2,6 +2,9 @@
 // thread-safe. Owned by the dataplane; outlives every request.
 #pragma once
 
+#include <google/protobuf/arena.h>
+
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <memory>
 #include <random>
@@ -22,6 +25,20 @@ namespace signalbox {
 
 class AnswerCache;
 
+// For a message that is built, sent and gone before the loop does anything else.
+class MomentaryArena {
+ public:
+  // Ends the message before.
+  google::protobuf::Arena& Fresh() {
+    arena_.Reset();  // keeps the first block
+    return arena_;
+  }
+
+ private:
+  alignas(8) std::array<char, 2'048> first_;
+  google::protobuf::Arena arena_{first_.data(), first_.size()};
+};
+
 struct Worker {
   asio::io_context& io;
   const Clock& clock;
@@ -37,7 +54,8 @@ struct Worker {
   int64_t request_timeout_us = int64_t{kRequestTimeoutMs} * 1'000;
   std::mt19937_64 random{std::random_device{}()};
   EndedRequests ended{io, reporter, quota, metrics};
-  bool stopping = false;  // the process is ending: cut requests end as SHUTDOWN
+  MomentaryArena questions;  // to the quota service
+  bool stopping = false;     // the process is ending: cut requests end as SHUTDOWN
 };
 
 // A ULID: 26 characters, ordered by time.
