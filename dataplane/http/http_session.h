@@ -68,6 +68,10 @@ class HttpSession final : public HttpExchange, public std::enable_shared_from_th
   asio::awaitable<bool> WriteChunk(std::string_view data) override;
   asio::awaitable<bool> EndStream() override;
   void AbortStream() override;
+  void ForgetRequest() override {
+    request_.headers = HeaderFields();
+    request_.body = std::string();
+  }
   bool client_gone() const override { return gone_; }
   void OnClientGone(std::function<void()> callback) override;
 

@@ -275,15 +275,16 @@ std::string NativeQuery(std::string_view query, std::string_view presented_key, 
 
 }  // namespace
 
-asio::awaitable<void> AnswerNative(const Call& call, const std::string& name, const std::string& rest,
-                                   const std::string& query) {
+asio::awaitable<std::unique_ptr<OpenStream>> AnswerNative(const Call& call, const std::string& name,
+                                                          const std::string& rest, const std::string& query) {
   const auto gateway = call.snapshot.gateways.find(call.gateway);
   std::shared_ptr<const v1::SnapshotProvider> provider;
   if (gateway != call.snapshot.gateways.end()) provider = FindProvider(gateway->second, name);
   if (provider == nullptr) {
     Refusal refusal = ProviderNotFound(gateway == call.snapshot.gateways.end() ? nullptr : &gateway->second, name);
     refusal.param = "provider";
-    co_return co_await RefuseCall(call, std::move(refusal));
+    co_await RefuseCall(call, std::move(refusal));
+    co_return nullptr;
   }
   std::optional<NativeCall> native;
   if (call.exchange.request().method == "POST") {
@@ -294,7 +295,8 @@ asio::awaitable<void> AnswerNative(const Call& call, const std::string& name, co
            call.gateway, call.presented_key, Format::kChat, provider->name(), PathSays(),    ""};
   if (!native.has_value()) {
     if (KindOf(*provider) == ProviderKind::kAnthropic) own.format = Format::kMessages;
-    co_return co_await AnswerUnmetered(own, *provider, rest, query);
+    co_await AnswerUnmetered(own, *provider, rest, query);
+    co_return nullptr;
   }
   own.format = native->format;
   own.path = native->says;
@@ -302,9 +304,10 @@ asio::awaitable<void> AnswerNative(const Call& call, const std::string& name, co
   if (native->wants_json_array) {
     Refusal refusal(400, "unsupported_parameter",
                     "streams are relayed as events only: add ?alt=sse to :streamGenerateContent", "alt");
-    co_return co_await RefuseCall(own, std::move(refusal));
+    co_await RefuseCall(own, std::move(refusal));
+    co_return nullptr;
   }
-  co_await AnswerCall(own);
+  co_return co_await AnswerCall(own);
 }
 
 }  // namespace signalbox
