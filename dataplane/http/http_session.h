@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/clock.h"
 #include "dataplane/http/http_server.h"
@@ -69,8 +70,8 @@ class HttpSession final : public HttpExchange, public std::enable_shared_from_th
   asio::awaitable<bool> EndStream() override;
   void AbortStream() override;
   void ForgetRequest() override {
-    request_.headers = HeaderFields();
-    request_.body = std::string();
+    static_cast<void>(std::exchange(request_.headers, HeaderFields()));
+    static_cast<void>(std::exchange(request_.body, std::string()));
   }
   bool client_gone() const override { return gone_; }
   void OnClientGone(std::function<void()> callback) override;

@@ -139,7 +139,7 @@ asio::awaitable<void> RelayStream(Worker& worker, HttpExchange& exchange, Reques
       co_await exchange.BeginStream(opened->status, std::move(opened->content_type), std::move(opened->headers));
   record.MarkFirstByte();
   if (open && !opened->first.empty()) open = co_await exchange.WriteChunk(opened->first);
-  opened->first = std::string();
+  std::string().swap(opened->first);  // an assignment would keep its memory
   exchange.ForgetRequest();
   std::string fault;  // why the stream broke off
   while (open && !stream.done() && fault.empty()) {

@@ -50,7 +50,7 @@ class EntryExchange final : public ForwardedExchange {
     return ForwardedExchange::BeginStream(status, std::move(content_type), std::move(headers));
   }
   void ForgetRequest() override {
-    request_ = HttpRequest();
+    static_cast<void>(std::exchange(request_, HttpRequest()));
     ForwardedExchange::ForgetRequest();
   }
 
