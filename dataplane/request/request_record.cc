@@ -12,8 +12,8 @@ namespace {
 // What most records take.
 const google::protobuf::ArenaOptions kRecordArena = [] {
   google::protobuf::ArenaOptions options;
-  options.start_block_size = 1'536;
-  options.max_block_size = options.start_block_size;  // those that take more take a little more
+  options.start_block_size = 2'048;
+  options.max_block_size = 512;  // those that take more take a little more
   return options;
 }();
 
