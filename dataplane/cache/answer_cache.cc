@@ -48,7 +48,7 @@ void AnswerCapture::Append(std::string_view bytes) {
   if (!whole_) return;
   if (body_.size() + bytes.size() > kCachedAnswerBytesMax) {
     whole_ = false;
-    body_ = std::string();
+    std::string().swap(body_);  // an assignment would keep its memory
     return;
   }
   body_.append(bytes);

@@ -50,6 +50,8 @@ class HttpExchange {
   virtual asio::awaitable<bool> WriteChunk(std::string_view data) = 0;  // flushed at once
   virtual asio::awaitable<bool> EndStream() = 0;                        // a clean end
   virtual void AbortStream() = 0;  // closes without a clean end, so that the client sees a cut
+  // The handler needs the request's headers and body no more: their memory goes while the answer is still being given.
+  virtual void ForgetRequest() = 0;
   virtual bool client_gone() const = 0;
   // `callback` runs once, on the worker's thread, when the client goes while the exchange is open; empty clears it.
   // Never from inside a call of this interface: when the client is gone already, soon after.

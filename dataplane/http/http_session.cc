@@ -244,7 +244,7 @@ awaitable<bool> HttpSession::RunHandler() {
   }
   if (reply_state_ == ReplyState::kStreaming) AbortStream();
   exchange_open_ = false;
-  request_ = HttpRequest();  // an idle connection holds no body
+  static_cast<void>(std::exchange(request_, HttpRequest()));  // an idle connection holds no body
   co_return keep_alive_ && !gone_ && reply_state_ == ReplyState::kEnded && !core_->draining;
 }
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/clock.h"
 #include "dataplane/http/http_server.h"
@@ -68,6 +69,10 @@ class HttpSession final : public HttpExchange, public std::enable_shared_from_th
   asio::awaitable<bool> WriteChunk(std::string_view data) override;
   asio::awaitable<bool> EndStream() override;
   void AbortStream() override;
+  void ForgetRequest() override {
+    static_cast<void>(std::exchange(request_.headers, HeaderFields()));
+    static_cast<void>(std::exchange(request_.body, std::string()));
+  }
   bool client_gone() const override { return gone_; }
   void OnClientGone(std::function<void()> callback) override;
 

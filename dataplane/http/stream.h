@@ -16,7 +16,6 @@
 #include <boost/system/error_code.hpp>
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,7 +35,7 @@ class Stream {
  public:
   // The socket does not block from here on. `tls` null: plain text.
   Stream(asio::ip::tcp::socket socket, asio::ssl::context* tls) : socket_(std::move(socket)) {
-    if (tls != nullptr) tls_.emplace(socket_, *tls);
+    if (tls != nullptr) tls_ = std::make_unique<Tls>(socket_, *tls);
     error_code ignored;  // a peer that is gone already is found by the first read
     socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
     socket_.non_blocking(true, ignored);
@@ -68,10 +67,8 @@ class Stream {
   void AsyncWaitReadable(Handler handler) {
     socket_.async_wait(asio::socket_base::wait_read, std::move(handler));
   }
-  asio::awaitable<error_code> WaitReadable() {
-    const auto [error] = co_await socket_.async_wait(asio::socket_base::wait_read, kNoThrow);
-    co_return error;
-  }
+  // An awaitable of one error code, without a frame of its own.
+  auto WaitReadable() { return socket_.async_wait(asio::socket_base::wait_read, kNoThrow); }
   // Plain sockets only: what is there. 0 without an error: nothing is.
   size_t TryReadSome(asio::mutable_buffer buffer, error_code& error) {
     error = {};
@@ -129,8 +126,10 @@ class Stream {
   }
 
  private:
+  using Tls = asio::ssl::stream<asio::ip::tcp::socket&>;
+
   asio::ip::tcp::socket socket_;
-  std::optional<asio::ssl::stream<asio::ip::tcp::socket&>> tls_;
+  std::unique_ptr<Tls> tls_;  // null: plain text, which most open connections are
 };
 
 // Grows as needed; a prepared space stays valid until Commit, whatever is consumed meanwhile.

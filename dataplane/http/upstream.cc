@@ -77,9 +77,7 @@ class Call : public std::enable_shared_from_this<Call> {
     if (!head.ok()) self->Fail(head.status());
     co_return head;
   }
-  static awaitable<absl::StatusOr<std::string_view>> ReadSome(std::shared_ptr<Call> self, int64_t deadline_us) {
-    co_return co_await self->ReadBody(deadline_us);
-  }
+  static awaitable<absl::StatusOr<std::string_view>> ReadSome(std::shared_ptr<Call> self, int64_t deadline_us);
   static awaitable<absl::StatusOr<std::string>> ReadAll(std::shared_ptr<Call> self, size_t max_bytes,
                                                         int64_t deadline_us) {
     std::string all;
@@ -87,7 +85,7 @@ class Call : public std::enable_shared_from_this<Call> {
       all.reserve(std::min<uint64_t>(self->length_left_, max_bytes) + kReadableBytesBehindBody);
     }
     while (true) {
-      const absl::StatusOr<std::string_view> some = co_await self->ReadBody(deadline_us);
+      const absl::StatusOr<std::string_view> some = co_await ReadSome(self, deadline_us);
       if (!some.ok()) co_return some.status();
       if (some->empty()) co_return all;
       if (all.size() + some->size() > max_bytes) {
@@ -134,9 +132,12 @@ class Call : public std::enable_shared_from_this<Call> {
   awaitable<absl::Status> ConnectTls();
   awaitable<error_code> Write(std::string_view head, std::string_view body);
   awaitable<error_code> WriteRest(std::string_view data);
+  size_t ReadBytesExpected() const;
+  bool FillAtOnce(error_code& error);
   awaitable<error_code> FillBuffer();
   absl::Status ParseHead(size_t head_bytes, const std::string& method, UpstreamHead& response);
-  awaitable<absl::StatusOr<std::string_view>> ReadBody(int64_t deadline_us);
+  std::optional<absl::StatusOr<std::string_view>> NextOfBody();
+  absl::StatusOr<std::string_view> EndBody(const error_code& error);
   void Finish();
 
   absl::Status Explain(std::string_view what, const error_code& error) const {
@@ -347,29 +348,36 @@ awaitable<error_code> Call::WriteRest(std::string_view data) {
   co_return error_code();
 }
 
-// What is expected is waited for without a buffer: a stream is silent most of the time.
+size_t Call::ReadBytesExpected() const { return std::clamp<uint64_t>(length_left_, kReadBytes, kBodyReadBytesMax); }
+
+// Plain sockets only: what is there, if anything is.
+bool Call::FillAtOnce(error_code& error) {
+  const asio::mutable_buffer room = in_.Prepare(ReadBytesExpected());
+  const size_t n = connection_->stream.TryReadSome(room, error);
+  more_ready_ = n == room.size();
+  in_.Commit(n);
+  if (n > 0) any_byte_ = true;
+  return n > 0;
+}
+
 awaitable<error_code> Call::FillBuffer() {
   Stream& stream = connection_->stream;
   error_code error;
-  size_t n = 0;
-  const size_t expected = std::clamp<uint64_t>(length_left_, kReadBytes, kBodyReadBytesMax);
   if (stream.ssl() != nullptr) {
-    std::tie(error, n) = co_await stream.ReadSome(in_.Prepare(expected));
-  } else {
-    while (!error && n == 0) {
-      if (!more_ready_) {
-        in_.Release();
-        error = co_await stream.WaitReadable();
-        if (error) break;
-      }
-      const asio::mutable_buffer room = in_.Prepare(expected);
-      n = stream.TryReadSome(room, error);
-      more_ready_ = n == room.size();
-    }
+    size_t n = 0;
+    std::tie(error, n) = co_await stream.ReadSome(in_.Prepare(ReadBytesExpected()));
+    in_.Commit(n);
+    if (n > 0) any_byte_ = true;
+    co_return error;
   }
-  in_.Commit(n);
-  if (n > 0) any_byte_ = true;
-  co_return error;
+  // What is expected is waited for without a buffer: a stream is silent most of the time.
+  for (;;) {
+    if (!more_ready_) {
+      in_.Release();
+      std::tie(error) = co_await stream.WaitReadable();
+    }
+    if (error || FillAtOnce(error) || error) co_return error;
+  }
 }
 
 awaitable<absl::StatusOr<UpstreamHead>> Call::Begin(const Message& message, int64_t deadline_us) {
@@ -481,48 +489,68 @@ absl::Status Call::ParseHead(size_t head_bytes, const std::string& method, Upstr
   return absl::OkStatus();
 }
 
-awaitable<absl::StatusOr<std::string_view>> Call::ReadBody(int64_t deadline_us) {
-  in_.Consume(delivered_span_);
-  delivered_bytes_ = delivered_span_ = 0;
-  if (finished_) co_return std::string_view();
-  if (!failure_.ok()) co_return failure_;
-  if (!connection_) co_return absl::FailedPreconditionError("ReadSome before Start");
-  while (true) {
-    if (framing_ == Framing::kChunked) {
-      const ChunkedBody::Step step = chunked_.Decode(in_.data(), in_.size());
-      delivered_bytes_ = step.produced;
-      delivered_span_ = step.consumed;
-      if (chunked_.done()) {
-        Finish();
-      } else if (chunked_.fault() != nullptr) {
-        // What came before the fault is good; the fault is told next time.
-        Fail(absl::DataLossError(absl::StrCat("provider ", authority_, ": bad chunked body: ", chunked_.fault())));
-        if (delivered_bytes_ == 0) co_return failure_;
-      }
-    } else {
-      const uint64_t want = framing_ == Framing::kLength ? length_left_ : in_.size();
-      delivered_bytes_ = delivered_span_ = static_cast<size_t>(std::min<uint64_t>(want, in_.size()));
-      if (framing_ == Framing::kLength) {
-        length_left_ -= delivered_bytes_;
-        if (length_left_ == 0) Finish();
-      }
-    }
-    if (delivered_bytes_ > 0 || finished_) co_return std::string_view(in_.data(), delivered_bytes_);
-    in_.Consume(delivered_span_);
-    delivered_span_ = 0;
-
-    SetDeadline(deadline_us);
-    const error_code error = co_await FillBuffer();
-    SetDeadline(0);
-    if (!failure_.ok()) co_return failure_;
-    if (!error || !in_.empty()) continue;
-    // Under TLS only close_notify is an end; a bare end of the connection may be an attacker's cut.
-    if (framing_ == Framing::kUntilClose && error == asio::error::eof) {
+// What is in the buffer of the body, or its end; nullopt: more must be read.
+std::optional<absl::StatusOr<std::string_view>> Call::NextOfBody() {
+  if (framing_ == Framing::kChunked) {
+    const ChunkedBody::Step step = chunked_.Decode(in_.data(), in_.size());
+    delivered_bytes_ = step.produced;
+    delivered_span_ = step.consumed;
+    if (chunked_.done()) {
       Finish();
-      co_return std::string_view();
+    } else if (chunked_.fault() != nullptr) {
+      // What came before the fault is good; the fault is told next time.
+      Fail(absl::DataLossError(absl::StrCat("provider ", authority_, ": bad chunked body: ", chunked_.fault())));
+      if (delivered_bytes_ == 0) return failure_;
     }
-    Fail(absl::DataLossError(absl::StrCat("provider ", authority_, ": the response broke off: ", error.message())));
-    co_return failure_;
+  } else {
+    const uint64_t want = framing_ == Framing::kLength ? length_left_ : in_.size();
+    delivered_bytes_ = delivered_span_ = static_cast<size_t>(std::min<uint64_t>(want, in_.size()));
+    if (framing_ == Framing::kLength) {
+      length_left_ -= delivered_bytes_;
+      if (length_left_ == 0) Finish();
+    }
+  }
+  if (delivered_bytes_ > 0 || finished_) return std::string_view(in_.data(), delivered_bytes_);
+  in_.Consume(delivered_span_);
+  delivered_span_ = 0;
+  return std::nullopt;
+}
+
+// Nothing more can be read.
+absl::StatusOr<std::string_view> Call::EndBody(const error_code& error) {
+  // Under TLS only close_notify is an end; a bare end of the connection may be an attacker's cut.
+  if (framing_ == Framing::kUntilClose && error == asio::error::eof) {
+    Finish();
+    return std::string_view();
+  }
+  Fail(absl::DataLossError(absl::StrCat("provider ", authority_, ": the response broke off: ", error.message())));
+  return failure_;
+}
+
+// An open stream spends its time here, so that one frame holds the whole of it.
+awaitable<absl::StatusOr<std::string_view>> Call::ReadSome(std::shared_ptr<Call> self, int64_t deadline_us) {
+  Call& call = *self;
+  call.in_.Consume(call.delivered_span_);
+  call.delivered_bytes_ = call.delivered_span_ = 0;
+  if (call.finished_) co_return std::string_view();
+  if (!call.failure_.ok()) co_return call.failure_;
+  if (!call.connection_) co_return absl::FailedPreconditionError("ReadSome before Start");
+  for (;;) {
+    if (std::optional<absl::StatusOr<std::string_view>> next = call.NextOfBody()) co_return *std::move(next);
+    call.SetDeadline(deadline_us);
+    error_code error;
+    if (call.connection_->stream.ssl() != nullptr) {
+      error = co_await call.FillBuffer();
+    } else {
+      if (!call.more_ready_) {
+        call.in_.Release();
+        std::tie(error) = co_await call.connection_->stream.WaitReadable();
+      }
+      if (!error) call.FillAtOnce(error);
+    }
+    call.SetDeadline(0);
+    if (!call.failure_.ok()) co_return call.failure_;
+    if (error && call.in_.empty()) co_return call.EndBody(error);
   }
 }
 

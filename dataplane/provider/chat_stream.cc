@@ -28,15 +28,14 @@ struct ChatStream::State {
 
   // Takes in one whole event; true when the client gets it.
   bool TakeEvent(std::string_view event);
-  bool TakeJson(std::string_view data);
+  bool TakeJson(const std::string& data);
   void NoteChoice(dom::element choice);
   void TakeUsage(v1::TokenUsage read, bool no_choices);
-  // The event's data lines joined; false when it has none.
-  bool ReadData(std::string_view event, bool& is_error_event);
+  // The event's data lines joined, into `data`; false when it has none.
+  bool ReadData(std::string_view event, std::string& data, bool& is_error_event) const;
 
   const bool client_wants_usage;
   std::string pending;        // of the event that is not whole yet
-  std::string data;           // scratch: the last event's data
   bool line_empty = true;     // nothing of the current line came yet
   bool first_line = true;     // of the stream: may be a byte order mark only
   bool skip_lf = false;       // the last byte was a CR that ended a line; a LF belongs to it
@@ -81,8 +80,7 @@ void ChatStream::State::TakeUsage(v1::TokenUsage read, bool no_choices) {
   report_is_final = no_choices || (finished && !several_choices);
 }
 
-bool ChatStream::State::ReadData(std::string_view event, bool& is_error_event) {
-  if (data.capacity() > kKeptBytesMax) data = std::string();
+bool ChatStream::State::ReadData(std::string_view event, std::string& data, bool& is_error_event) const {
   data.clear();
   data.reserve(event.size() + simdjson::SIMDJSON_PADDING);  // so that it is parsed where it stands
   bool found = false;
@@ -105,10 +103,10 @@ bool ChatStream::State::ReadData(std::string_view event, bool& is_error_event) {
   return found;
 }
 
-bool ChatStream::State::TakeJson(std::string_view json) {
+bool ChatStream::State::TakeJson(const std::string& json) {
   thread_local dom::document document;
   if (document.capacity() > kKeptBytesMax) document = dom::document();
-  if (ParseDom(json, data.capacity(), document) != simdjson::SUCCESS) return true;
+  if (ParseDom(json, json.capacity(), document) != simdjson::SUCCESS) return true;
   dom::object object;
   if (document.root().get_object().get(object) != simdjson::SUCCESS) return true;
   const Members chunk(object);
@@ -132,8 +130,10 @@ bool ChatStream::State::TakeJson(std::string_view json) {
 }
 
 bool ChatStream::State::TakeEvent(std::string_view event) {
+  thread_local std::string data;  // scratch
+  if (data.capacity() > kKeptBytesMax) std::string().swap(data);
   bool is_error_event = false;
-  const bool has_data = ReadData(event, is_error_event);
+  const bool has_data = ReadData(event, data, is_error_event);
   const bool was_done = done;
   at_start = false;
   bool relay = true;
@@ -202,7 +202,7 @@ absl::StatusOr<std::string> ChatStream::Feed(std::string_view bytes) {
       s.pending.append(part);
       s.last_relayed = s.TakeEvent(s.pending);
       if (s.last_relayed) out.append(s.pending);
-      s.pending = std::string();
+      std::string().swap(s.pending);  // an assignment would keep its memory
     }
     begin = next;
   }

@@ -107,8 +107,14 @@ void CacheStage::Failed() {
   lead_.Pass();
 }
 
-void CacheStage::BeginAnswer(int status, const std::string& content_type, const HttpHeaders& headers, bool stream) {
-  if (!keeps_) return;
+std::unique_ptr<AnswerKeep> CacheStage::Keep() {
+  if (!keeps_) return nullptr;
+  const v1::CompiledElement::Model& model = request_.route.elements(static_cast<int>(*element_)).model();
+  return std::make_unique<AnswerKeep>(*cache_, std::move(key_), ttl_us_, std::move(lead_), model,
+                                      LoweredCap(request_, model).has_value());
+}
+
+void AnswerKeep::Begin(int status, const std::string& content_type, const HttpHeaders& headers, bool stream) {
   answer_.set_status(status);
   answer_.set_content_type(content_type);
   answer_.set_stream(stream);
@@ -117,23 +123,16 @@ void CacheStage::BeginAnswer(int status, const std::string& content_type, const 
   }
 }
 
-void CacheStage::Append(std::string_view bytes) {
-  if (keeps_) capture_.Append(bytes);
-}
-
-void CacheStage::EndAnswer(bool hit_cap) {
-  if (!keeps_) return;
-  const v1::CompiledElement::Model& model = request_.route.elements(static_cast<int>(*element_)).model();
-  const bool cut = hit_cap && LoweredCap(request_, model).has_value();
+void AnswerKeep::End(bool hit_cap, const v1::SpendRecord& record) {
+  const bool cut = hit_cap && lowered_cap_;
   if (answer_.status() < 200 || answer_.status() > 299 || cut || !capture_.whole()) return lead_.Release();
   answer_.set_body(capture_.Take());
-  answer_.set_provider(model.provider());
-  answer_.set_model(model.model());
+  answer_.set_provider(model_.provider());
+  answer_.set_model(model_.model());
   answer_.set_ttl_ms(ttl_us_ / 1'000);
-  const v1::SpendRecord& record = request_.record.record();
   if (!record.attempts().empty()) answer_.set_cost_nanos(record.attempts().rbegin()->cost_nanos());
   const SharedAnswer shared = std::make_shared<const v1::CachedAnswer>(std::move(answer_));
-  cache_->Store(key_, shared, ttl_us_);
+  cache_.Store(key_, shared, ttl_us_);
   lead_.Land(shared);
 }
 

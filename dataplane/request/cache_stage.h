@@ -1,12 +1,15 @@
 // What the cache is to one request: before limits are asked it looks up the answer of the model that the walk comes to
-// if they pass, waiting for an identical request in flight; after the model answered it keeps the answer. Its lead, if
-// it has one, ends with it at the latest. Lives in the walk's frame; worker's thread only.
+// if they pass, waiting for an identical request in flight; the answer of the model that was asked goes into an
+// AnswerKeep, which may outlive the walk. A lead ends at the latest with the one of the two that has it. Worker's
+// thread only.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "common/route/walker.h"
 #include "dataplane/cache/answer_cache.h"
@@ -14,6 +17,38 @@
 
 namespace signalbox {
 
+// One answer on its way to the client and into the cache.
+class AnswerKeep {
+ public:
+  // `model` outlives it. `lowered_cap`: the gateway lowered the cap of the request.
+  AnswerKeep(AnswerCache& cache, std::string key, int64_t ttl_us, Lead lead, const v1::CompiledElement::Model& model,
+             bool lowered_cap)
+      : cache_(cache),
+        key_(std::move(key)),
+        ttl_us_(ttl_us),
+        lead_(std::move(lead)),
+        model_(model),
+        lowered_cap_(lowered_cap) {}
+
+  // The client gets this, and the provider's headers are among it without the gateway's own.
+  void Begin(int status, const std::string& content_type, const HttpHeaders& headers, bool stream);
+  void Append(std::string_view bytes) { capture_.Append(bytes); }
+  // The answer ended well, and `record` knows its cost. A success is kept, unless it is too large or ended at a cap
+  // that the gateway lowered (`hit_cap`); with any other answer those who wait for it go on alone.
+  void End(bool hit_cap, const v1::SpendRecord& record);
+
+ private:
+  AnswerCache& cache_;
+  const std::string key_;
+  const int64_t ttl_us_;
+  Lead lead_;
+  const v1::CompiledElement::Model& model_;
+  const bool lowered_cap_;
+  v1::CachedAnswer answer_;
+  AnswerCapture capture_;
+};
+
+// Lives in the walk's frame.
 class CacheStage {
  public:
   explicit CacheStage(ActiveRequest& request);
@@ -30,12 +65,8 @@ class CacheStage {
   // It failed: the next who waits for its answer leads.
   void Failed();
 
-  // It answered; the client gets this, and the provider's headers are among it without the gateway's own.
-  void BeginAnswer(int status, const std::string& content_type, const HttpHeaders& headers, bool stream);
-  void Append(std::string_view bytes);
-  // The answer ended well. A success is kept, unless it is too large or ended at a cap that the gateway lowered
-  // (`hit_cap`); with any other answer those who wait for it go on alone.
-  void EndAnswer(bool hit_cap);
+  // It answered. Null: the answer is not kept.
+  std::unique_ptr<AnswerKeep> Keep();
 
  private:
   std::string KeyOf(const v1::CompiledElement::Model& model) const;
@@ -49,8 +80,6 @@ class CacheStage {
   std::optional<CacheHit> hit_;
   Lead lead_;
   bool keeps_ = false;  // the model that was looked up is the one that is asked
-  v1::CachedAnswer answer_;
-  AnswerCapture capture_;
 };
 
 // Gives the client a kept answer, a stream as a stream, and ends the record.

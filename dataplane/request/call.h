@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,8 @@
 #include "dataplane/routing/request_options.h"
 
 namespace signalbox {
+
+struct OpenStream;
 
 struct Call {
   Worker& worker;
@@ -32,13 +35,14 @@ struct Call {
   std::string query;
 };
 
-// Body, route, metadata, walk: docs/life_of_a_request.md.
-asio::awaitable<void> AnswerCall(const Call& call);
+// Body, route, metadata, walk: docs/life_of_a_request.md. Null: the call is answered. Else its answer is that stream,
+// which needs nothing more of the call but its exchange and its record.
+asio::awaitable<std::unique_ptr<OpenStream>> AnswerCall(const Call& call);
 
 // Whether the record is listed and bodies are kept: as the request says, else as the gateway's settings do.
 void ApplyLogOptions(const Call& call, const RequestOptions& options);
 
 // Ends the record and answers in the call's format.
-asio::awaitable<void> RefuseCall(const Call& call, const Refusal& refusal);
+asio::awaitable<void> RefuseCall(const Call& call, Refusal refusal);
 
 }  // namespace signalbox

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
@@ -94,11 +97,45 @@ asio::awaitable<void> HandleModels(HttpExchange& exchange, const ActiveSnapshot&
   co_await exchange.Reply(std::move(reply));
 }
 
+// Whom a request is from and what it calls.
+struct Admission {
+  Endpoint endpoint;
+  std::shared_ptr<const ActiveSnapshot> snapshot;  // kept to the request's end
+  std::string presented_key;
+  std::shared_ptr<const v1::SnapshotKey> key;
+};
+
+// Why the request is not admitted; nullopt: it is.
+std::optional<Refusal> Admit(const Worker& worker, const HttpRequest& http, Admission& admission) {
+  std::variant<Endpoint, Refusal> found_endpoint = FindEndpoint(http.method, http.target);
+  if (auto* refusal = std::get_if<Refusal>(&found_endpoint)) return std::move(*refusal);
+  admission.endpoint = std::get<Endpoint>(std::move(found_endpoint));
+  admission.snapshot = worker.snapshot;
+  if (admission.snapshot == nullptr) {
+    return Refusal(503, "not_ready", "this proxy has no configuration yet: no route was deployed", "", 1);
+  }
+  admission.presented_key = PresentedKey(http.headers, http.target);
+  auto authenticated = AuthenticateKey(*admission.snapshot, admission.presented_key, admission.endpoint.gateway,
+                                       worker.clock.UnixMicros());
+  if (auto* refusal = std::get_if<Refusal>(&authenticated)) return std::move(*refusal);
+  admission.key = std::get<std::shared_ptr<const v1::SnapshotKey>>(std::move(authenticated));
+  if (admission.endpoint.kind != Endpoint::Kind::kModels && !worker.reporter.CanAccept()) {
+    return Refusal(503, "spool_full",
+                   "this proxy cannot account for more requests: its spool of spend records is full or cannot be "
+                   "written",
+                   "", 5);
+  }
+  return std::nullopt;
+}
+
 // Refused before it has a record.
-asio::awaitable<void> RefuseStranger(Worker& worker, HttpExchange& exchange, const Endpoint& endpoint,
-                                     bool gateway_exists, const Refusal& refusal) {
+asio::awaitable<void> RefuseStranger(Worker& worker, HttpExchange& exchange, const Admission& admission,
+                                     Refusal refusal) {
   worker.metrics.CountRefusal(refusal.code);
+  const Endpoint& endpoint = admission.endpoint;
   if (endpoint.kind == Endpoint::Kind::kUniversal) {
+    const bool gateway_exists =
+        admission.snapshot == nullptr || admission.snapshot->gateways.contains(endpoint.gateway);
     HttpReply reply = UniversalError(refusal, gateway_exists);
     co_await exchange.Reply(std::move(reply));
     co_return;
@@ -128,16 +165,16 @@ FoundRoute FindPricedRoute(const Call& call, const RequestOptions& options, std:
 }
 
 // Walks the route to its end. Each step is a question: the limits' is put to the quota service, the model's to a
-// provider; the first model that answers is relayed. Before each step the cache is asked for the answer of the model
-// that comes next: on the way to a hit only limits on requests are asked.
-asio::awaitable<void> WalkRoute(ActiveRequest& request, Walker& walker) {
+// provider; the first model that answers is relayed, a stream (returned, else null) by the caller. Before each step the
+// cache is asked for the answer of the model that comes next: on the way to a hit only limits on requests are asked.
+asio::awaitable<std::unique_ptr<OpenStream>> WalkRoute(ActiveRequest& request, Walker& walker) {
   int failed_models = 0;
   std::string last_failure;
   bool last_timed_out = false;
   int64_t retry_after_s = 0;  // when the last model may be called again
   CacheStage cache(request);
   request.cache = &cache;
-  std::unique_ptr<std::pair<Walker, Step>> before_hit;  // where the walk stood when it set out for one
+  std::optional<std::pair<Walker, Step>> before_hit;  // where the walk stood when it set out for one
   Step step = walker.Next();
   for (;;) {
     co_await cache.LookUp(walker, step);
@@ -149,12 +186,10 @@ asio::awaitable<void> WalkRoute(ActiveRequest& request, Walker& walker) {
       step = before_hit->second;
     }
     request.record.record().set_path(walker.Path());
-    if (request.exchange.client_gone()) co_return;  // the record says cancelled
+    if (request.exchange.client_gone()) co_return nullptr;  // the record says cancelled
     std::optional<Refusal> refusal;
     if (const auto* limits = std::get_if<CheckLimits>(&step)) {
-      if (cache.hit() != nullptr && !request.gate.passed_over()) {
-        before_hit = std::make_unique<std::pair<Walker, Step>>(walker, step);
-      }
+      if (cache.hit() != nullptr && !request.gate.passed_over()) before_hit.emplace(walker, step);
       const LimitGate::Ask ask = cache.hit() != nullptr ? LimitGate::Ask::kRequests : LimitGate::Ask::kAll;
       std::variant<size_t, Refusal> passed = co_await request.gate.Check(*limits, ask);
       if (auto* refused = std::get_if<Refusal>(&passed)) {
@@ -170,11 +205,12 @@ asio::awaitable<void> WalkRoute(ActiveRequest& request, Walker& walker) {
         request.record.record().set_path(walker.Path());
         request.record.record().set_provider(hit.answer->provider());
         request.record.record().set_model(hit.answer->model());
-        co_return co_await RelayKept(request, hit.answer, HitHeaders(request, walker, hit, failed_models));
+        co_await RelayKept(request, hit.answer, HitHeaders(request, walker, hit, failed_models));
+        co_return nullptr;
       }
       cache.Asks(call->element);
       ModelResult result = co_await TryModel(request, element);
-      if (std::holds_alternative<ClientGone>(result)) co_return;
+      if (std::holds_alternative<ClientGone>(result)) co_return nullptr;
       if (auto* refused = std::get_if<Refusal>(&result)) {
         refusal = std::move(*refused);
       } else if (auto* failure = std::get_if<ModelFailure>(&result)) {
@@ -193,12 +229,9 @@ asio::awaitable<void> WalkRoute(ActiveRequest& request, Walker& walker) {
         record.set_model(element.model().model());
         const bool streamed = answer.stream != nullptr;
         HttpHeaders headers = AnswerHeaders(request, walker, element.model(), failed_models, !streamed);
-        if (streamed) {
-          co_await RelayStream(request, element.model(), answer, std::move(headers));
-        } else {
-          co_await RelayUnary(request, answer, std::move(headers));
-        }
-        co_return;
+        if (streamed) co_return OpenStreamOf(request, element.model(), std::move(answer), std::move(headers));
+        co_await RelayUnary(request, std::move(answer), std::move(headers));
+        co_return nullptr;
       }
     } else {
       const Finish& finish = std::get<Finish>(step);
@@ -221,14 +254,43 @@ asio::awaitable<void> WalkRoute(ActiveRequest& request, Walker& walker) {
       HttpHeaders headers = RouteHeaders(request, walker, request.record.Used());
       if (failed_models > 0) headers.emplace_back("cf-aig-step", absl::StrCat(failed_models));
       co_await Refuse(request.exchange, request.body.format(), *refusal, std::move(headers));
-      co_return;
+      co_return nullptr;
     }
+  }
+}
+
+// Null: answered; else the stream to relay, with nothing left of the call but what it holds.
+asio::awaitable<std::unique_ptr<OpenStream>> AnswerAdmitted(Worker& worker, LoggedExchange& exchange,
+                                                            const Admission& admission, RequestRecord& record) {
+  const Endpoint& endpoint = admission.endpoint;
+  const Call call{worker,
+                  exchange,
+                  exchange,
+                  record,
+                  *admission.snapshot,
+                  *admission.key,
+                  endpoint.gateway,
+                  admission.presented_key,
+                  endpoint.format,
+                  "",
+                  PathSays(),
+                  ""};
+  switch (endpoint.kind) {
+    case Endpoint::Kind::kUniversal:
+      co_await AnswerUniversal(call);
+      co_return nullptr;
+    case Endpoint::Kind::kPassthrough: {
+      const std::string query(QueryOf(exchange.request().target));
+      co_return co_await AnswerNative(call, endpoint.provider, endpoint.rest, query);
+    }
+    default:
+      co_return co_await AnswerCall(call);
   }
 }
 
 }  // namespace
 
-asio::awaitable<void> RefuseCall(const Call& call, const Refusal& refusal) {
+asio::awaitable<void> RefuseCall(const Call& call, Refusal refusal) {
   RequestRecord& record = call.record;
   record.End(refusal.status >= 500 ? v1::ERROR : v1::REFUSED, refusal.status, refusal.code);
   HttpHeaders headers = {{"cf-aig-log-id", record.request_id()}};
@@ -244,12 +306,15 @@ void ApplyLogOptions(const Call& call, const RequestOptions& options) {
   call.logged.KeepPayload(keep && !record.skip_log() ? &record : nullptr);
 }
 
-asio::awaitable<void> AnswerCall(const Call& call) {
+asio::awaitable<std::unique_ptr<OpenStream>> AnswerCall(const Call& call) {
   const HttpRequest& http = call.exchange.request();
   v1::SpendRecord& record = call.record.record();
 
   std::variant<RequestOptions, Refusal> read_options = ReadRequestOptions(http.headers);
-  if (auto* refusal = std::get_if<Refusal>(&read_options)) co_return co_await RefuseCall(call, *refusal);
+  if (auto* refusal = std::get_if<Refusal>(&read_options)) {
+    co_await RefuseCall(call, std::move(*refusal));
+    co_return nullptr;
+  }
   const RequestOptions& options = std::get<RequestOptions>(read_options);
   ApplyLogOptions(call, options);
   BodyFault fault;
@@ -257,18 +322,25 @@ asio::awaitable<void> AnswerCall(const Call& call) {
       RequestBody::Parse(call.format, http.body, http.body.capacity(), call.path, fault);
   if (body == nullptr) {
     Refusal refusal(fault.status, fault.code, fault.message, fault.param);
-    co_return co_await RefuseCall(call, refusal);
+    co_await RefuseCall(call, std::move(refusal));
+    co_return nullptr;
   }
   record.set_stream(body->stream());
   FoundRoute found_route = FindPricedRoute(call, options, body->model());
-  if (auto* refusal = std::get_if<Refusal>(&found_route)) co_return co_await RefuseCall(call, *refusal);
+  if (auto* refusal = std::get_if<Refusal>(&found_route)) {
+    co_await RefuseCall(call, std::move(*refusal));
+    co_return nullptr;
+  }
   const auto& route = std::get<std::shared_ptr<const v1::CompiledRoute>>(found_route);
   record.set_route_id(route->route_id());
   record.set_route(route->name());
   record.set_version(route->version());
 
   std::variant<Metadata, Refusal> merged = MergeMetadata(call.key, http.headers, *body);
-  if (auto* refusal = std::get_if<Refusal>(&merged)) co_return co_await RefuseCall(call, *refusal);
+  if (auto* refusal = std::get_if<Refusal>(&merged)) {
+    co_await RefuseCall(call, std::move(*refusal));
+    co_return nullptr;
+  }
   const Metadata& metadata = std::get<Metadata>(merged);
   if (!record.skip_log()) record.set_metadata_json(MetadataJson(metadata));
 
@@ -279,61 +351,32 @@ asio::awaitable<void> AnswerCall(const Call& call) {
   ActiveRequest request{call.worker, call.exchange, call.record, call.snapshot,      *route,  *body,
                         writer,      options,       gate,        call.presented_key, call.key};
   request.native_query = call.query;
-  co_await WalkRoute(request, walker);
+  std::unique_ptr<OpenStream> stream = co_await WalkRoute(request, walker);
+  if (stream != nullptr) stream->route = route;
+  co_return stream;
 }
 
 asio::awaitable<void> HandleRequest(Worker& worker, HttpExchange& plain_exchange) {
   LoggedExchange exchange(plain_exchange);
-  const HttpRequest& http = exchange.request();
 
   // Which endpoint, which configuration, who calls. Strangers leave no record.
-  const std::variant<Endpoint, Refusal> found_endpoint = FindEndpoint(http.method, http.target);
-  if (const auto* refusal = std::get_if<Refusal>(&found_endpoint)) {
-    worker.metrics.CountRefusal(refusal->code);
-    co_return co_await Refuse(exchange, Format::kChat, *refusal);
+  Admission admission;
+  if (std::optional<Refusal> refusal = Admit(worker, exchange.request(), admission); refusal.has_value()) {
+    co_return co_await RefuseStranger(worker, exchange, admission, *std::move(refusal));
   }
-  const Endpoint& endpoint = std::get<Endpoint>(found_endpoint);
-  const std::shared_ptr<const ActiveSnapshot> snapshot = worker.snapshot;  // kept to the request's end
-  if (snapshot == nullptr) {
-    Refusal refusal(503, "not_ready", "this proxy has no configuration yet: no route was deployed", "", 1);
-    co_return co_await RefuseStranger(worker, exchange, endpoint, true, refusal);
-  }
-  const bool gateway_exists = snapshot->gateways.contains(endpoint.gateway);
-  const std::string presented_key = PresentedKey(http.headers, http.target);
-  auto authenticated = AuthenticateKey(*snapshot, presented_key, endpoint.gateway, worker.clock.UnixMicros());
-  if (auto* refusal = std::get_if<Refusal>(&authenticated)) {
-    co_return co_await RefuseStranger(worker, exchange, endpoint, gateway_exists, *refusal);
-  }
-  const std::shared_ptr<const v1::SnapshotKey>& key = std::get<std::shared_ptr<const v1::SnapshotKey>>(authenticated);
+  const Endpoint& endpoint = admission.endpoint;
   if (endpoint.kind == Endpoint::Kind::kModels) {
-    co_return co_await HandleModels(exchange, *snapshot, endpoint.gateway, *key);
-  }
-  if (!worker.reporter.CanAccept()) {
-    Refusal refusal(503, "spool_full",
-                    "this proxy cannot account for more requests: its spool of spend records is full or cannot be "
-                    "written",
-                    "", 5);
-    co_return co_await RefuseStranger(worker, exchange, endpoint, gateway_exists, refusal);
+    co_return co_await HandleModels(exchange, *admission.snapshot, endpoint.gateway, *admission.key);
   }
 
   // From here on the request has a record: settled and reported when `record` goes, whatever happens.
   RequestRecord record(worker, endpoint.gateway);
-  record.record().set_key_id(key->id());
-  record.record().set_snapshot_sequence(snapshot->id.sequence());
+  record.record().set_key_id(admission.key->id());
+  record.record().set_snapshot_sequence(admission.snapshot->id.sequence());
   record.record().set_endpoint(std::string(EndpointName(endpoint)));
   record.record().set_event_id(exchange.event_id());
-  const Call call{worker,           exchange,      exchange,        record, *snapshot,  *key,
-                  endpoint.gateway, presented_key, endpoint.format, "",     PathSays(), ""};
-  switch (endpoint.kind) {
-    case Endpoint::Kind::kUniversal:
-      co_return co_await AnswerUniversal(call);
-    case Endpoint::Kind::kPassthrough: {
-      const std::string query(QueryOf(http.target));
-      co_return co_await AnswerNative(call, endpoint.provider, endpoint.rest, query);
-    }
-    default:
-      co_return co_await AnswerCall(call);
-  }
+  std::unique_ptr<OpenStream> stream = co_await AnswerAdmitted(worker, exchange, admission, record);
+  if (stream != nullptr) co_await RelayStream(worker, exchange, record, std::move(stream));
 }
 
 }  // namespace signalbox

@@ -22,6 +22,7 @@ class ForwardedExchange : public HttpExchange {
   asio::awaitable<bool> WriteChunk(std::string_view data) override { return inner_.WriteChunk(data); }
   asio::awaitable<bool> EndStream() override { return inner_.EndStream(); }
   void AbortStream() override { inner_.AbortStream(); }
+  void ForgetRequest() override { inner_.ForgetRequest(); }
   bool client_gone() const override { return inner_.client_gone(); }
   void OnClientGone(std::function<void()> callback) override { inner_.OnClientGone(std::move(callback)); }
 

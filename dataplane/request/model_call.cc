@@ -100,7 +100,7 @@ AttemptResult Broken(const ActiveRequest& request, const v1::CompiledElement::Mo
   if (request.exchange.client_gone()) {
     attempt.set_error("cancelled");
     result.verdict = Verdict::kClientGone;
-    if (call.request_sent()) SettleAttempt(request, model, attempt, std::nullopt, estimate);
+    if (call.request_sent()) SettleAttempt(request.record, model, attempt, std::nullopt, estimate);
     return result;
   }
   result.verdict = Verdict::kRetry;
@@ -253,7 +253,7 @@ asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::Com
       // An error of the provider, only told inside a 200: definite, unless the model was at work already.
       attempt.set_error("provider_error");
       if (stream->began() || stream->usage().has_value()) {
-        SettleAttempt(request, model, attempt, stream->usage(), stream->Estimate(body.size()));
+        SettleAttempt(request.record, model, attempt, stream->usage(), stream->Estimate(body.size()));
       } else {
         attempt.set_cost_nanos(0);
         attempt.set_estimated(false);
@@ -284,17 +284,19 @@ asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::Com
       attempt.set_error("provider_error");
       attempt.set_cost_nanos(0);
       attempt.set_estimated(false);
-      if (unary.report.usage.has_value()) SettleAttempt(request, model, attempt, unary.report.usage, v1::TokenUsage());
+      if (unary.report.usage.has_value())
+        SettleAttempt(request.record, model, attempt, unary.report.usage, v1::TokenUsage());
       co_return Failed(Verdict::kRetry, "the provider answered with an error", CallResult::kFailure);
     }
-    SettleAttempt(request, model, attempt, unary.report.usage, EstimateUsage(body.size(), unary.report.content_bytes));
+    SettleAttempt(request.record, model, attempt, unary.report.usage,
+                  EstimateUsage(body.size(), unary.report.content_bytes));
   } else {
     // A definite error costs nothing, unless it says itself what was used.
     attempt.set_cost_nanos(0);
     attempt.set_estimated(false);
     if (whole.ok()) unary = path.Error(head->status, *whole);
     if (unary.report.names_usage) {
-      SettleAttempt(request, model, attempt, unary.report.usage, EstimateUsage(body.size(), 0));
+      SettleAttempt(request.record, model, attempt, unary.report.usage, EstimateUsage(body.size(), 0));
     }
     attempt.set_error(absl::StrCat("status_", head->status));
     if (request.exchange.client_gone()) co_return Failed(Verdict::kClientGone, "");
@@ -328,10 +330,10 @@ std::optional<int64_t> LoweredCap(const ActiveRequest& request, const v1::Compil
   return granted;
 }
 
-void SettleAttempt(const ActiveRequest& request, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
+void SettleAttempt(RequestRecord& record, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
                    const std::optional<v1::TokenUsage>& usage, const v1::TokenUsage& estimate) {
   v1::ModelPrice timed;
-  if (!model.price().times().empty()) timed = PriceAt(model.price(), request.record.record().start_time_us());
+  if (!model.price().times().empty()) timed = PriceAt(model.price(), record.record().start_time_us());
   const v1::ModelPrice& price = model.price().times().empty() ? model.price() : timed;
   if (usage.has_value()) {
     *attempt.mutable_usage() = *usage;

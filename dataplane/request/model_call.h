@@ -36,7 +36,7 @@ std::optional<int64_t> LoweredCap(const ActiveRequest& request, const v1::Compil
 
 // Closes the books of an attempt that answered: cost from its usage, or from the estimate, at most its bound, when
 // there is none.
-void SettleAttempt(const ActiveRequest& request, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
+void SettleAttempt(RequestRecord& record, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
                    const std::optional<v1::TokenUsage>& usage, const v1::TokenUsage& estimate);
 
 }  // namespace signalbox

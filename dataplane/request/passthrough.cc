@@ -190,7 +190,7 @@ asio::awaitable<void> RelayRaw(const Call& call, const RawCall& raw) {
     Refusal refusal(502, "model_failed",
                     absl::StrCat("provider \"", raw.provider.name(), "\" ",
                                  timed_out ? "did not answer in time" : "could not be reached, or broke off"));
-    co_await RefuseCall(call, refusal);
+    co_await RefuseCall(call, std::move(refusal));
     co_return;
   }
   attempt.set_status(head->status);
@@ -238,11 +238,11 @@ asio::awaitable<void> AnswerUnmetered(const Call& call, const v1::SnapshotProvid
                                       const std::string& query) {
   const HttpRequest& http = call.exchange.request();
   std::variant<RequestOptions, Refusal> read = ReadRequestOptions(http.headers);
-  if (auto* refusal = std::get_if<Refusal>(&read)) co_return co_await RefuseCall(call, *refusal);
+  if (auto* refusal = std::get_if<Refusal>(&read)) co_return co_await RefuseCall(call, std::move(*refusal));
   const RequestOptions& options = std::get<RequestOptions>(read);
   ApplyLogOptions(call, options);
   FoundRoute by_default = DefaultRouteFor(call.snapshot, call.key, call.gateway);
-  if (auto* refusal = std::get_if<Refusal>(&by_default)) co_return co_await RefuseCall(call, *refusal);
+  if (auto* refusal = std::get_if<Refusal>(&by_default)) co_return co_await RefuseCall(call, std::move(*refusal));
   const auto& route = std::get<std::shared_ptr<const v1::CompiledRoute>>(by_default);
   if (route != nullptr && !AsksNothing(http.method, rest)) {
     std::optional<Refusal> refusal;
@@ -254,10 +254,10 @@ asio::awaitable<void> AnswerUnmetered(const Call& call, const v1::SnapshotProvid
     } else {
       refusal = co_await PassDefaultRoute(call, *route);
     }
-    if (refusal.has_value()) co_return co_await RefuseCall(call, *refusal);
+    if (refusal.has_value()) co_return co_await RefuseCall(call, *std::move(refusal));
   }
   std::variant<RawCall, Refusal> planned = PlanRaw(call, provider, rest, query, options);
-  if (auto* refusal = std::get_if<Refusal>(&planned)) co_return co_await RefuseCall(call, *refusal);
+  if (auto* refusal = std::get_if<Refusal>(&planned)) co_return co_await RefuseCall(call, std::move(*refusal));
   co_await RelayRaw(call, std::get<RawCall>(planned));
 }
 
@@ -275,15 +275,16 @@ std::string NativeQuery(std::string_view query, std::string_view presented_key, 
 
 }  // namespace
 
-asio::awaitable<void> AnswerNative(const Call& call, const std::string& name, const std::string& rest,
-                                   const std::string& query) {
+asio::awaitable<std::unique_ptr<OpenStream>> AnswerNative(const Call& call, const std::string& name,
+                                                          const std::string& rest, const std::string& query) {
   const auto gateway = call.snapshot.gateways.find(call.gateway);
   std::shared_ptr<const v1::SnapshotProvider> provider;
   if (gateway != call.snapshot.gateways.end()) provider = FindProvider(gateway->second, name);
   if (provider == nullptr) {
     Refusal refusal = ProviderNotFound(gateway == call.snapshot.gateways.end() ? nullptr : &gateway->second, name);
     refusal.param = "provider";
-    co_return co_await RefuseCall(call, refusal);
+    co_await RefuseCall(call, std::move(refusal));
+    co_return nullptr;
   }
   std::optional<NativeCall> native;
   if (call.exchange.request().method == "POST") {
@@ -294,7 +295,8 @@ asio::awaitable<void> AnswerNative(const Call& call, const std::string& name, co
            call.gateway, call.presented_key, Format::kChat, provider->name(), PathSays(),    ""};
   if (!native.has_value()) {
     if (KindOf(*provider) == ProviderKind::kAnthropic) own.format = Format::kMessages;
-    co_return co_await AnswerUnmetered(own, *provider, rest, query);
+    co_await AnswerUnmetered(own, *provider, rest, query);
+    co_return nullptr;
   }
   own.format = native->format;
   own.path = native->says;
@@ -302,9 +304,10 @@ asio::awaitable<void> AnswerNative(const Call& call, const std::string& name, co
   if (native->wants_json_array) {
     Refusal refusal(400, "unsupported_parameter",
                     "streams are relayed as events only: add ?alt=sse to :streamGenerateContent", "alt");
-    co_return co_await RefuseCall(own, refusal);
+    co_await RefuseCall(own, std::move(refusal));
+    co_return nullptr;
   }
-  co_await AnswerCall(own);
+  co_return co_await AnswerCall(own);
 }
 
 }  // namespace signalbox

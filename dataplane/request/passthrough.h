@@ -13,7 +13,7 @@ namespace signalbox {
 // format the gateway knows is a call like any other of a plain model. Everything else is relayed as it comes and costs
 // $0 in the books; where a default route limits dollars or tokens, only what is known to cost nothing: GETs, counting
 // tokens.
-asio::awaitable<void> AnswerNative(const Call& call, const std::string& provider, const std::string& rest,
-                                   const std::string& query);
+asio::awaitable<std::unique_ptr<OpenStream>> AnswerNative(const Call& call, const std::string& provider,
+                                                          const std::string& rest, const std::string& query);
 
 }  // namespace signalbox

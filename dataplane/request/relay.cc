@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/limits.h"
-#include "dataplane/request/cache_stage.h"
 
 namespace signalbox {
 namespace {
@@ -79,15 +78,17 @@ HttpHeaders ForwardedResponseHeaders(const HeaderFields& headers) {
   return Filter(headers, [](std::string_view name, std::string_view) { return Contains(kNotReturned, name); });
 }
 
-asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer& answer, HttpHeaders headers) {
+asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer answer, HttpHeaders headers) {
   HttpReply reply;
   reply.status = answer.head.status;
   reply.content_type = ContentType(answer);
   reply.headers = ForwardedResponseHeaders(answer.head.headers);
   reply.body = std::move(answer.body);
-  request.cache->BeginAnswer(reply.status, reply.content_type, reply.headers, false);
-  request.cache->Append(reply.body);
-  request.cache->EndAnswer(answer.hit_cap);
+  if (const std::unique_ptr<AnswerKeep> keep = request.cache->Keep(); keep != nullptr) {
+    keep->Begin(reply.status, reply.content_type, reply.headers, false);
+    keep->Append(reply.body);
+    keep->End(answer.hit_cap, request.record.record());
+  }
   reply.headers.insert(reply.headers.end(), std::make_move_iterator(headers.begin()),
                        std::make_move_iterator(headers.end()));
   const bool success = answer.head.status < 300;
@@ -97,41 +98,62 @@ asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer& answer, Ht
   request.record.End(success ? v1::SUCCESS : v1::ERROR, status, success ? "" : "provider_rejected");
 }
 
-asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElement::Model& model, ModelAnswer& answer,
-                                  HttpHeaders headers) {
-  HttpHeaders all = ForwardedResponseHeaders(answer.head.headers);
-  request.cache->BeginAnswer(answer.head.status, ContentType(answer), all, true);
-  request.cache->Append(answer.body);
-  all.insert(all.end(), std::make_move_iterator(headers.begin()), std::make_move_iterator(headers.end()));
-  AnswerStream& stream = *answer.stream;
-  UpstreamCall& call = *answer.call;
-  v1::Attempt& attempt = *request.record.record().mutable_attempts(answer.attempt);
-  request.exchange.OnClientGone([&call] { call.Cancel(); });
-  const Clock& clock = request.worker.clock;
-  const int64_t stream_deadline_us = clock.MonotonicMicros() + int64_t{kStreamDurationMsMax} * 1000;
+std::unique_ptr<OpenStream> OpenStreamOf(ActiveRequest& request, const v1::CompiledElement::Model& model,
+                                         ModelAnswer answer, HttpHeaders headers) {
+  auto open = std::make_unique<OpenStream>();
+  open->model = &model;
+  open->request_bytes = request.body.body_bytes();
+  open->attempt = answer.attempt;
+  open->status = answer.head.status;
+  open->content_type = ContentType(answer);
+  open->headers = ForwardedResponseHeaders(answer.head.headers);
+  open->keep = request.cache->Keep();
+  if (open->keep != nullptr) {
+    open->keep->Begin(open->status, open->content_type, open->headers, true);
+    open->keep->Append(answer.body);
+  }
+  open->headers.insert(open->headers.end(), std::make_move_iterator(headers.begin()),
+                       std::make_move_iterator(headers.end()));
+  open->first = std::move(answer.body);
+  open->events = std::move(answer.stream);
+  open->call = std::move(answer.call);
+  open->permit = std::move(answer.permit);
+  return open;
+}
+
+asio::awaitable<void> RelayStream(Worker& worker, HttpExchange& exchange, RequestRecord& record,
+                                  std::unique_ptr<OpenStream> opened) {
+  AnswerStream& stream = *opened->events;
+  UpstreamCall& call = *opened->call;
+  v1::Attempt& attempt = *record.record().mutable_attempts(opened->attempt);
+  exchange.OnClientGone([&call] { call.Cancel(); });
+  const int64_t stream_deadline_us = worker.clock.MonotonicMicros() + int64_t{kStreamDurationMsMax} * 1000;
+  const auto keep = [&opened](std::string_view events) {
+    if (opened->keep != nullptr) opened->keep->Append(events);
+  };
   const auto told = [&](CallResult result) {
-    answer.permit.Ended(result, clock.MonotonicMicros(), request.worker.random(), attempt.error());
+    opened->permit.Ended(result, worker.clock.MonotonicMicros(), worker.random(), attempt.error());
   };
 
-  bool open = co_await request.exchange.BeginStream(answer.head.status, ContentType(answer), std::move(all));
-  request.record.MarkFirstByte();
-  if (open && !answer.body.empty()) open = co_await request.exchange.WriteChunk(answer.body);
-  // A stream is long: what began it need not stay.
-  answer.head.headers = HeaderFields();
-  answer.body = std::string();
+  bool open =
+      co_await exchange.BeginStream(opened->status, std::move(opened->content_type), std::move(opened->headers));
+  record.MarkFirstByte();
+  if (open && !opened->first.empty()) open = co_await exchange.WriteChunk(opened->first);
+  std::string().swap(opened->first);  // an assignment would keep its memory
+  exchange.ForgetRequest();
   std::string fault;  // why the stream broke off
   while (open && !stream.done() && fault.empty()) {
-    const int64_t idle_deadline_us = clock.MonotonicMicros() + int64_t{kStreamIdleTimeoutMs} * 1000;
+    const int64_t idle_deadline_us = worker.clock.MonotonicMicros() + int64_t{kStreamIdleTimeoutMs} * 1000;
     const absl::StatusOr<std::string_view> bytes =
         co_await call.ReadSome(std::min(idle_deadline_us, stream_deadline_us));
-    if (request.exchange.client_gone()) break;
+    if (exchange.client_gone()) break;
     if (!bytes.ok()) {
-      LOG(WARNING) << "request " << request.record.request_id() << ": " << bytes.status().message();
+      LOG(WARNING) << "request " << record.request_id() << ": " << bytes.status().message();
       fault = absl::IsDeadlineExceeded(bytes.status()) ? "the provider fell silent" : "the provider's answer broke off";
     } else if (bytes->empty()) {
       const std::string last = stream.Finish();
-      request.cache->Append(last);
-      if (!last.empty()) open = co_await request.exchange.WriteChunk(last);
+      keep(last);
+      if (!last.empty()) open = co_await exchange.WriteChunk(last);
       if (!stream.done()) fault = "the provider ended the stream before its end";
       break;
     } else {
@@ -139,15 +161,15 @@ asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElem
       if (!events.ok()) {
         fault = std::string(events.status().message());
       } else if (!events->empty()) {
-        request.cache->Append(*events);
-        open = co_await request.exchange.WriteChunk(*events);
+        keep(*events);
+        open = co_await exchange.WriteChunk(*events);
       }
     }
   }
-  request.exchange.OnClientGone({});
-  SettleAttempt(request, model, attempt, stream.usage(), stream.Estimate(request.body.body_bytes()));
-  attempt.set_duration_us(request.record.ElapsedUs() - attempt.start_us());
-  if (!open || request.exchange.client_gone()) {
+  exchange.OnClientGone({});
+  SettleAttempt(record, *opened->model, attempt, stream.usage(), stream.Estimate(opened->request_bytes));
+  attempt.set_duration_us(record.ElapsedUs() - attempt.start_us());
+  if (!open || exchange.client_gone()) {
     attempt.set_error("cancelled");
     call.Cancel();
     co_return;  // the record says cancelled
@@ -156,30 +178,30 @@ asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElem
     // The client has the provider's own words; whatever came after them adds nothing.
     attempt.set_error("provider_error");
     told(CallResult::kFailure);
-    request.record.End(v1::ERROR, answer.head.status, "provider_error");
+    record.End(v1::ERROR, opened->status, "provider_error");
     if (!fault.empty()) call.Cancel();
   } else if (!fault.empty()) {
     attempt.set_error("cut");
     told(CallResult::kFailure);
     call.Cancel();
-    request.record.End(v1::ERROR, answer.head.status, "stream_cut");
+    record.End(v1::ERROR, opened->status, "stream_cut");
     const std::string event = stream.ErrorEvent(ErrorReply(502, "stream_cut", fault).body);
     if (event.empty()) {
-      request.exchange.AbortStream();
-    } else if (co_await request.exchange.WriteChunk(event)) {
-      co_await request.exchange.EndStream();
+      exchange.AbortStream();
+    } else if (co_await exchange.WriteChunk(event)) {
+      co_await exchange.EndStream();
     }
     co_return;
   } else {
     told(CallResult::kSuccess);
-    request.record.End(v1::SUCCESS, answer.head.status, "");
-    request.cache->EndAnswer(stream.hit_cap());
+    record.End(v1::SUCCESS, opened->status, "");
+    if (opened->keep != nullptr) opened->keep->End(stream.hit_cap(), record.record());
   }
-  co_await request.exchange.EndStream();
+  co_await exchange.EndStream();
   if (!fault.empty()) co_return;
   // Read to the response's end, which mostly came along already, so that the connection can serve again.
   const absl::StatusOr<std::string_view> rest =
-      co_await call.ReadSome(request.worker.clock.MonotonicMicros() + int64_t{kStreamTailTimeoutMs} * 1000);
+      co_await call.ReadSome(worker.clock.MonotonicMicros() + int64_t{kStreamTailTimeoutMs} * 1000);
   if (!rest.ok() || !rest->empty()) call.Cancel();
 }
 

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <memory>
 #include <string>
 
 #include "dataplane/http/header_fields.h"
 #include "dataplane/request/active_request.h"
+#include "dataplane/request/cache_stage.h"
 #include "dataplane/request/model_call.h"
 
 namespace signalbox {
@@ -17,11 +19,31 @@ HttpHeaders ForwardedRequestHeaders(const HeaderFields& headers, std::string_vie
 HttpHeaders ForwardedResponseHeaders(const HeaderFields& headers);
 
 // Answers with a whole body and ends the record.
-asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer& answer, HttpHeaders headers);
+asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer answer, HttpHeaders headers);
+
+// An answer that comes event by event, and all that is kept of its request meanwhile: a stream is silent for most of
+// its time, and thousands are open at once.
+struct OpenStream {
+  std::shared_ptr<const v1::CompiledRoute> route;  // owns `model`
+  const v1::CompiledElement::Model* model = nullptr;
+  size_t request_bytes = 0;  // for an estimate
+  int attempt = 0;           // index into the record's attempts
+  int status = 0;
+  std::string content_type;
+  HttpHeaders headers;
+  std::string first;  // events, ready to send
+  std::unique_ptr<AnswerStream> events;
+  std::unique_ptr<UpstreamCall> call;
+  CallPermit permit;
+  std::unique_ptr<AnswerKeep> keep;  // null: the answer is not kept
+};
+std::unique_ptr<OpenStream> OpenStreamOf(ActiveRequest& request, const v1::CompiledElement::Model& model,
+                                         ModelAnswer answer, HttpHeaders headers);
 
 // Relays the stream to its end and ends the record: success only if the provider ended it as its
-// format wants; else the client gets an error event in its own format, or a cut where that has none.
-asio::awaitable<void> RelayStream(ActiveRequest& request, const v1::CompiledElement::Model& model, ModelAnswer& answer,
-                                  HttpHeaders headers);
+// format wants; else the client gets an error event in its own format, or a cut where that has none. The exchange's
+// request is let go.
+asio::awaitable<void> RelayStream(Worker& worker, HttpExchange& exchange, RequestRecord& record,
+                                  std::unique_ptr<OpenStream> stream);
 
 }  // namespace signalbox

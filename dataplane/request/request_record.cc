@@ -13,7 +13,7 @@ namespace {
 const google::protobuf::ArenaOptions kRecordArena = [] {
   google::protobuf::ArenaOptions options;
   options.start_block_size = 2'048;
-  options.max_block_size = 1'024;  // those that take more take a little more
+  options.max_block_size = 512;  // those that take more take a little more
   return options;
 }();
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/use_awaitable.hpp>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "common/limits.h"
 #include "dataplane/provider/universal_body.h"
 #include "dataplane/request/passthrough.h"
+#include "dataplane/request/relay.h"
 #include "dataplane/routing/authenticate.h"
 #include "dataplane/routing/endpoint.h"
 
@@ -47,6 +49,10 @@ class EntryExchange final : public ForwardedExchange {
     Mark(headers);
     return ForwardedExchange::BeginStream(status, std::move(content_type), std::move(headers));
   }
+  void ForgetRequest() override {
+    static_cast<void>(std::exchange(request_, HttpRequest()));
+    ForwardedExchange::ForgetRequest();
+  }
 
  private:
   // cf-aig-step says which entry it was; the step within its route is in signalbox-path.
@@ -57,7 +63,7 @@ class EntryExchange final : public ForwardedExchange {
     if (!event_id.empty()) headers.emplace_back("cf-aig-event-id", event_id);
   }
 
-  const HttpRequest request_;
+  HttpRequest request_;
   const std::string step_;
   const bool last_;
   bool answered_ = false;
@@ -101,12 +107,11 @@ void ForgetEntry(RequestRecord& account) {
   record.set_stream(false);
 }
 
-asio::awaitable<void> AnswerEntry(const Call& call, const UniversalEntry& entry) {
+asio::awaitable<std::unique_ptr<OpenStream>> AnswerEntry(const Call& call, const UniversalEntry& entry) {
   const std::string path = absl::StrCat("/", entry.endpoint.substr(0, entry.endpoint.find('?')));
   if (entry.provider != kUnified) {
     const std::string query(QueryOf(entry.endpoint));
-    co_await AnswerNative(call, entry.provider, path, query);
-    co_return;
+    co_return co_await AnswerNative(call, entry.provider, path, query);
   }
   Endpoint endpoint;
   if (!FindUnified(path, endpoint) || endpoint.kind != Endpoint::Kind::kModelCall) {
@@ -114,12 +119,12 @@ asio::awaitable<void> AnswerEntry(const Call& call, const UniversalEntry& entry)
                     absl::StrCat("the unified API has no ", path.substr(0, 200),
                                  "; use chat/completions, messages, responses or embeddings"),
                     "endpoint");
-    co_await RefuseCall(call, refusal);
-    co_return;
+    co_await RefuseCall(call, std::move(refusal));
+    co_return nullptr;
   }
   Call unified = call;
   unified.format = endpoint.format;
-  co_await AnswerCall(unified);
+  co_return co_await AnswerCall(unified);
 }
 
 }  // namespace
@@ -165,7 +170,8 @@ asio::awaitable<void> AnswerUniversal(const Call& call) {
     ForgetEntry(call.record);
     const Call entry{call.worker,  exchange,           call.logged,   call.record, call.snapshot, call.key,
                      call.gateway, call.presented_key, Format::kChat, "",          PathSays(),    ""};
-    co_await AnswerEntry(entry, entries[i]);
+    std::unique_ptr<OpenStream> stream = co_await AnswerEntry(entry, entries[i]);
+    if (stream != nullptr) co_await RelayStream(call.worker, exchange, call.record, std::move(stream));
     if (exchange.answered() || exchange.client_gone()) co_return;
   }
 }
