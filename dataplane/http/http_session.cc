@@ -82,7 +82,7 @@ awaitable<void> HttpSession::Serve() {
     bool again = false;
     {
       const Count count(core_->open_exchanges);
-      again = co_await ServeRequest();
+      if (co_await ReadRequest()) again = co_await RunHandler();
     }
     if (!again) break;
     SetDeadline(core_->options.idle_timeout_ms);
@@ -90,18 +90,15 @@ awaitable<void> HttpSession::Serve() {
   if (!gone_ && reply_state_ != ReplyState::kAborted) co_await Linger();
 }
 
-// True when another request may follow.
-awaitable<bool> HttpSession::ServeRequest() {
+// False when there is none to be handled: the client is gone, or was refused.
+awaitable<bool> HttpSession::ReadRequest() {
   bool lost = false;
   reply_state_ = ReplyState::kNone;
   std::optional<HeadFault> fault = co_await ReadHead(lost);
   if (!fault && !lost) fault = co_await ReadBody(lost);
-  if (lost) {
-    gone_ = true;
-    co_return false;
-  }
-  if (fault) co_return co_await Refuse(*fault);
-  co_return co_await RunHandler();
+  if (lost) gone_ = true;
+  if (fault && !lost) co_await Refuse(*fault);
+  co_return !fault && !lost;
 }
 
 awaitable<std::optional<HeadFault>> HttpSession::ReadHead(bool& lost) {
@@ -379,14 +376,13 @@ void HttpSession::AbortStream() {
   }
 }
 
-awaitable<bool> HttpSession::Refuse(const HeadFault& fault) {
+awaitable<void> HttpSession::Refuse(const HeadFault& fault) {
   ClearDeadline();
   keep_alive_ = false;
   request_ = HttpRequest();
   reply_state_ = ReplyState::kNone;
   HttpReply reply = ErrorReply(fault.status, fault.code, fault.message);
   co_await Reply(std::move(reply));
-  co_return false;
 }
 
 // Closing with unread bytes would reset the connection and take the answer from the client: read on for a while.

@@ -95,13 +95,13 @@ class HttpSession final : public HttpExchange, public std::enable_shared_from_th
   enum class ReplyState { kNone, kStreaming, kEnded, kAborted };
 
   asio::awaitable<void> Serve();
-  asio::awaitable<bool> ServeRequest();
+  asio::awaitable<bool> ReadRequest();
   asio::awaitable<std::optional<HeadFault>> ReadHead(bool& lost);
   asio::awaitable<std::optional<HeadFault>> ReadBody(bool& lost);
   asio::awaitable<std::optional<HeadFault>> ReadSizedBody(bool& lost);
   asio::awaitable<std::optional<HeadFault>> ReadChunkedBody(bool& lost);
   asio::awaitable<bool> RunHandler();
-  asio::awaitable<bool> Refuse(const HeadFault& fault);
+  asio::awaitable<void> Refuse(const HeadFault& fault);
   asio::awaitable<void> Linger();
 
   void StartRead(size_t bytes);

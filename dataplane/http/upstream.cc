@@ -56,8 +56,7 @@ void WatchAfresh(tcp::socket& socket, const tcp& protocol, error_code& error) {
 class Call : public std::enable_shared_from_this<Call> {
  public:
   Call(std::shared_ptr<ConnectionPool> pool, UpstreamEndpoint endpoint)
-      : pool_(std::move(pool)), endpoint_(std::move(endpoint)), timer_(pool_->io()), wake_(pool_->io()) {
-    authority_ = HostHeader(endpoint_);
+      : pool_(std::move(pool)), endpoint_(std::move(endpoint)), timer_(pool_->io()) {
     place_ = absl::StrCat(endpoint_.tls ? "https " : "http ", endpoint_.host, " ", endpoint_.port);
   }
 
@@ -90,7 +89,7 @@ class Call : public std::enable_shared_from_this<Call> {
       if (some->empty()) co_return all;
       if (all.size() + some->size() > max_bytes) {
         const absl::Status too_long = absl::ResourceExhaustedError(
-            absl::StrCat("provider ", self->authority_, ": the response exceeds ", max_bytes, " bytes"));
+            absl::StrCat("provider ", self->authority(), ": the response exceeds ", max_bytes, " bytes"));
         self->Fail(too_long);
         co_return too_long;
       }
@@ -101,7 +100,7 @@ class Call : public std::enable_shared_from_this<Call> {
   void Cancel() {
     if (cancelled_) return;
     cancelled_ = true;
-    Fail(absl::CancelledError(absl::StrCat("the call to provider ", authority_, " was cancelled")));
+    Fail(absl::CancelledError(absl::StrCat("the call to provider ", authority(), " was cancelled")));
     timer_.cancel();
   }
   bool request_sent() const { return request_sent_; }
@@ -140,13 +139,14 @@ class Call : public std::enable_shared_from_this<Call> {
   absl::StatusOr<std::string_view> EndBody(const error_code& error);
   void Finish();
 
+  std::string authority() const { return HostHeader(endpoint_); }  // as in the Host header
   absl::Status Explain(std::string_view what, const error_code& error) const {
     if (cancelled_) return failure_;
     if (timed_out_) {
       return absl::DeadlineExceededError(
-          absl::StrCat("provider ", authority_, ": no answer in time (", Abseil(what), ")"));
+          absl::StrCat("provider ", authority(), ": no answer in time (", Abseil(what), ")"));
     }
-    return absl::UnavailableError(absl::StrCat("provider ", authority_, ": ", Abseil(what), ": ", error.message()));
+    return absl::UnavailableError(absl::StrCat("provider ", authority(), ": ", Abseil(what), ": ", error.message()));
   }
 
   // Every later operation ends with `status`; the connection, in whatever state, closes at once.
@@ -154,7 +154,7 @@ class Call : public std::enable_shared_from_this<Call> {
     if (failure_.ok()) failure_ = std::move(status);
     if (connection_) connection_->stream.Close();
     if (dial_) dial_->GiveUp();
-    wake_.cancel();
+    if (wake_) wake_->cancel();
   }
 
   // One timer for all operations: it is set anew only when it would fire too late.
@@ -174,20 +174,19 @@ class Call : public std::enable_shared_from_this<Call> {
     if (deadline_us_ == 0 || finished_ || cancelled_) return;
     if (NowUs() < deadline_us_) return ArmTimer();
     timed_out_ = true;
-    Fail(absl::DeadlineExceededError(absl::StrCat("provider ", authority_, ": no answer in time")));
+    Fail(absl::DeadlineExceededError(absl::StrCat("provider ", authority(), ": no answer in time")));
   }
 
   const std::shared_ptr<ConnectionPool> pool_;
   const UpstreamEndpoint endpoint_;
-  std::string authority_;  // as in the Host header
-  std::string place_;      // the pool's key
+  std::string place_;  // the pool's key
 
   std::unique_ptr<UpstreamConnection> connection_;
   std::shared_ptr<Dial> dial_;  // while connecting
   asio::steady_timer timer_;
-  asio::steady_timer wake_;  // never expires; cancelled to wake Resolve
-  int64_t deadline_us_ = 0;  // 0: none
-  int64_t timer_at_us_ = 0;  // 0: not armed
+  std::unique_ptr<asio::steady_timer> wake_;  // while Resolve waits: never expires, cancelled to wake it
+  int64_t deadline_us_ = 0;                   // 0: none
+  int64_t timer_at_us_ = 0;                   // 0: not armed
   bool timed_out_ = false;
   bool cancelled_ = false;
   bool request_sent_ = false;
@@ -229,10 +228,11 @@ awaitable<absl::StatusOr<std::vector<tcp::endpoint>>> Call::Resolve() {
         lookup->done = true;
         lookup->error = error;
         for (const auto& result : results) lookup->endpoints.push_back(result.endpoint());
-        self->wake_.cancel();
+        if (self->wake_) self->wake_->cancel();
       });
-  wake_.expires_at(std::chrono::steady_clock::time_point::max());
-  while (!lookup->done && failure_.ok()) co_await wake_.async_wait(kNoThrow);
+  wake_ = std::make_unique<asio::steady_timer>(pool_->io(), std::chrono::steady_clock::time_point::max());
+  while (!lookup->done && failure_.ok()) co_await wake_->async_wait(kNoThrow);
+  wake_.reset();
   if (!failure_.ok()) co_return failure_;
   if (lookup->error || lookup->endpoints.empty()) co_return Explain("looking up its address", lookup->error);
   co_return std::move(lookup->endpoints);
@@ -273,7 +273,7 @@ awaitable<absl::Status> Call::Connect() {
 awaitable<absl::Status> Call::ConnectTls() {
   SSL* ssl = connection_->stream.ssl();
   if (!ExpectTlsPeer(ssl, endpoint_.host)) {
-    co_return absl::UnavailableError(absl::StrCat("provider ", authority_, ": not a host name TLS can verify"));
+    co_return absl::UnavailableError(absl::StrCat("provider ", authority(), ": not a host name TLS can verify"));
   }
   if (SSL_SESSION* session = pool_->TlsSession(place_); session != nullptr) SSL_set_session(ssl, session);
   const error_code error = co_await connection_->stream.Handshake(asio::ssl::stream_base::client);
@@ -281,7 +281,7 @@ awaitable<absl::Status> Call::ConnectTls() {
   if (!error) co_return absl::OkStatus();
   if (const long verdict = SSL_get_verify_result(ssl); verdict != X509_V_OK) {
     co_return absl::UnavailableError(absl::StrCat(
-        "provider ", authority_, ": its TLS certificate is refused: ", X509_verify_cert_error_string(verdict)));
+        "provider ", authority(), ": its TLS certificate is refused: ", X509_verify_cert_error_string(verdict)));
   }
   co_return Explain("TLS handshake", error);
 }
@@ -293,16 +293,16 @@ absl::StatusOr<Call::Message> Call::Serialize(const UpstreamRequest& request) co
       !request.target.empty() && std::all_of(request.target.begin(), request.target.end(),
                                              [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f; });
   if (!IsToken(request.method) || !target_ok) {
-    return absl::InvalidArgumentError(absl::StrCat("provider ", authority_, ": the request line is not valid HTTP"));
+    return absl::InvalidArgumentError(absl::StrCat("provider ", authority(), ": the request line is not valid HTTP"));
   }
   Message message{request.method, {}, request.body};
   std::string& head = message.head;
   head.reserve(512 + (request.body.size() <= kBodyJoinedBytesMax ? request.body.size() : 0));
-  absl::StrAppend(&head, request.method, " ", request.target, " HTTP/1.1\r\nhost: ", authority_, "\r\n");
+  absl::StrAppend(&head, request.method, " ", request.target, " HTTP/1.1\r\nhost: ", authority(), "\r\n");
   for (const auto& [name, value] : request.headers) {
     if (!IsToken(name) || !IsFieldValue(value)) {
       return absl::InvalidArgumentError(
-          absl::StrCat("provider ", authority_, ": header \"", name, "\" is not valid HTTP"));
+          absl::StrCat("provider ", authority(), ": header \"", name, "\" is not valid HTTP"));
     }
     const bool ours = EqualsIgnoreCase(name, "host") || EqualsIgnoreCase(name, "content-length") ||
                       EqualsIgnoreCase(name, "transfer-encoding") || EqualsIgnoreCase(name, "connection");
@@ -398,7 +398,7 @@ awaitable<absl::StatusOr<UpstreamHead>> Call::Begin(const Message& message, int6
   const absl::Status connected = co_await Connect();
   if (timed_out_ && connect_ends_first) {
     co_return absl::UnavailableError(
-        absl::StrCat("provider ", authority_, ": no connection within ", kConnectTimeoutMs, " ms"));
+        absl::StrCat("provider ", authority(), ": no connection within ", kConnectTimeoutMs, " ms"));
   }
   if (!connected.ok()) co_return connected;
   SetDeadline(deadline_us);
@@ -423,18 +423,18 @@ awaitable<Call::Attempt> Call::SendAndAwait(const Message& message, UpstreamHead
     const size_t head_bytes = end == std::string_view::npos ? in_.size() : end + 4;
     if (head_bytes + interim_bytes > kResponseHeaderBytesMax) {
       co_return Attempt{absl::DataLossError(
-          absl::StrCat("provider ", authority_, ": the response's head exceeds ", kResponseHeaderBytesMax, " bytes"))};
+          absl::StrCat("provider ", authority(), ": the response's head exceeds ", kResponseHeaderBytesMax, " bytes"))};
     }
     if (end == std::string_view::npos) {
       if (in_.size() >= 5 && in_.bytes().substr(0, 5) != "HTTP/") {
-        co_return Attempt{absl::DataLossError(absl::StrCat("provider ", authority_, ": the response is not HTTP"))};
+        co_return Attempt{absl::DataLossError(absl::StrCat("provider ", authority(), ": the response is not HTTP"))};
       }
       const error_code error = co_await FillBuffer();
       if (!failure_.ok()) co_return Attempt{Explain("waiting for the response", error)};
       if (!error) continue;
       if (any_byte_) {
         co_return Attempt{absl::DataLossError(
-            absl::StrCat("provider ", authority_, ": the response's head broke off: ", error.message()))};
+            absl::StrCat("provider ", authority(), ": the response's head broke off: ", error.message()))};
       }
       Attempt attempt{write_error ? Explain("sending the request", write_error)
                                   : Explain("waiting for the response", error)};
@@ -461,11 +461,11 @@ awaitable<Call::Attempt> Call::SendAndAwait(const Message& message, UpstreamHead
 absl::Status Call::ParseHead(size_t head_bytes, const std::string& method, UpstreamHead& response) {
   ResponseHead head;
   if (const std::string wrong = ParseResponseHead({in_.data(), head_bytes}, head); !wrong.empty()) {
-    return absl::DataLossError(absl::StrCat("provider ", authority_, ": the response is not HTTP: ", wrong));
+    return absl::DataLossError(absl::StrCat("provider ", authority(), ": the response is not HTTP: ", wrong));
   }
   response.status = head.status;
   if (response.status < 100 || response.status > 599 || response.status == 101) {
-    return absl::DataLossError(absl::StrCat("provider ", authority_, ": unexpected status ", response.status));
+    return absl::DataLossError(absl::StrCat("provider ", authority(), ": unexpected status ", response.status));
   }
   keep_alive_ = head.persistent;
   const bool bodiless = response.status < 200 || response.status == 204 || response.status == 304 || method == "HEAD";
@@ -477,7 +477,7 @@ absl::Status Call::ParseHead(size_t head_bytes, const std::string& method, Upstr
   } else if (head.chunked) {
     framing_ = Framing::kChunked;
   } else if (head.encoded) {
-    return absl::DataLossError(absl::StrCat("provider ", authority_, ": unknown Transfer-Encoding"));
+    return absl::DataLossError(absl::StrCat("provider ", authority(), ": unknown Transfer-Encoding"));
   } else if (head.content_length) {
     framing_ = Framing::kLength;
     length_left_ = *head.content_length;
@@ -499,7 +499,7 @@ std::optional<absl::StatusOr<std::string_view>> Call::NextOfBody() {
       Finish();
     } else if (chunked_.fault() != nullptr) {
       // What came before the fault is good; the fault is told next time.
-      Fail(absl::DataLossError(absl::StrCat("provider ", authority_, ": bad chunked body: ", chunked_.fault())));
+      Fail(absl::DataLossError(absl::StrCat("provider ", authority(), ": bad chunked body: ", chunked_.fault())));
       if (delivered_bytes_ == 0) return failure_;
     }
   } else {
@@ -523,7 +523,7 @@ absl::StatusOr<std::string_view> Call::EndBody(const error_code& error) {
     Finish();
     return std::string_view();
   }
-  Fail(absl::DataLossError(absl::StrCat("provider ", authority_, ": the response broke off: ", error.message())));
+  Fail(absl::DataLossError(absl::StrCat("provider ", authority(), ": the response broke off: ", error.message())));
   return failure_;
 }
 
@@ -539,14 +539,12 @@ awaitable<absl::StatusOr<std::string_view>> Call::ReadSome(std::shared_ptr<Call>
     if (std::optional<absl::StatusOr<std::string_view>> next = call.NextOfBody()) co_return *std::move(next);
     call.SetDeadline(deadline_us);
     error_code error;
-    if (call.connection_->stream.ssl() != nullptr) {
-      error = co_await call.FillBuffer();
-    } else {
-      if (!call.more_ready_) {
-        call.in_.Release();
-        std::tie(error) = co_await call.connection_->stream.WaitReadable();
-      }
+    if (call.connection_->stream.ssl() == nullptr && !call.more_ready_) {
+      call.in_.Release();
+      std::tie(error) = co_await call.connection_->stream.WaitReadable();
       if (!error) call.FillAtOnce(error);
+    } else {
+      error = co_await call.FillBuffer();
     }
     call.SetDeadline(0);
     if (!call.failure_.ok()) co_return call.failure_;

@@ -99,40 +99,45 @@ asio::awaitable<void> HandleModels(HttpExchange& exchange, const ActiveSnapshot&
 
 // Whom a request is from and what it calls.
 struct Admission {
+  std::optional<Refusal> refusal;  // why it is not admitted
   Endpoint endpoint;
-  std::shared_ptr<const ActiveSnapshot> snapshot;  // kept to the request's end
+  std::shared_ptr<const ActiveSnapshot> snapshot;
   std::string presented_key;
   std::shared_ptr<const v1::SnapshotKey> key;
 };
 
-// Why the request is not admitted; nullopt: it is.
-std::optional<Refusal> Admit(const Worker& worker, const HttpRequest& http, Admission& admission) {
-  std::variant<Endpoint, Refusal> found_endpoint = FindEndpoint(http.method, http.target);
-  if (auto* refusal = std::get_if<Refusal>(&found_endpoint)) return std::move(*refusal);
-  admission.endpoint = std::get<Endpoint>(std::move(found_endpoint));
-  admission.snapshot = worker.snapshot;
-  if (admission.snapshot == nullptr) {
-    return Refusal(503, "not_ready", "this proxy has no configuration yet: no route was deployed", "", 1);
+std::unique_ptr<Admission> Admit(const Worker& worker, const HttpRequest& http) {
+  auto admission = std::make_unique<Admission>();
+  const auto refuse = [&admission](Refusal refusal) {
+    admission->refusal = std::move(refusal);
+    return std::move(admission);
+  };
+  std::variant<Endpoint, Refusal> endpoint = FindEndpoint(http.method, http.target);
+  if (auto* refusal = std::get_if<Refusal>(&endpoint)) return refuse(std::move(*refusal));
+  admission->endpoint = std::get<Endpoint>(std::move(endpoint));
+  admission->snapshot = worker.snapshot;
+  if (admission->snapshot == nullptr) {
+    return refuse(Refusal(503, "not_ready", "this proxy has no configuration yet: no route was deployed", "", 1));
   }
-  admission.presented_key = PresentedKey(http.headers, http.target);
-  auto authenticated = AuthenticateKey(*admission.snapshot, admission.presented_key, admission.endpoint.gateway,
+  admission->presented_key = PresentedKey(http.headers, http.target);
+  auto authenticated = AuthenticateKey(*admission->snapshot, admission->presented_key, admission->endpoint.gateway,
                                        worker.clock.UnixMicros());
-  if (auto* refusal = std::get_if<Refusal>(&authenticated)) return std::move(*refusal);
-  admission.key = std::get<std::shared_ptr<const v1::SnapshotKey>>(std::move(authenticated));
-  if (admission.endpoint.kind != Endpoint::Kind::kModels && !worker.reporter.CanAccept()) {
-    return Refusal(503, "spool_full",
-                   "this proxy cannot account for more requests: its spool of spend records is full or cannot be "
-                   "written",
-                   "", 5);
+  if (auto* refusal = std::get_if<Refusal>(&authenticated)) return refuse(std::move(*refusal));
+  admission->key = std::get<std::shared_ptr<const v1::SnapshotKey>>(std::move(authenticated));
+  if (admission->endpoint.kind != Endpoint::Kind::kModels && !worker.reporter.CanAccept()) {
+    return refuse(Refusal(503, "spool_full",
+                          "this proxy cannot account for more requests: its spool of spend records is full or cannot "
+                          "be written",
+                          "", 5));
   }
-  return std::nullopt;
+  return admission;
 }
 
 // Refused before it has a record.
-asio::awaitable<void> RefuseStranger(Worker& worker, HttpExchange& exchange, const Admission& admission,
-                                     Refusal refusal) {
-  worker.metrics.CountRefusal(refusal.code);
+asio::awaitable<void> RefuseStranger(Worker& worker, HttpExchange& exchange, const Admission& admission) {
+  const Refusal& refusal = *admission.refusal;
   const Endpoint& endpoint = admission.endpoint;
+  worker.metrics.CountRefusal(refusal.code);
   if (endpoint.kind == Endpoint::Kind::kUniversal) {
     const bool gateway_exists =
         admission.snapshot == nullptr || admission.snapshot->gateways.contains(endpoint.gateway);
@@ -259,6 +264,13 @@ asio::awaitable<std::unique_ptr<OpenStream>> WalkRoute(ActiveRequest& request, W
   }
 }
 
+void SayWhoCalls(const Admission& admission, const LoggedExchange& exchange, v1::SpendRecord& record) {
+  record.set_key_id(admission.key->id());
+  record.set_snapshot_sequence(admission.snapshot->id.sequence());
+  record.set_endpoint(std::string(EndpointName(admission.endpoint)));
+  record.set_event_id(exchange.event_id());
+}
+
 // Null: answered; else the stream to relay, with nothing left of the call but what it holds.
 asio::awaitable<std::unique_ptr<OpenStream>> AnswerAdmitted(Worker& worker, LoggedExchange& exchange,
                                                             const Admission& admission, RequestRecord& record) {
@@ -360,23 +372,20 @@ asio::awaitable<void> HandleRequest(Worker& worker, HttpExchange& plain_exchange
   LoggedExchange exchange(plain_exchange);
 
   // Which endpoint, which configuration, who calls. Strangers leave no record.
-  Admission admission;
-  if (std::optional<Refusal> refusal = Admit(worker, exchange.request(), admission); refusal.has_value()) {
-    co_return co_await RefuseStranger(worker, exchange, admission, *std::move(refusal));
-  }
-  const Endpoint& endpoint = admission.endpoint;
-  if (endpoint.kind == Endpoint::Kind::kModels) {
-    co_return co_await HandleModels(exchange, *admission.snapshot, endpoint.gateway, *admission.key);
+  std::unique_ptr<Admission> admission = Admit(worker, exchange.request());
+  if (admission->refusal.has_value()) co_return co_await RefuseStranger(worker, exchange, *admission);
+  if (admission->endpoint.kind == Endpoint::Kind::kModels) {
+    co_return co_await HandleModels(exchange, *admission->snapshot, admission->endpoint.gateway, *admission->key);
   }
 
   // From here on the request has a record: settled and reported when `record` goes, whatever happens.
-  RequestRecord record(worker, endpoint.gateway);
-  record.record().set_key_id(admission.key->id());
-  record.record().set_snapshot_sequence(admission.snapshot->id.sequence());
-  record.record().set_endpoint(std::string(EndpointName(endpoint)));
-  record.record().set_event_id(exchange.event_id());
-  std::unique_ptr<OpenStream> stream = co_await AnswerAdmitted(worker, exchange, admission, record);
-  if (stream != nullptr) co_await RelayStream(worker, exchange, record, std::move(stream));
+  const std::shared_ptr<const ActiveSnapshot> snapshot = admission->snapshot;  // kept to the request's end
+  RequestRecord record(worker, admission->endpoint.gateway);
+  SayWhoCalls(*admission, exchange, record.record());
+  std::unique_ptr<OpenStream> stream = co_await AnswerAdmitted(worker, exchange, *admission, record);
+  if (stream == nullptr) co_return;
+  admission.reset();
+  co_await RelayStream(worker, exchange, record, std::move(stream));
 }
 
 }  // namespace signalbox

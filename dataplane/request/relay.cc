@@ -65,6 +65,25 @@ std::string ContentType(const ModelAnswer& answer) {
   return type.empty() ? "application/json" : std::string(type);
 }
 
+std::string CutEvent(AnswerStream& stream, const std::string& fault) {
+  return stream.ErrorEvent(ErrorReply(502, "stream_cut", fault).body);
+}
+
+// Headers and first events; false: the client is gone.
+asio::awaitable<bool> BeginStream(HttpExchange& exchange, RequestRecord& record, OpenStream& opened) {
+  bool open = co_await exchange.BeginStream(opened.status, std::move(opened.content_type), std::move(opened.headers));
+  record.MarkFirstByte();
+  if (open && !opened.first.empty()) open = co_await exchange.WriteChunk(opened.first);
+  std::string().swap(opened.first);  // an assignment would keep its memory
+  co_return open;
+}
+
+// Reads to the response's end, which mostly came along already, so that the connection can serve again.
+asio::awaitable<void> ReadTail(UpstreamCall& call, int64_t deadline_us) {
+  const absl::StatusOr<std::string_view> rest = co_await call.ReadSome(deadline_us);
+  if (!rest.ok() || !rest->empty()) call.Cancel();
+}
+
 }  // namespace
 
 HttpHeaders ForwardedRequestHeaders(const HeaderFields& headers, std::string_view presented_key) {
@@ -135,13 +154,9 @@ asio::awaitable<void> RelayStream(Worker& worker, HttpExchange& exchange, Reques
     opened->permit.Ended(result, worker.clock.MonotonicMicros(), worker.random(), attempt.error());
   };
 
-  bool open =
-      co_await exchange.BeginStream(opened->status, std::move(opened->content_type), std::move(opened->headers));
-  record.MarkFirstByte();
-  if (open && !opened->first.empty()) open = co_await exchange.WriteChunk(opened->first);
-  std::string().swap(opened->first);  // an assignment would keep its memory
+  bool open = co_await BeginStream(exchange, record, *opened);
   exchange.ForgetRequest();
-  std::string fault;  // why the stream broke off
+  std::string& fault = opened->fault;
   while (open && !stream.done() && fault.empty()) {
     const int64_t idle_deadline_us = worker.clock.MonotonicMicros() + int64_t{kStreamIdleTimeoutMs} * 1000;
     const absl::StatusOr<std::string_view> bytes =
@@ -185,8 +200,7 @@ asio::awaitable<void> RelayStream(Worker& worker, HttpExchange& exchange, Reques
     told(CallResult::kFailure);
     call.Cancel();
     record.End(v1::ERROR, opened->status, "stream_cut");
-    const std::string event = stream.ErrorEvent(ErrorReply(502, "stream_cut", fault).body);
-    if (event.empty()) {
+    if (const std::string event = CutEvent(stream, fault); event.empty()) {
       exchange.AbortStream();
     } else if (co_await exchange.WriteChunk(event)) {
       co_await exchange.EndStream();
@@ -198,11 +212,7 @@ asio::awaitable<void> RelayStream(Worker& worker, HttpExchange& exchange, Reques
     if (opened->keep != nullptr) opened->keep->End(stream.hit_cap(), record.record());
   }
   co_await exchange.EndStream();
-  if (!fault.empty()) co_return;
-  // Read to the response's end, which mostly came along already, so that the connection can serve again.
-  const absl::StatusOr<std::string_view> rest =
-      co_await call.ReadSome(worker.clock.MonotonicMicros() + int64_t{kStreamTailTimeoutMs} * 1000);
-  if (!rest.ok() || !rest->empty()) call.Cancel();
+  if (fault.empty()) co_await ReadTail(call, worker.clock.MonotonicMicros() + int64_t{kStreamTailTimeoutMs} * 1000);
 }
 
 }  // namespace signalbox

@@ -36,6 +36,7 @@ struct OpenStream {
   std::unique_ptr<UpstreamCall> call;
   CallPermit permit;
   std::unique_ptr<AnswerKeep> keep;  // null: the answer is not kept
+  std::string fault;                 // why it broke off
 };
 std::unique_ptr<OpenStream> OpenStreamOf(ActiveRequest& request, const v1::CompiledElement::Model& model,
                                          ModelAnswer answer, HttpHeaders headers);
