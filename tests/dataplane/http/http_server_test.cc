@@ -32,6 +32,8 @@ bool Contains(std::string_view text, std::string_view part) { return text.find(p
 //   /hang    until the client goes       /cut     one chunk, then AbortStream
 //   /throw   throws                      /silent  returns without an answer
 //   /gate    answers after one Permit()  /late    sets OnClientGone when the client has gone already
+constexpr size_t kLargeBodyBytes = 100'000;
+
 class HttpServerTest : public ::testing::Test {
  protected:
   HttpServerTest() { options_.address = "127.0.0.1:0"; }
@@ -138,6 +140,15 @@ class HttpServerTest : public ::testing::Test {
         }
       }
       co_await exchange.EndStream();
+    } else if (target == "/forget") {
+      co_await exchange.BeginStream(200, "text/plain", {});
+      exchange.ForgetRequest();
+      const HttpRequest& left = exchange.request();
+      const std::string told = left.body.capacity() < kLargeBodyBytes && left.headers.size() == 0 ? "gone" : "kept";
+      if (co_await exchange.WriteChunk(told)) co_await exchange.EndStream();
+    } else if (target == "/room") {
+      reply.body = exchange.request().body.capacity() < kLargeBodyBytes ? "none" : "kept";
+      co_await exchange.Reply(std::move(reply));
     } else if (target == "/flood") {
       co_await exchange.BeginStream(200, "text/plain", {});
       const std::string block(1 << 20, 'x');
@@ -548,6 +559,27 @@ TEST_F(HttpServerTest, StreamedChunksArriveOneByOne) {
   EXPECT_EQ(client.ReadUntil("\r\n\r\n"), "0\r\n\r\n");
   client.Send(kHello);
   EXPECT_EQ(client.ReadResponse(), kHelloReply);
+}
+
+TEST_F(HttpServerTest, ForgottenRequestIsGoneWhileItsAnswerGoesOn) {
+  StartServer();
+  RawSocket client = RawSocket::To(address_);
+  client.Send("POST /forget HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(kLargeBodyBytes) + "\r\n\r\n" +
+              std::string(kLargeBodyBytes, 'x'));
+  client.ReadUntil("\r\n\r\n");
+  EXPECT_EQ(client.ReadUntil("0\r\n\r\n"), "4\r\ngone\r\n0\r\n\r\n");
+  client.Send(kHello);
+  EXPECT_EQ(client.ReadResponse(), kHelloReply);
+}
+
+TEST_F(HttpServerTest, IdleConnectionHoldsNoBody) {
+  StartServer();
+  RawSocket client = RawSocket::To(address_);
+  client.Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(kLargeBodyBytes) + "\r\n\r\n" +
+              std::string(kLargeBodyBytes, 'x'));
+  EXPECT_TRUE(Contains(client.ReadResponse(), "xxx"));
+  client.Send("GET /room HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_TRUE(Contains(client.ReadResponse(), "none"));
 }
 
 TEST_F(HttpServerTest, Http10StreamEndsWithTheConnection) {

@@ -281,6 +281,7 @@ class RequestFlowTest : public ::testing::Test {
       co_await step(exchange);
     });
     front_ = *NewHttpServer(io_, options, [this](HttpExchange& exchange) -> asio::awaitable<void> {
+      front_request_ = &exchange.request();
       co_await HandleRequest(*worker_, exchange);
     });
     worker_->snapshot = Snapshot([](v1::CompiledRoute&) {});
@@ -420,8 +421,10 @@ class RequestFlowTest : public ::testing::Test {
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<HttpServer> provider_;
   std::unique_ptr<HttpServer> front_;
-  std::deque<ProviderStep> provider_steps_;   // on the io thread
-  std::vector<std::string> provider_bodies_;  // on the io thread
+  std::deque<ProviderStep> provider_steps_;     // on the io thread
+  std::vector<std::string> provider_bodies_;    // on the io thread
+  const HttpRequest* front_request_ = nullptr;  // of the last request to the front
+  std::function<void()> seen_;                  // the client has the first event
   std::thread thread_;
 };
 
@@ -650,6 +653,43 @@ TEST_F(RequestFlowTest, StreamIsRelayedWithoutTheUsageNobodyAskedFor) {
   EXPECT_EQ(record.cost_nanos(), 120'000);
   EXPECT_FALSE(record.estimated());
   EXPECT_EQ(nlohmann::json::parse(provider_bodies_.at(0))["stream_options"]["include_usage"], true);
+}
+
+TEST_F(RequestFlowTest, OpenStreamKeepsNothingOfItsRequest) {
+  size_t body_bytes = 1, headers = 1;
+  Provider({[&](HttpExchange& exchange) -> asio::awaitable<void> {
+    HttpHeaders none;
+    co_await exchange.BeginStream(200, "text/event-stream", std::move(none));
+    co_await exchange.WriteChunk(Delta("hello"));
+    asio::steady_timer until_seen(io_, asio::steady_timer::time_point::max());
+    seen_ = [&until_seen] { until_seen.cancel(); };
+    boost::system::error_code ignored;
+    co_await until_seen.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    body_bytes = front_request_->body.size();
+    headers = front_request_->headers.size();
+    co_await exchange.WriteChunk(absl::StrCat(kUsageEvent, kDone));
+    co_await exchange.EndStream();
+  }});
+  httplib::Client client = Client();
+  httplib::Request request;
+  request.method = "POST";
+  request.path = "/v1/chat/completions";
+  request.headers = Headers();
+  request.set_header("content-type", "application/json");
+  request.body = Body(true);
+  std::string answer;
+  request.content_receiver = [&](const char* data, size_t size, uint64_t, uint64_t) {
+    if (answer.empty()) asio::post(io_, [this] { seen_(); });
+    answer.append(data, size);
+    return true;
+  };
+  client.send(request);
+  EXPECT_EQ(answer, absl::StrCat(Delta("hello"), kDone));
+  EXPECT_EQ(body_bytes, 0u);
+  EXPECT_EQ(headers, 0u);
+  const v1::SpendRecord record = Wait();
+  EXPECT_EQ(record.outcome(), v1::SUCCESS);
+  EXPECT_FALSE(record.estimated());
 }
 
 TEST_F(RequestFlowTest, DoneWithoutItsBlankLineIsAnEnd) {
