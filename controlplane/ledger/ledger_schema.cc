@@ -97,15 +97,15 @@ const std::vector<std::string>& LedgerMigrations() {
 
 const std::string& LedgerConnectionSetup() {
   static const auto* const setup = new std::string(R"(
-      PRAGMA temp_store = MEMORY;
-      CREATE TEMP TABLE recent_identifiers (
+      ATTACH ':memory:' AS recent;
+      CREATE TABLE recent.recent_identifiers (
         gateway TEXT NOT NULL,
         identifier TEXT NOT NULL,
         start_time_us INTEGER NOT NULL,
         id INTEGER NOT NULL,
         PRIMARY KEY (gateway, identifier, start_time_us, id)
       ) WITHOUT ROWID;
-      CREATE TEMP VIEW requests_by_identifier AS
+      CREATE TEMP VIEW identified_requests AS
         SELECT gateway, identifier, start_time_us, id FROM identifier_index
         UNION ALL SELECT gateway, identifier, start_time_us, id FROM recent_identifiers;
       CREATE TEMP TRIGGER forget_identifier AFTER DELETE ON requests WHEN old.identifier <> '' BEGIN

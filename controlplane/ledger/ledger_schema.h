@@ -9,7 +9,8 @@ namespace signalbox {
 
 const std::vector<std::string>& LedgerMigrations();
 
-// Run once a connection, after the migrations: `requests_by_identifier`, which is the index and what came since.
+// Run once a connection, after the migrations: `identified_requests`, which is the index and what came since. Whoever
+// deletes from `requests` without it leaves strays in the index, which find nothing.
 const std::string& LedgerConnectionSetup();
 
 }  // namespace signalbox

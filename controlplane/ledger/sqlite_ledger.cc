@@ -1,5 +1,7 @@
 #include "controlplane/ledger/sqlite_ledger.h"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -18,8 +20,9 @@ constexpr size_t kRequestIdBytesMax = 256;
 constexpr int64_t kTokensMax = 1'000'000'000'000;
 constexpr int kAttemptsMax = 1'000;
 constexpr int kBackupPages = 256;
-// That come before the index is brought up to date: of 1,000 identifiers, some eight each are then one page's change.
-constexpr int64_t kRecentIdentifiersMax = 8'192;
+// Records that come before the index is brought up to date: of 1,000 identifiers, some eight each are then one page's
+// change. A start reads them again.
+constexpr int64_t kUnindexedMax = 8'192;
 
 absl::Status Malformed(const std::string& field, const std::string& rule) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": ", rule));
@@ -119,16 +122,17 @@ absl::StatusOr<std::unique_ptr<SqliteLedger>> SqliteLedger::Open(const SqliteOpt
   RETURN_IF_ERROR(db->Migrate(LedgerMigrations()));
   RETURN_IF_ERROR(FillInColumns(*db));
   RETURN_IF_ERROR(db->Exec(LedgerConnectionSetup()));
-  int64_t records = 0, horizon_us = 0, recent_identifiers = 0;
+  int64_t records = 0, horizon_us = 0, unindexed = 0;
   {
-    ASSIGN_OR_RETURN(SqliteStatement count, db->Query("SELECT count(*), (SELECT horizon_us FROM retention), "
-                                                      "(SELECT count(*) FROM recent_identifiers) FROM requests"));
+    ASSIGN_OR_RETURN(SqliteStatement count,
+                     db->Query("SELECT count(*), (SELECT horizon_us FROM retention), (SELECT count(*) FROM requests "
+                               "WHERE id > (SELECT identified_through FROM retention)) FROM requests"));
     RETURN_IF_ERROR(count.Step().status());
     records = count.Int(0);
     horizon_us = count.Int(1);
-    recent_identifiers = count.Int(2);
+    unindexed = count.Int(2);
   }
-  return std::unique_ptr<SqliteLedger>(new SqliteLedger(std::move(db), records, horizon_us, recent_identifiers));
+  return std::unique_ptr<SqliteLedger>(new SqliteLedger(std::move(db), records, horizon_us, unindexed));
 }
 
 absl::Status SqliteLedger::FillInColumns(SqliteDb& db) {
@@ -195,8 +199,8 @@ absl::Status SqliteLedger::Append(const google::protobuf::RepeatedPtrField<v1::S
     RETURN_IF_ERROR(Insert(record, /*open=*/false).status());
     ++replaced;
   }
-  RETURN_IF_ERROR(IndexIdentifiersWhenMany());
   RETURN_IF_ERROR(transaction.Commit());
+  IndexWhenMany();
   records_ += added;
   expired_ += expired;
   replaced_ += replaced;
@@ -234,8 +238,8 @@ absl::StatusOr<std::vector<std::string>> SqliteLedger::AppendSuspended(const std
     RETURN_IF_ERROR(Insert(record, /*open=*/!hold.resolved()).status());
     ++(known.ok() ? replaced : added);
   }
-  RETURN_IF_ERROR(IndexIdentifiersWhenMany());
   RETURN_IF_ERROR(transaction.Commit());
+  IndexWhenMany();
   records_ += added;
   replaced_ += replaced;
   return refused;
@@ -294,8 +298,8 @@ absl::StatusOr<bool> SqliteLedger::Insert(const v1::SpendRecord& record, bool op
   if (!record.identifier().empty()) {
     RETURN_IF_ERROR(db_->Run("INSERT INTO recent_identifiers VALUES (?, ?, ?, ?)", record.gateway(),
                              record.identifier(), record.start_time_us(), id));
-    ++recent_identifiers_;
   }
+  ++unindexed_;
   if (!record.skip_log() && (!record.request_body().empty() || !record.response_body().empty())) {
     const std::string_view request(record.request_body()), response(record.response_body());
     RETURN_IF_ERROR(db_->Run("INSERT INTO payloads (request, request_body, response_body) VALUES (?, ?, ?)", id,
@@ -341,15 +345,22 @@ absl::Status SqliteLedger::InsertCharges(const v1::SpendRecord& record, int64_t 
   return insert(ordinal, record.provider(), record.model(), rest_nanos, record.estimated(), rest);
 }
 
-absl::Status SqliteLedger::IndexIdentifiersWhenMany() {
-  if (recent_identifiers_ < kRecentIdentifiersMax) return absl::OkStatus();
+void SqliteLedger::IndexWhenMany() {
+  if (unindexed_ < kUnindexedMax) return;
+  unindexed_ = 0;  // after a failure too, which is not repeated at each batch
+  if (const absl::Status status = IndexIdentifiers(); !status.ok()) {
+    LOG(WARNING) << "the ledger's index of identifiers stays behind for now: " << status;
+  }
+}
+
+absl::Status SqliteLedger::IndexIdentifiers() {
+  ASSIGN_OR_RETURN(SqliteTransaction transaction, SqliteTransaction::Begin(*db_));
   RETURN_IF_ERROR(
-      db_->Run("INSERT INTO identifier_index SELECT gateway, identifier, start_time_us, id "
+      db_->Run("INSERT OR IGNORE INTO identifier_index SELECT gateway, identifier, start_time_us, id "
                "FROM recent_identifiers ORDER BY gateway, identifier, start_time_us, id"));
   RETURN_IF_ERROR(db_->Run("DELETE FROM recent_identifiers"));
-  RETURN_IF_ERROR(db_->Run("UPDATE retention SET identified_through = (SELECT max(id) FROM requests)"));
-  recent_identifiers_ = 0;
-  return absl::OkStatus();
+  RETURN_IF_ERROR(db_->Run("UPDATE retention SET identified_through = (SELECT ifnull(max(id), 0) FROM requests)"));
+  return transaction.Commit();
 }
 
 absl::StatusOr<v1::SpendRecord> SqliteLedger::Find(const std::string& request_id) const {

@@ -88,14 +88,15 @@ class Where {
 };
 
 // What a query walks along in the order of time: all requests, or one identifier's in a gateway (CROSS JOIN: in the
-// order written).
+// order written). What is ordered by is selected too: only then does SQLite merge the halves of identified_requests
+// instead of sorting them.
 struct Walk {
   explicit Walk(bool one_identifier)
       : alias(one_identifier ? "i." : "r."),
         place(one_identifier ? "(i.start_time_us, i.id)" : "(r.start_time_us, r.id)"),
         columns(one_identifier ? "i.start_time_us, i.id" : "r.start_time_us, r.id"),
-        index(one_identifier ? "requests_by_identifier i" : "requests r"),
-        requests(one_identifier ? "requests_by_identifier i CROSS JOIN requests r ON r.id = i.id" : "requests r") {}
+        index(one_identifier ? "identified_requests i" : "requests r"),
+        requests(one_identifier ? "identified_requests i CROSS JOIN requests r ON r.id = i.id" : "requests r") {}
   std::string Column(const char* column) const { return absl::StrCat(alias, column); }
 
   const char* alias;

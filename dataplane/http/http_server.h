@@ -51,6 +51,7 @@ class HttpExchange {
   virtual asio::awaitable<bool> EndStream() = 0;                        // a clean end
   virtual void AbortStream() = 0;  // closes without a clean end, so that the client sees a cut
   // The handler needs the request's headers and body no more: their memory goes while the answer is still being given.
+  // Method and target stay.
   virtual void ForgetRequest() = 0;
   virtual bool client_gone() const = 0;
   // `callback` runs once, on the worker's thread, when the client goes while the exchange is open; empty clears it.

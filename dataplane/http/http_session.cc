@@ -379,7 +379,7 @@ void HttpSession::AbortStream() {
 awaitable<void> HttpSession::Refuse(const HeadFault& fault) {
   ClearDeadline();
   keep_alive_ = false;
-  request_ = HttpRequest();
+  static_cast<void>(std::exchange(request_, HttpRequest()));
   reply_state_ = ReplyState::kNone;
   HttpReply reply = ErrorReply(fault.status, fault.code, fault.message);
   co_await Reply(std::move(reply));

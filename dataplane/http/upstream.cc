@@ -199,7 +199,7 @@ class Call : public std::enable_shared_from_this<Call> {
   uint64_t length_left_ = 0;
   ChunkedBody chunked_{/*spaces_after_size=*/true};
   bool keep_alive_ = false;
-  size_t delivered_bytes_ = 0;  // at the front of in_: what the last ReadBody returned
+  size_t delivered_bytes_ = 0;  // at the front of in_: what the last ReadSome returned
   size_t delivered_span_ = 0;   // and what it took on the wire
   bool finished_ = false;
 };

@@ -1,5 +1,5 @@
 // The limits of one request's walk: asks the quota service, remembers what was granted, says what remains. Worker's
-// thread only; lives as long as the request. Invariant: a shadow limit never refuses, whatever the service answers or
+// thread only; lives as long as the walk. Invariant: a shadow limit never refuses, whatever the service answers or
 // however long it is away, and never lowers the output cap.
 #pragma once
 

@@ -171,7 +171,10 @@ asio::awaitable<void> AnswerUniversal(const Call& call) {
     const Call entry{call.worker,  exchange,           call.logged,   call.record, call.snapshot, call.key,
                      call.gateway, call.presented_key, Format::kChat, "",          PathSays(),    ""};
     std::unique_ptr<OpenStream> stream = co_await AnswerEntry(entry, entries[i]);
-    if (stream != nullptr) co_await RelayStream(call.worker, exchange, call.record, std::move(stream));
+    if (stream != nullptr) {
+      co_await RelayStream(call.worker, exchange, call.record, std::move(stream));
+      co_return;  // the entries' bytes went with the request's
+    }
     if (exchange.answered() || exchange.client_gone()) co_return;
   }
 }

@@ -12,6 +12,7 @@
 #include "controlplane/ledger/ledger_schema.h"
 #include "controlplane/ledger/usage_query.h"
 #include "tests/controlplane/ledger/temp_dir.h"
+#include "tests/controlplane/store/faulty_vfs_sqlite.h"
 
 namespace signalbox {
 namespace {
@@ -75,9 +76,12 @@ v1::ListRequestsRequest OfIdentifier(const std::string& identifier) {
 class SqliteLedgerTest : public ::testing::Test {
  protected:
   SqliteLedgerTest() { Reopen(); }
-  void Reopen() {
+  void Reopen(const std::string& vfs = "") {
     ledger_.reset();
-    auto opened = SqliteLedger::Open({.path = dir_.File("ledger.db")});
+    SqliteOptions options;
+    options.path = dir_.File("ledger.db");
+    options.vfs = vfs;
+    auto opened = SqliteLedger::Open(options);
     ASSERT_TRUE(opened.ok()) << opened.status();
     ledger_ = *std::move(opened);
   }
@@ -262,12 +266,13 @@ TEST_F(SqliteLedgerTest, ALedgerOfTheSchemaBeforeIsBroughtForward) {
 // What a ledger should say of each identifier, kept beside it.
 class IdentifierIndexTest : public SqliteLedgerTest {
  protected:
-  // Of five identifiers and none; start times run ahead and back a little, as those of several proxies do.
+  // Of five identifiers and none; start times run ahead and back a little, as those of several proxies do, and four of
+  // an identifier are equal.
   v1::SpendRecord Next() {
     const int64_t number = made_++;
     v1::SpendRecord record = Record("request-" + std::to_string(number), number);
     record.set_identifier(number % 6 == 5 ? "" : "user-" + std::to_string(number % 6));
-    record.set_start_time_us(kMidnightUs + number * 1'000 - number % 7 * 9'000);
+    record.set_start_time_us(kMidnightUs + number / 24 * 24'000 - number / 24 % 7 * 90'000);
     return record;
   }
   void AppendNext(int count) {
@@ -283,7 +288,7 @@ class IdentifierIndexTest : public SqliteLedgerTest {
       int64_t cost_nanos = 0;
       for (const v1::SpendRecord& record : expected_) {
         if (record.identifier() != identifier) continue;
-        mine.push_back(&record);
+        mine.insert(mine.begin(), &record);  // of equal ones the newest first
         cost_nanos += record.cost_nanos();
       }
       std::stable_sort(mine.begin(), mine.end(),
@@ -335,16 +340,33 @@ class IdentifierIndexTest : public SqliteLedgerTest {
 };
 
 TEST_F(IdentifierIndexTest, RequestsAreFoundBeforeTheyAreInTheIndexAndAfter) {
-  AppendNext(9'000);
+  AppendNext(8'100);
   ExpectAllFound();
   EXPECT_EQ(CountIndexed(), 0);
   ExpectAllFound();  // what was not in the index is found anew
-  AppendNext(900);
+  AppendNext(300);
   ExpectAllFound();
-  EXPECT_EQ(CountIndexed(), 9'900 * 5 / 6);
+  EXPECT_EQ(CountIndexed(), 8'400 * 5 / 6);
   AppendNext(1'000);
+  v1::SpendRecord late = Next();
+  late.set_identifier("user-1");
+  late.set_start_time_us(kMidnightUs + 3'000'000);  // among those that are in the index
+  Append({late});
+  expected_.push_back(late);
   ExpectAllFound();
   Reopen();
+  ExpectAllFound();
+}
+
+TEST_F(IdentifierIndexTest, RecordsOfNobodyBringItUpToDateToo) {
+  std::vector<v1::SpendRecord> records(9'000, Record("", 1));
+  for (size_t i = 0; i < records.size(); ++i) {
+    records[i].set_request_id("nobody-" + std::to_string(i));
+    records[i].set_identifier("");
+  }
+  AppendNext(6);
+  Append(records);
+  EXPECT_EQ(CountIndexed(), 5);
   ExpectAllFound();
 }
 
@@ -362,18 +384,45 @@ TEST_F(IdentifierIndexTest, WhatIsDeletedOrReplacedLeavesTheIndex) {
   ASSERT_TRUE(ledger_->DeleteExpired(100'000).ok());
   std::erase_if(expected_, [&](const auto& record) { return record.start_time_us() < horizon_us; });
   ExpectAllFound();
+  AppendNext(9'000);  // brings what is left of the recent ones into the index
   const auto identified = std::count_if(expected_.begin(), expected_.end(),
                                         [](const auto& record) { return !record.identifier().empty(); });
   EXPECT_EQ(CountIndexed(), identified);
   ExpectAllFound();
 }
 
-TEST_F(IdentifierIndexTest, ABatchThatIsRefusedLeavesNothingBehind) {
-  AppendNext(100);
-  google::protobuf::RepeatedPtrField<v1::SpendRecord> bad = Batch({Next(), Next()});
-  bad[1].set_cost_nanos(-1);
-  EXPECT_FALSE(ledger_->Append(bad).ok());
-  ExpectAllFound();
+// Whichever write fails, of the batch or of the index after it: what was acknowledged is found, and nothing else.
+TEST_F(IdentifierIndexTest, AFailedWriteCostsNoRecordThatWasTaken) {
+  RegisterFaultyVfs();
+  AppendNext(8'191);  // the next brings the index up to date
+  ledger_.reset();
+  std::filesystem::copy_file(dir_.File("ledger.db"), dir_.File("before.db"));
+  const std::vector<v1::SpendRecord> before = expected_;
+  int refused = 0, taken = 0;
+  for (int n = 1; n < 100'000; n = n < 12 ? n + 1 : n * 2) {
+    SCOPED_TRACE(n);
+    std::filesystem::copy_file(dir_.File("before.db"), dir_.File("ledger.db"),
+                               std::filesystem::copy_options::overwrite_existing);
+    expected_ = before;
+    made_ = 8'191;
+    Reopen(kFaultyVfs);
+    const v1::SpendRecord record = Next();
+    FailFromWrite(n);
+    const absl::Status status = ledger_->Append(Batch({record}));
+    const bool failed = WriteFailed();
+    HealWrites();
+    if (status.ok()) expected_.push_back(record);
+    ++(status.ok() ? taken : refused);
+    AppendNext(10);
+    ExpectAllFound();
+    Reopen();
+    ExpectAllFound();
+    ledger_.reset();
+    if (!failed) break;
+  }
+  EXPECT_GT(refused, 1);
+  EXPECT_GT(taken, 1);
+  Reopen();
 }
 
 TEST(CheckSpendRecord, NamesTheFieldAtFault) {

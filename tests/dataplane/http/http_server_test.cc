@@ -27,13 +27,15 @@ using testing::TestCertificate;
 
 bool Contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
+constexpr size_t kLargeBodyBytes = 100'000;
+
 // A server on its own thread. The handler knows these targets:
 //   /echo    the request's body          /stream  chunk by chunk, one for each Permit(); then a clean end
 //   /hang    until the client goes       /cut     one chunk, then AbortStream
 //   /throw   throws                      /silent  returns without an answer
 //   /gate    answers after one Permit()  /late    sets OnClientGone when the client has gone already
-constexpr size_t kLargeBodyBytes = 100'000;
-
+//   /forget  lets its request go while   /room    says whether an earlier body's memory is kept
+//            it streams
 class HttpServerTest : public ::testing::Test {
  protected:
   HttpServerTest() { options_.address = "127.0.0.1:0"; }

@@ -655,7 +655,7 @@ TEST_F(RequestFlowTest, StreamIsRelayedWithoutTheUsageNobodyAskedFor) {
   EXPECT_EQ(nlohmann::json::parse(provider_bodies_.at(0))["stream_options"]["include_usage"], true);
 }
 
-TEST_F(RequestFlowTest, OpenStreamKeepsNothingOfItsRequest) {
+TEST_F(RequestFlowTest, WhatAnOpenStreamsClientSentIsLetGo) {
   size_t body_bytes = 1, headers = 1;
   Provider({[&](HttpExchange& exchange) -> asio::awaitable<void> {
     HttpHeaders none;
