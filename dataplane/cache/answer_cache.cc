@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/give_back.h"
 #include "common/limits.h"
 
 namespace signalbox {
@@ -48,7 +49,7 @@ void AnswerCapture::Append(std::string_view bytes) {
   if (!whole_) return;
   if (body_.size() + bytes.size() > kCachedAnswerBytesMax) {
     whole_ = false;
-    std::string().swap(body_);  // an assignment would keep its memory
+    GiveBack(body_);
     return;
   }
   body_.append(bytes);

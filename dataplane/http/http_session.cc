@@ -241,7 +241,7 @@ awaitable<bool> HttpSession::RunHandler() {
   }
   if (reply_state_ == ReplyState::kStreaming) AbortStream();
   exchange_open_ = false;
-  static_cast<void>(std::exchange(request_, HttpRequest()));  // an idle connection holds no body
+  GiveBack(request_);  // an idle connection holds no body
   co_return keep_alive_ && !gone_ && reply_state_ == ReplyState::kEnded && !core_->draining;
 }
 
@@ -379,7 +379,7 @@ void HttpSession::AbortStream() {
 awaitable<void> HttpSession::Refuse(const HeadFault& fault) {
   ClearDeadline();
   keep_alive_ = false;
-  static_cast<void>(std::exchange(request_, HttpRequest()));
+  GiveBack(request_);
   reply_state_ = ReplyState::kNone;
   HttpReply reply = ErrorReply(fault.status, fault.code, fault.message);
   co_await Reply(std::move(reply));

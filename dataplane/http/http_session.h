@@ -10,9 +10,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "common/clock.h"
+#include "common/give_back.h"
 #include "dataplane/http/http_server.h"
 #include "dataplane/http/request_head.h"
 #include "dataplane/http/stream.h"
@@ -70,8 +70,8 @@ class HttpSession final : public HttpExchange, public std::enable_shared_from_th
   asio::awaitable<bool> EndStream() override;
   void AbortStream() override;
   void ForgetRequest() override {
-    static_cast<void>(std::exchange(request_.headers, HeaderFields()));
-    static_cast<void>(std::exchange(request_.body, std::string()));
+    GiveBack(request_.headers);
+    GiveBack(request_.body);
   }
   bool client_gone() const override { return gone_; }
   void OnClientGone(std::function<void()> callback) override;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/give_back.h"
 #include "common/limits.h"
 #include "dataplane/provider/answer_stream.h"
 #include "dataplane/provider/json_dom.h"
@@ -131,7 +132,7 @@ bool ChatStream::State::TakeJson(const std::string& json) {
 
 bool ChatStream::State::TakeEvent(std::string_view event) {
   thread_local std::string data;  // scratch
-  if (data.capacity() > kKeptBytesMax) std::string().swap(data);
+  if (data.capacity() > kKeptBytesMax) GiveBack(data);
   bool is_error_event = false;
   const bool has_data = ReadData(event, data, is_error_event);
   const bool was_done = done;
@@ -202,7 +203,7 @@ absl::StatusOr<std::string> ChatStream::Feed(std::string_view bytes) {
       s.pending.append(part);
       s.last_relayed = s.TakeEvent(s.pending);
       if (s.last_relayed) out.append(s.pending);
-      std::string().swap(s.pending);  // an assignment would keep its memory
+      GiveBack(s.pending);
     }
     begin = next;
   }

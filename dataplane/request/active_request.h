@@ -1,5 +1,4 @@
-// What the stages of one request share. Lives in AnswerCall's frame: a stream outlives it; worker's
-// thread only.
+// What the stages of one request share. Lives in AnswerCall's frame: a stream outlives it; worker's thread only.
 #pragma once
 
 #include "common/route/walker.h"

@@ -284,8 +284,9 @@ asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::Com
       attempt.set_error("provider_error");
       attempt.set_cost_nanos(0);
       attempt.set_estimated(false);
-      if (unary.report.usage.has_value())
+      if (unary.report.usage.has_value()) {
         SettleAttempt(request.record, model, attempt, unary.report.usage, v1::TokenUsage());
+      }
       co_return Failed(Verdict::kRetry, "the provider answered with an error", CallResult::kFailure);
     }
     SettleAttempt(request.record, model, attempt, unary.report.usage,

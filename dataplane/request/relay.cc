@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/give_back.h"
 #include "common/limits.h"
 
 namespace signalbox {
@@ -74,7 +75,7 @@ asio::awaitable<bool> BeginStream(HttpExchange& exchange, RequestRecord& record,
   bool open = co_await exchange.BeginStream(opened.status, std::move(opened.content_type), std::move(opened.headers));
   record.MarkFirstByte();
   if (open && !opened.first.empty()) open = co_await exchange.WriteChunk(opened.first);
-  std::string().swap(opened.first);  // an assignment would keep its memory
+  GiveBack(opened.first);
   co_return open;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/give_back.h"
 #include "common/limits.h"
 #include "dataplane/provider/universal_body.h"
 #include "dataplane/request/passthrough.h"
@@ -50,7 +51,8 @@ class EntryExchange final : public ForwardedExchange {
     return ForwardedExchange::BeginStream(status, std::move(content_type), std::move(headers));
   }
   void ForgetRequest() override {
-    static_cast<void>(std::exchange(request_, HttpRequest()));
+    GiveBack(request_.headers);
+    GiveBack(request_.body);
     ForwardedExchange::ForgetRequest();
   }
 

@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include "absl/strings/str_cat.h"
+#include "common/give_back.h"
 #include "common/little_endian.h"
 
 namespace signalbox {
@@ -54,7 +55,7 @@ absl::Status SpendFrames::Add(const v1::SpendRecord& record) {
 }
 
 void SpendFrames::Clear() {
-  if (bytes_.capacity() > kBytesKept) std::string().swap(bytes_);
+  if (bytes_.capacity() > kBytesKept) GiveBack(bytes_);
   bytes_.clear();
   ends_.clear();
 }

@@ -342,6 +342,16 @@ class RequestFlowTest : public ::testing::Test {
     Dollars(route).set_unit(v1::TOKENS);
     Dollars(route).set_limit(10'000);
   }
+  // For a content_receiver of the test's own.
+  static httplib::Request StreamedChat() {
+    httplib::Request request;
+    request.method = "POST";
+    request.path = "/v1/chat/completions";
+    request.headers = Headers();
+    request.set_header("content-type", "application/json");
+    request.body = Body(true);
+    return request;
+  }
   // The n-th signalbox-limit of an answer.
   static std::string LimitHeader(const httplib::Result& result, size_t n) {
     return result->get_header_value("signalbox-limit", n);
@@ -671,12 +681,7 @@ TEST_F(RequestFlowTest, WhatAnOpenStreamsClientSentIsLetGo) {
     co_await exchange.EndStream();
   }});
   httplib::Client client = Client();
-  httplib::Request request;
-  request.method = "POST";
-  request.path = "/v1/chat/completions";
-  request.headers = Headers();
-  request.set_header("content-type", "application/json");
-  request.body = Body(true);
+  httplib::Request request = StreamedChat();
   std::string answer;
   request.content_receiver = [&](const char* data, size_t size, uint64_t, uint64_t) {
     if (answer.empty()) asio::post(io_, [this] { seen_(); });
@@ -739,12 +744,7 @@ TEST_F(RequestFlowTest, ClientLeavingMidStreamCancelsTheProviderAndSettles) {
     co_await forever.async_wait(asio::redirect_error(asio::use_awaitable, error));
   }});
   httplib::Client client = Client();
-  httplib::Request request;
-  request.method = "POST";
-  request.path = "/v1/chat/completions";
-  request.headers = Headers();
-  request.set_header("content-type", "application/json");
-  request.body = Body(true);
+  httplib::Request request = StreamedChat();
   request.content_receiver = [](const char*, size_t, uint64_t, uint64_t) { return false; };  // closes
   client.send(request);
   provider_saw_it.get_future().wait();
