@@ -29,11 +29,11 @@ std::string Sha256(std::string_view data) { return DigestOf({&data, 1}); }
 
 std::string Hex(std::string_view bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex;
-  hex.reserve(bytes.size() * 2);
-  for (unsigned char c : bytes) {
-    hex.push_back(kDigits[c >> 4]);
-    hex.push_back(kDigits[c & 15]);
+  std::string hex(bytes.size() * 2, '\0');
+  char* out = hex.data();
+  for (const unsigned char c : bytes) {
+    *out++ = kDigits[c >> 4];
+    *out++ = kDigits[c & 15];
   }
   return hex;
 }

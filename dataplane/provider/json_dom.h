@@ -4,6 +4,7 @@
 
 #include <simdjson.h>
 
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -30,6 +31,7 @@ class Members {
   explicit Members(simdjson::dom::object object);
   // As FindLast.
   std::optional<simdjson::dom::element> Find(std::string_view key) const {
+    if ((lengths_ & LengthBit(key)) == 0) return std::nullopt;  // most names that are looked for are not there
     for (auto member = members_.rbegin(); member != members_.rend(); ++member) {
       if (member->first == key) return member->second;
     }
@@ -37,7 +39,10 @@ class Members {
   }
 
  private:
+  static uint64_t LengthBit(std::string_view key) { return uint64_t{1} << (key.size() % 64); }
+
   absl::InlinedVector<std::pair<std::string_view, simdjson::dom::element>, 12> members_;
+  uint64_t lengths_ = 0;  // the bits of all names
 };
 
 // The offset at which `json` stops being JSON, found by a slower parser; nullopt when that one sees no fault either.

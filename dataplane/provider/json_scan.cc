@@ -1,5 +1,6 @@
 #include "dataplane/provider/json_scan.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "absl/strings/str_format.h"
@@ -75,16 +76,20 @@ bool MemberScanner::Next(JsonRange& value) {
 }
 
 std::string QuoteJson(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out += absl::StrFormat("\\u%04x", static_cast<unsigned char>(c));
+  std::string out;
+  out.reserve(text.size() + 2);
+  out += '"';
+  const auto is_plain = [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\'; };
+  for (auto at = text.begin(); at != text.end();) {
+    const auto run_end = std::find_if_not(at, text.end(), is_plain);
+    out.append(at, run_end);
+    if (run_end == text.end()) break;
+    if (static_cast<unsigned char>(*run_end) < 0x20) {
+      out += absl::StrFormat("\\u%04x", static_cast<unsigned char>(*run_end));
     } else {
-      out += c;
+      out.append({'\\', *run_end});
     }
+    at = run_end + 1;
   }
   return out += '"';
 }

@@ -78,7 +78,8 @@ class RequestBody {
 struct InputBound {
   int64_t tokens = 0;
   int64_t nanos = 0;
-  absl::Status unbounded;  // OK, or FAILED_PRECONDITION
+  int64_t output_nanos_per_mtok = 0;  // the dearest that a token of the answer to such an input can be
+  absl::Status unbounded;             // OK, or FAILED_PRECONDITION
 };
 InputBound BoundInput(const RequestBody& body, size_t sent_bytes, const v1::ModelPrice& price);
 

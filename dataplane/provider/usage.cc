@@ -327,6 +327,7 @@ InputBound BoundInput(const RequestBody& body, size_t sent_bytes, const v1::Mode
           kTokensPerPriceUnit +
       dearest.request_nanos;
   bound.nanos = static_cast<int64_t>(std::min<Int128>(nanos, kMax));
+  bound.output_nanos_per_mtok = dearest.output_nanos_per_mtok;
   return bound;
 }
 

@@ -25,13 +25,15 @@ constexpr absl::string_view kPrefixes[] = {"cf-aig-", "signalbox-"};
 
 class HeaderReader {
  public:
-  // Most requests have one or two headers that are the gateway's: those are looked through, not all.
+  // Most requests have no header that is an option: what is none is not looked through for each.
   explicit HeaderReader(const HeaderFields& headers) {
     for (const HeaderFields::Field field : headers) {
       const absl::string_view name(field.name.data(), field.name.size());
       for (const absl::string_view prefix : kPrefixes) {
         if (!absl::StartsWith(name, prefix)) continue;
-        own_.push_back({prefix, name.substr(prefix.size()), {field.value.data(), field.value.size()}});
+        const absl::string_view option = name.substr(prefix.size());
+        if (option == "metadata" || option == "authorization") continue;  // read elsewhere
+        own_.push_back({prefix, option, {field.value.data(), field.value.size()}});
       }
     }
   }
@@ -43,7 +45,7 @@ class HeaderReader {
     for (const absl::string_view prefix : kPrefixes) {
       bool found = false;
       for (const Own& own : own_) {
-        if (own.prefix != prefix || own.option != option) continue;
+        if (own.option != option || own.prefix != prefix) continue;
         ++sent;
         if (std::exchange(found, true)) continue;  // the first of that name
         header.name = absl::StrCat(prefix, option);
