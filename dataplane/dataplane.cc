@@ -116,12 +116,10 @@ class ProxyDataplane : public Dataplane {
       }
       if (!WaitUntilIdle(options_.drain_timeout_ms)) {
         LOG(WARNING) << InFlightRequests() << " requests did not end within the drain; cutting them";
-        for (auto& thread : workers_) {
-          asio::post(thread->io, [thread = thread.get()] {
-            thread->worker->stopping = true;
-            thread->server->CloseAll();
-          });
-        }
+        OnEveryWorker([](WorkerThread& thread) {
+          thread.worker->stopping = true;
+          thread.server->CloseAll();
+        });
         wound_up = WaitUntilIdle(kCutTimeoutMs);
       }
       WriteEnded();
@@ -131,6 +129,10 @@ class ProxyDataplane : public Dataplane {
       if (!reporter_->Flush(kShutdownFlushTimeoutMs)) {
         LOG(WARNING) << "the control plane did not take every spend record; they stay in the spool";
       }
+      // Connections on which half a request stands: on none may it still begin, and what began meanwhile is cut.
+      OnEveryWorker([](WorkerThread& thread) { thread.server->CloseAll(); });
+      wound_up = wound_up && WaitUntilIdle(kCutTimeoutMs);
+      WriteEnded();
       config_->Stop();
     }
     if (!wound_up) {
@@ -346,14 +348,7 @@ class ProxyDataplane : public Dataplane {
       for (auto& thread : workers_) thread->worker->snapshot = snapshot;
       return;
     }
-    auto swapped = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(workers_.size()));
-    for (auto& thread : workers_) {
-      asio::post(thread->io, [worker = thread->worker.get(), snapshot, swapped] {
-        worker->snapshot = snapshot;
-        swapped->count_down();
-      });
-    }
-    swapped->wait();
+    OnEveryWorker([snapshot](WorkerThread& thread) { thread.worker->snapshot = snapshot; });
   }
 
   void StartThread(WorkerThread& thread) {
@@ -370,16 +365,22 @@ class ProxyDataplane : public Dataplane {
     if (thread.thread.joinable()) thread.thread.join();
   }
 
-  // Returns when what ended on each worker is on disk and on its way to be settled.
+  // What ended on each worker is on disk then, and on its way to be settled.
   void WriteEnded() {
-    auto written = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(workers_.size()));
+    OnEveryWorker([](WorkerThread& thread) { thread.worker->ended.Write(); });
+  }
+
+  // Runs `work` on every worker's loop; returns when all have done it.
+  template <typename Work>
+  void OnEveryWorker(const Work& work) {
+    auto done = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(workers_.size()));
     for (auto& thread : workers_) {
-      asio::post(thread->io, [worker = thread->worker.get(), written] {
-        worker->ended.Write();
-        written->count_down();
+      asio::post(thread->io, [thread = thread.get(), work, done] {
+        work(*thread);
+        done->count_down();
       });
     }
-    written->wait();
+    done->wait();
   }
 
   static std::vector<std::shared_ptr<const v1::SnapshotProvider>> ProvidersOf(const ActiveSnapshot& snapshot) {
