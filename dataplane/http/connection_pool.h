@@ -29,11 +29,11 @@ using SslSession = std::unique_ptr<SSL_SESSION, SslSessionFree>;
 // One connection to a provider. `reused`: it served a call before, so the peer may have closed it meanwhile.
 struct UpstreamConnection {
   UpstreamConnection(asio::ip::tcp::socket socket, asio::ssl::context* tls)
-      : stream(std::move(socket), tls), acked_when_new(TcpBytesAcked(stream.socket().native_handle())) {}
+      : stream(std::move(socket), tls), acked_when_new(TcpBytesAcked(stream.descriptor())) {}
   // How many bytes the peer can have acknowledged of what was written so far; nullopt: not known. Plain text: all of
   // it. Under TLS what is written has another size on the wire: what it has acknowledged by now.
   std::optional<uint64_t> AckedAtMost() {
-    if (stream.ssl() != nullptr) return TcpBytesAcked(stream.socket().native_handle());
+    if (stream.ssl() != nullptr) return TcpBytesAcked(stream.descriptor());
     if (!acked_when_new.has_value()) return std::nullopt;
     return *acked_when_new + written_bytes;
   }

@@ -1,11 +1,33 @@
 #include "dataplane/http/header_fields.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace signalbox {
 namespace {
 
 constexpr size_t kFieldBytesExpected = 32;
+
+constexpr uint64_t kOnes = 0x0101010101010101;
+
+// Of eight characters the capitals A to Z become small, all other bytes stay.
+uint64_t LowerEight(uint64_t bytes) {
+  const uint64_t low_bits = bytes & 0x7f * kOnes;
+  const uint64_t from_a = low_bits + (0x80 - 'A') * kOnes;    // the top bit of a byte: its low bits are 'A' or more
+  const uint64_t beyond_z = low_bits + (0x7f - 'Z') * kOnes;  // more than 'Z'
+  const uint64_t capitals = (from_a ^ beyond_z) & ~bytes & 0x80 * kOnes;
+  return bytes | capitals >> 2;  // 0x20
+}
+
+void LowerAll(char* text, size_t bytes) {
+  for (; bytes >= sizeof(uint64_t); text += sizeof(uint64_t), bytes -= sizeof(uint64_t)) {
+    uint64_t eight;
+    std::memcpy(&eight, text, sizeof eight);
+    eight = LowerEight(eight);
+    std::memcpy(text, &eight, sizeof eight);
+  }
+  std::transform(text, text + bytes, text, Lower);
+}
 
 }  // namespace
 
@@ -23,8 +45,17 @@ void HeaderFields::Add(std::string_view name, std::string_view value) {
   const size_t begin = text_.size();
   places_.push_back({begin, static_cast<uint32_t>(name.size()), static_cast<uint32_t>(value.size())});
   text_.append(name).append(value);
-  char* own = text_.data() + begin;
-  std::transform(own, own + name.size(), own, Lower);
+  LowerAll(text_.data() + begin, name.size());
+}
+
+void HeaderFields::Append(const HeaderFields& others) {
+  const size_t begin = text_.size();
+  text_ += others.text_;
+  places_.reserve(places_.size() + others.places_.size());
+  for (Place place : others.places_) {
+    place.begin += begin;
+    places_.push_back(place);
+  }
 }
 
 void HeaderFields::Set(std::string_view name, std::string_view value) {

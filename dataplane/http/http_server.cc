@@ -161,6 +161,11 @@ absl::StatusOr<std::unique_ptr<HttpServer>> NewHttpServer(asio::io_context& io, 
                                                           HttpHandler handler) {
   const absl::StatusOr<tcp::endpoint> endpoint = ParseAddress(io, options.address);
   if (!endpoint.ok()) return endpoint.status();
+  try {
+    asio::use_service<Readiness>(io);  // now, and not with the first connection
+  } catch (const boost::system::system_error& e) {
+    return absl::UnavailableError(absl::StrCat("cannot watch connections: ", e.what()));
+  }
   auto core = std::make_shared<HttpServerShared>(io, std::move(options), std::move(handler));
   error_code error;
   if (core->options.reuse_port && core->options.refuse_taken_port) {

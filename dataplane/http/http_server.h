@@ -12,8 +12,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/limits.h"
@@ -22,8 +20,6 @@
 namespace signalbox {
 
 namespace asio = boost::asio;
-
-using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpRequest {
   std::string method;
@@ -35,7 +31,7 @@ struct HttpRequest {
 struct HttpReply {
   int status = 200;
   std::string content_type = "application/json";
-  HttpHeaders headers;
+  HeaderFields headers;
   std::string body;
 };
 
@@ -46,9 +42,12 @@ class HttpExchange {
   virtual ~HttpExchange() = default;
   virtual const HttpRequest& request() const = 0;
   virtual asio::awaitable<bool> Reply(HttpReply reply) = 0;
-  virtual asio::awaitable<bool> BeginStream(int status, std::string content_type, HttpHeaders headers) = 0;
+  // `first` and `last`: what there is of the body already, and what is left of it; each travels in one packet with the
+  // head, or with the clean end. Both live until the call is over, and may be empty.
+  virtual asio::awaitable<bool> BeginStream(int status, std::string content_type, HeaderFields headers,
+                                            std::string_view first) = 0;
   virtual asio::awaitable<bool> WriteChunk(std::string_view data) = 0;  // flushed at once
-  virtual asio::awaitable<bool> EndStream() = 0;                        // a clean end
+  virtual asio::awaitable<bool> EndStream(std::string_view last) = 0;
   virtual void AbortStream() = 0;  // closes without a clean end, so that the client sees a cut
   // The handler needs the request's headers and body no more: their memory goes while the answer is still being given.
   // Method and target stay.

@@ -20,7 +20,10 @@ namespace {
 
 constexpr size_t kReadBytes = 4 << 10;  // under TLS kept per open connection
 constexpr size_t kBodyReadBytes = 64 << 10;
-constexpr size_t kReplyHeadBytesExpected = 1 << 10;
+// Of a chunk.
+std::string SizeLine(std::string_view data) { return absl::StrCat(absl::Hex(data.size()), "\r\n"); }
+
+constexpr size_t kReplyHeadBytesExpected = 256;  // but for names and values of fields
 
 }  // namespace
 
@@ -29,13 +32,16 @@ constexpr size_t kReplyHeadBytesExpected = 1 << 10;
 // A connection that waits holds no buffer, which with thousands of open streams is what counts; TLS needs one.
 void HttpSession::StartRead(size_t bytes) {
   reading_ = true;
+  PendingRead read(shared_from_this());
   if (stream_.ssl() != nullptr) {
     return stream_.AsyncReadSome(
-        in_.Prepare(bytes), [self = shared_from_this()](const error_code& error, size_t n) { self->OnRead(error, n); });
+        in_.Prepare(bytes),
+        [read = std::move(read)](const error_code& error, size_t n) mutable { read.End()->OnRead(error, n); });
   }
   in_.Release();
-  stream_.AsyncWaitReadable([self = shared_from_this(), bytes](error_code error) {
-    const size_t n = error ? 0 : self->stream_.TryReadSome(self->in_.Prepare(bytes), error);
+  stream_.plain().AwaitReadable([read = std::move(read), bytes](error_code error) mutable {
+    const std::shared_ptr<HttpSession> self = read.End();
+    const size_t n = error ? 0 : self->stream_.plain().TryRead(self->in_.Prepare(bytes), error);
     if (!error && n == 0 && !self->expired_) return self->StartRead(bytes);  // nothing after all
     self->OnRead(error, n);
   });
@@ -45,8 +51,7 @@ void HttpSession::OnRead(error_code error, size_t n) {
   reading_ = false;
   in_.Commit(n);
   if (error) read_error_ = error;
-  wake_.cancel();
-  if (!exchange_open_) return;
+  if (!exchange_open_) return reader_.Wake();
   if (error) {
     MarkGone();
   } else if (in_.size() < kRequestHeaderBytesMax) {
@@ -57,7 +62,7 @@ void HttpSession::OnRead(error_code error, size_t n) {
 // False when the connection is of no more use, or `expired_`.
 awaitable<bool> HttpSession::ReadMore(size_t bytes) {
   if (!reading_ && !read_error_ && !expired_) StartRead(bytes);
-  while (reading_) co_await wake_.async_wait(kNoThrow);
+  if (reading_) co_await reader_.Wait();
   co_return !read_error_ && !expired_;
 }
 
@@ -95,7 +100,7 @@ awaitable<bool> HttpSession::ReadRequest() {
   bool lost = false;
   reply_state_ = ReplyState::kNone;
   std::optional<HeadFault> fault = co_await ReadHead(lost);
-  if (!fault && !lost) fault = co_await ReadBody(lost);
+  if (!fault && !lost && !TakeBody()) fault = co_await ReadBody(lost);
   if (lost) gone_ = true;
   if (fault && !lost) co_await Refuse(*fault);
   co_return !fault && !lost;
@@ -135,13 +140,22 @@ awaitable<std::optional<HeadFault>> HttpSession::ReadHead(bool& lost) {
   }
 }
 
+// The body, when all of it came along with the head, as most do. False: it has to be read, or refused.
+bool HttpSession::TakeBody() {
+  if (framing_.chunked || framing_.content_length > std::min(in_.size(), core_->options.body_bytes_max)) return false;
+  const size_t length = static_cast<size_t>(framing_.content_length);
+  request_.body.reserve(length + kReadableBytesBehindBody);
+  request_.body.assign(in_.data(), length);
+  in_.Consume(length);
+  return true;
+}
+
 awaitable<std::optional<HeadFault>> HttpSession::ReadBody(bool& lost) {
   if (framing_.content_length > core_->options.body_bytes_max) {
     co_return HeadFault{413, "body_too_large",
                         absl::StrCat("the request's body exceeds ", core_->options.body_bytes_max, " bytes")};
   }
-  if (framing_.content_length == 0 && !framing_.chunked) co_return std::nullopt;
-  if (framing_.expect_continue && in_.empty() && !co_await WriteAll("HTTP/1.1 100 Continue\r\n\r\n", {}, {})) {
+  if (framing_.expect_continue && in_.empty() && !co_await WriteAll({"HTTP/1.1 100 Continue\r\n\r\n", {}, {}})) {
     lost = true;
     co_return std::nullopt;
   }
@@ -266,51 +280,62 @@ void HttpSession::FireGone() {
 
 // ---- Writing.
 
-// Everything or nothing is known to be sent; false: the client is gone.
-awaitable<bool> HttpSession::WriteAll(std::string_view head, std::string_view data, std::string_view tail) {
-  if (gone_) co_return false;
-  const std::array<asio::const_buffer, 3> buffers = {asio::buffer(head.data(), head.size()),
-                                                     asio::buffer(data.data(), data.size()),
-                                                     asio::buffer(tail.data(), tail.size())};
-  const size_t total = head.size() + data.size() + tail.size();
-  error_code error;
-  size_t written = stream_.TryWriteSome(buffers, error);
-  if (!error && written < total) {
-    std::string joined;  // under TLS small pieces share a record
-    std::string_view pieces[3] = {head, data, tail};
-    if (stream_.ssl() != nullptr && total <= kBodyReadBytes) {
-      joined = absl::StrCat(absl::string_view(head.data(), head.size()), absl::string_view(data.data(), data.size()),
-                            absl::string_view(tail.data(), tail.size()));
-      pieces[0] = joined;
-      pieces[1] = pieces[2] = {};
-    }
-    for (std::string_view piece : pieces) {
-      const size_t skip = std::min(written, piece.size());
-      piece.remove_prefix(skip);
-      written -= skip;
-      while (!piece.empty() && !error && !gone_) {
-        SetDeadline(core_->options.write_stall_timeout_ms);
-        const auto [write_error, n] = co_await stream_.WriteSome(asio::buffer(piece.data(), piece.size()));
-        if (write_error || expired_) error = write_error ? write_error : asio::error::timed_out;
-        piece.remove_prefix(n);
-      }
-    }
-    ClearDeadline();
+// Whether everything was sent at once, without waiting; nullopt: not yet, but `written` bytes of it.
+std::optional<bool> HttpSession::WriteAtOnce(const Pieces& pieces, size_t& written) {
+  if (gone_) return false;
+  std::array<asio::const_buffer, std::tuple_size_v<Pieces>> buffers;
+  size_t total = 0;
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    buffers[i] = asio::buffer(pieces[i].data(), pieces[i].size());
+    total += pieces[i].size();
   }
+  error_code error;
+  written = stream_.TryWriteSome(buffers, error);
+  if (error) MarkGone();
+  if (error || written == total) return !error;
+  return std::nullopt;
+}
+
+awaitable<bool> HttpSession::WriteRest(Pieces pieces, size_t written) {
+  std::string joined;  // under TLS small pieces share a record
+  if (stream_.ssl() != nullptr && pieces[0].size() + pieces[1].size() + pieces[2].size() <= kBodyReadBytes) {
+    joined.append(pieces[0]).append(pieces[1]).append(pieces[2]);
+    pieces = {joined, {}, {}};
+  }
+  error_code error;
+  for (std::string_view piece : pieces) {
+    const size_t skip = std::min(written, piece.size());
+    piece.remove_prefix(skip);
+    written -= skip;
+    while (!piece.empty() && !error && !gone_) {
+      SetDeadline(core_->options.write_stall_timeout_ms);
+      const auto [write_error, n] = co_await stream_.WriteSome(asio::buffer(piece.data(), piece.size()));
+      if (write_error || expired_) error = write_error ? write_error : asio::error::timed_out;
+      piece.remove_prefix(n);
+    }
+  }
+  ClearDeadline();
   if (error) MarkGone();
   co_return !gone_;
 }
 
-std::string HttpSession::ReplyHead(int status, std::string_view content_type, const HttpHeaders& headers) const {
+// Everything or nothing is known to be sent; false: the client is gone.
+awaitable<bool> HttpSession::WriteAll(Pieces pieces) {
+  size_t written = 0;
+  if (const std::optional<bool> sent = WriteAtOnce(pieces, written)) co_return *sent;
+  co_return co_await WriteRest(pieces, written);
+}
+
+std::string HttpSession::ReplyHead(int status, std::string_view content_type, const HeaderFields& headers) const {
   const auto reason =
       boost::beast::http::obsolete_reason(boost::beast::http::int_to_status(static_cast<unsigned>(status)));
   std::string head;
-  head.reserve(kReplyHeadBytesExpected);
+  head.reserve(kReplyHeadBytesExpected + headers.text_bytes());
   absl::StrAppend(&head, "HTTP/1.1 ", status, " ", absl::string_view(reason.data(), reason.size()), "\r\n");
   if (!content_type.empty() && IsFieldValue(content_type)) {
     head.append("content-type: ").append(content_type).append("\r\n");
   }
-  for (const auto& [name, value] : headers) {
+  for (const auto [name, value] : headers) {
     // Values may come from peers: what could end the line never gets into it.
     if (!IsToken(name) || !IsFieldValue(value)) {
       LOG_EVERY_N(WARNING, 100) << "an answer's header is not valid HTTP and was left out: " << name;
@@ -332,11 +357,15 @@ awaitable<bool> HttpSession::Reply(HttpReply reply) {
   if (!bodiless) absl::StrAppend(&head, "content-length: ", reply.body.size(), "\r\n");
   head.append("\r\n");
   reply_state_ = ReplyState::kEnded;
-  const bool send_body = !bodiless && request_.method != "HEAD";
-  co_return co_await WriteAll(head, send_body ? std::string_view(reply.body) : std::string_view(), {});
+  const bool send_body = !bodiless && sends_body();
+  const Pieces pieces = {head, send_body ? std::string_view(reply.body) : std::string_view(), {}};
+  size_t written = 0;
+  if (const std::optional<bool> sent = WriteAtOnce(pieces, written)) co_return *sent;
+  co_return co_await WriteRest(pieces, written);
 }
 
-awaitable<bool> HttpSession::BeginStream(int status, std::string content_type, HttpHeaders headers) {
+awaitable<bool> HttpSession::BeginStream(int status, std::string content_type, HeaderFields headers,
+                                         std::string_view first) {
   if (reply_state_ != ReplyState::kNone) {
     LOG(ERROR) << request_.method << " " << request_.target << ": a second answer was dropped";
     co_return false;
@@ -344,22 +373,31 @@ awaitable<bool> HttpSession::BeginStream(int status, std::string content_type, H
   std::string head = ReplyHead(status, content_type, headers);
   head.append(framing_.http_1_0 ? "\r\n" : "transfer-encoding: chunked\r\n\r\n");
   reply_state_ = ReplyState::kStreaming;
-  co_return co_await WriteAll(head, {}, {});
+  if (first.empty() || !sends_body()) co_return co_await WriteAll({head, {}, {}});
+  if (framing_.http_1_0) co_return co_await WriteAll({head, first, {}});
+  head.append(SizeLine(first));
+  co_return co_await WriteAll({head, first, "\r\n"});
 }
 
 awaitable<bool> HttpSession::WriteChunk(std::string_view data) {
   if (reply_state_ != ReplyState::kStreaming) co_return false;
-  if (data.empty() || request_.method == "HEAD") co_return !gone_;  // an empty chunk would be the end
-  if (framing_.http_1_0) co_return co_await WriteAll(data, {}, {});
-  const std::string size_line = absl::StrCat(absl::Hex(data.size()), "\r\n");
-  co_return co_await WriteAll(size_line, data, "\r\n");
+  if (data.empty() || !sends_body()) co_return !gone_;  // an empty chunk would be the end
+  if (framing_.http_1_0) co_return co_await WriteAll({data, {}, {}});
+  const std::string size_line = SizeLine(data);
+  const Pieces pieces = {size_line, data, "\r\n"};
+  size_t written = 0;
+  if (const std::optional<bool> sent = WriteAtOnce(pieces, written)) co_return *sent;
+  co_return co_await WriteRest(pieces, written);
 }
 
-awaitable<bool> HttpSession::EndStream() {
+awaitable<bool> HttpSession::EndStream(std::string_view last) {
   if (reply_state_ != ReplyState::kStreaming) co_return false;
   reply_state_ = ReplyState::kEnded;
-  if (framing_.http_1_0 || request_.method == "HEAD") co_return !gone_;
-  co_return co_await WriteAll("0\r\n\r\n", {}, {});
+  if (!sends_body()) co_return !gone_;
+  if (framing_.http_1_0) co_return last.empty() ? !gone_ : co_await WriteAll({last, {}, {}});
+  if (last.empty()) co_return co_await WriteAll({"0\r\n\r\n", {}, {}});
+  const std::string size_line = SizeLine(last);
+  co_return co_await WriteAll({size_line, last, "\r\n0\r\n\r\n"});
 }
 
 void HttpSession::AbortStream() {
@@ -392,8 +430,7 @@ awaitable<void> HttpSession::Linger() {
     // An error is expected: few peers answer close_notify with theirs.
     static_cast<void>(co_await stream_.ShutdownTls());
   }
-  error_code ignored;  // gone is as good as shut down
-  stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+  stream_.ShutdownSend();
   size_t drained = 0;
   while (drained < kLingerBytesMax && !expired_) {
     in_.Consume(in_.size());
@@ -401,8 +438,8 @@ awaitable<void> HttpSession::Linger() {
       if (!co_await ReadMore(0)) break;
       drained += in_.size();
     } else {
-      const auto [error, n] = co_await stream_.socket().async_read_some(in_.Prepare(kBodyReadBytes), kNoThrow);
-      if (error) break;
+      const size_t n = co_await stream_.Drain(in_.Prepare(kBodyReadBytes));
+      if (n == 0) break;
       drained += n;
     }
   }

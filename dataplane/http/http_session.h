@@ -2,8 +2,10 @@
 // own coroutine, by the read in flight, and by nobody else. One thread.
 #pragma once
 
+#include <time.h>
+
+#include <array>
 #include <boost/asio/steady_timer.hpp>
-#include <chrono>
 #include <functional>
 #include <list>
 #include <memory>
@@ -11,7 +13,6 @@
 #include <string>
 #include <string_view>
 
-#include "common/clock.h"
 #include "common/give_back.h"
 #include "dataplane/http/http_server.h"
 #include "dataplane/http/request_head.h"
@@ -31,7 +32,12 @@ struct HttpServerShared {
         sweep_timer(io),
         accept_pause(io) {}
 
-  int64_t NowMs() const { return Clock::System().MonotonicMicros() / 1000; }
+  // Of the clock that stands between two ticks of the kernel (4 ms or less), which costs next to nothing.
+  static int64_t NowMs() {
+    timespec now;
+    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return int64_t{now.tv_sec} * 1'000 + now.tv_nsec / 1'000'000;
+  }
 
   asio::io_context& io;
   const HttpServerOptions options;
@@ -51,8 +57,7 @@ struct HttpServerShared {
 class HttpSession final : public HttpExchange, public std::enable_shared_from_this<HttpSession> {
  public:
   HttpSession(std::shared_ptr<HttpServerShared> core, asio::ip::tcp::socket socket)
-      : core_(std::move(core)), stream_(std::move(socket), core_->options.tls), wake_(core_->io) {
-    wake_.expires_at(std::chrono::steady_clock::time_point::max());
+      : core_(std::move(core)), stream_(std::move(socket), core_->options.tls) {
     position_ = core_->sessions.insert(core_->sessions.end(), this);
   }
   ~HttpSession() override { core_->sessions.erase(position_); }
@@ -65,9 +70,10 @@ class HttpSession final : public HttpExchange, public std::enable_shared_from_th
   // HttpExchange.
   const HttpRequest& request() const override { return request_; }
   asio::awaitable<bool> Reply(HttpReply reply) override;
-  asio::awaitable<bool> BeginStream(int status, std::string content_type, HttpHeaders headers) override;
+  asio::awaitable<bool> BeginStream(int status, std::string content_type, HeaderFields headers,
+                                    std::string_view first) override;
   asio::awaitable<bool> WriteChunk(std::string_view data) override;
-  asio::awaitable<bool> EndStream() override;
+  asio::awaitable<bool> EndStream(std::string_view last) override;
   void AbortStream() override;
   void ForgetRequest() override {
     GiveBack(request_.headers);
@@ -92,11 +98,13 @@ class HttpSession final : public HttpExchange, public std::enable_shared_from_th
   }
 
  private:
+  using Pieces = std::array<std::string_view, 3>;
   enum class ReplyState { kNone, kStreaming, kEnded, kAborted };
 
   asio::awaitable<void> Serve();
   asio::awaitable<bool> ReadRequest();
   asio::awaitable<std::optional<HeadFault>> ReadHead(bool& lost);
+  bool TakeBody();
   asio::awaitable<std::optional<HeadFault>> ReadBody(bool& lost);
   asio::awaitable<std::optional<HeadFault>> ReadSizedBody(bool& lost);
   asio::awaitable<std::optional<HeadFault>> ReadChunkedBody(bool& lost);
@@ -104,11 +112,29 @@ class HttpSession final : public HttpExchange, public std::enable_shared_from_th
   asio::awaitable<void> Refuse(const HeadFault& fault);
   asio::awaitable<void> Linger();
 
+  // A read on its way, which holds the session. When the loop goes instead of ending it, who waits for it goes too.
+  class PendingRead {
+   public:
+    explicit PendingRead(std::shared_ptr<HttpSession> session) : session_(std::move(session)) {}
+    PendingRead(PendingRead&&) = default;
+    PendingRead& operator=(PendingRead&&) = delete;
+    ~PendingRead() {
+      if (session_ != nullptr) static_cast<void>(session_->reader_.Take());
+    }
+    std::shared_ptr<HttpSession> End() { return std::move(session_); }
+
+   private:
+    std::shared_ptr<HttpSession> session_;
+  };
+
   void StartRead(size_t bytes);
   void OnRead(error_code error, size_t n);
   asio::awaitable<bool> ReadMore(size_t bytes);
-  asio::awaitable<bool> WriteAll(std::string_view head, std::string_view data, std::string_view tail);
-  std::string ReplyHead(int status, std::string_view content_type, const HttpHeaders& headers) const;
+  std::optional<bool> WriteAtOnce(const Pieces& pieces, size_t& written);
+  asio::awaitable<bool> WriteRest(Pieces pieces, size_t written);
+  asio::awaitable<bool> WriteAll(Pieces pieces);
+  bool sends_body() const { return request_.method != "HEAD"; }
+  std::string ReplyHead(int status, std::string_view content_type, const HeaderFields& headers) const;
 
   void SetDeadline(int timeout_ms) {
     expired_ = false;
@@ -125,7 +151,7 @@ class HttpSession final : public HttpExchange, public std::enable_shared_from_th
   std::list<HttpSession*>::iterator position_;
   Stream stream_;
   ReadBuffer in_;
-  asio::steady_timer wake_;  // never expires; cancelled to wake ReadMore
+  Waiter reader_;  // ReadMore, while a read is on its way
   bool reading_ = false;
   error_code read_error_;
   int64_t deadline_ms_ = 0;  // 0: none

@@ -206,12 +206,7 @@ bool HasControl(const char* eight) {
   return ((below_space | is_delete) & kTops) != 0;
 }
 
-// How many bytes from the start surely are no controls, in steps of eight.
-size_t SkipPlain(std::string_view text) {
-  size_t at = 0;
-  while (at + 8 <= text.size() && !HasControl(text.data() + at)) at += 8;
-  return at;
-}
+bool IsFieldChar(char c) { return (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) || c == '\t'; }
 
 }  // namespace
 
@@ -221,36 +216,34 @@ bool IsToken(std::string_view text) {
 }
 
 bool IsFieldValue(std::string_view text) {
-  text.remove_prefix(SkipPlain(text));
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) || c == '\t'; });
+  if (text.size() < 8) return std::all_of(text.begin(), text.end(), IsFieldChar);
+  // Eight at a time; the last eight once more, whatever of them was seen. One with a tab is looked at closely.
+  for (size_t at = 0; at < text.size(); at += 8) {
+    const char* eight = text.data() + std::min(at, text.size() - 8);
+    if (HasControl(eight) && !std::all_of(eight, eight + 8, IsFieldChar)) return false;
+  }
+  return true;
 }
 
 size_t HeadScanner::Scan(std::string_view bytes) {
-  for (; scanned_ < bytes.size(); ++scanned_) {
-    if (scanned_ > 0 && bytes[scanned_ - 1] != '\r') {
-      scanned_ += SkipPlain(bytes.substr(scanned_));
-      if (scanned_ == bytes.size()) break;
+  while (scanned_ < bytes.size()) {
+    const size_t end = std::min(bytes.find('\r', scanned_), bytes.size());
+    const std::string_view line = bytes.substr(scanned_, end - scanned_);  // or what of it came now
+    if (!IsFieldValue(line)) {
+      fault_ = *std::find_if_not(line.begin(), line.end(), IsFieldChar) == '\n'
+                   ? "a line ends in a bare LF; lines end in CRLF"
+                   : "the request's head has a control character; is this HTTP?";
+      return 0;
     }
-    const char c = bytes[scanned_];
-    if (c == '\n') {
-      if (scanned_ == 0 || bytes[scanned_ - 1] != '\r') {
-        fault_ = "a line ends in a bare LF; lines end in CRLF";
-        return 0;
-      }
-      const bool empty_line = scanned_ - line_begin_ == 1;
-      line_begin_ = scanned_ + 1;
-      if (empty_line) return ++scanned_;
-      continue;
-    }
-    if (scanned_ > 0 && bytes[scanned_ - 1] == '\r') {
+    scanned_ = end;
+    if (end + 1 >= bytes.size()) return 0;  // a CR is looked at together with what follows it
+    if (bytes[end + 1] != '\n') {
       fault_ = "a CR stands without its LF";
       return 0;
     }
-    if ((static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\r') || c == 0x7f) {
-      fault_ = "the request's head has a control character; is this HTTP?";
-      return 0;
-    }
+    const bool empty_line = end == line_begin_;
+    scanned_ = line_begin_ = end + 2;
+    if (empty_line) return scanned_;
   }
   return 0;
 }

@@ -6,27 +6,23 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/system/error_code.hpp>
 #include <cstring>
 #include <memory>
-#include <string>
+#include <optional>
+#include <span>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
+#include "dataplane/http/ready_socket.h"
+#include "dataplane/http/waiter.h"
+
 namespace signalbox {
-
-namespace asio = boost::asio;
-using boost::system::error_code;
-
-// Asio's awaitable results without exceptions: `const auto [error, ...] = co_await op(..., kNoThrow)`.
-inline constexpr asio::as_tuple_t<asio::use_awaitable_t<>> kNoThrow{};
 
 // Of a sized body's capacity mostly so many bytes are left behind it, so that JSON is parsed where it stands.
 inline constexpr size_t kReadableBytesBehindBody = 64;
@@ -34,65 +30,64 @@ inline constexpr size_t kReadableBytesBehindBody = 64;
 class Stream {
  public:
   // The socket does not block from here on. `tls` null: plain text.
-  Stream(asio::ip::tcp::socket socket, asio::ssl::context* tls) : socket_(std::move(socket)) {
-    if (tls != nullptr) tls_ = std::make_unique<Tls>(socket_, *tls);
-    error_code ignored;  // a peer that is gone already is found by the first read
-    socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-    socket_.non_blocking(true, ignored);
+  Stream(asio::ip::tcp::socket socket, asio::ssl::context* tls) {
+    if (tls != nullptr) {
+      tls_ = std::make_unique<Tls>(std::move(socket), *tls);
+      error_code ignored;  // a peer that is gone already is found by the first read
+      tls_->lowest_layer().set_option(asio::ip::tcp::no_delay(true), ignored);
+      tls_->lowest_layer().non_blocking(true, ignored);
+    } else {
+      plain_.emplace(std::move(socket));
+    }
   }
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
-  asio::ip::tcp::socket& socket() { return socket_; }
+  int descriptor() { return tls_ ? tls_->lowest_layer().native_handle() : plain_->descriptor(); }
   SSL* ssl() { return tls_ ? tls_->native_handle() : nullptr; }
 
+  // `handler` takes an error code and how many bytes were read.
   template <typename Handler>
   void AsyncReadSome(asio::mutable_buffer buffer, Handler handler) {
-    if (tls_) {
-      tls_->async_read_some(buffer, std::move(handler));
-    } else {
-      socket_.async_read_some(buffer, std::move(handler));
-    }
+    if (tls_) return tls_->async_read_some(buffer, std::move(handler));
+    plain_->AwaitReadable([this, buffer, handler = std::move(handler)](error_code error) mutable {
+      const size_t n = error ? 0 : plain_->TryRead(buffer, error);
+      if (!error && n == 0) return AsyncReadSome(buffer, std::move(handler));
+      handler(error, n);
+    });
   }
   asio::awaitable<std::pair<error_code, size_t>> ReadSome(asio::mutable_buffer buffer) {
     if (tls_) {
       const auto [error, n] = co_await tls_->async_read_some(buffer, kNoThrow);
       co_return std::pair(error, n);
     }
-    const auto [error, n] = co_await socket_.async_read_some(buffer, kNoThrow);
-    co_return std::pair(error, n);
+    for (;;) {
+      error_code error;
+      if (!plain_->maybe_readable()) std::tie(error) = co_await plain_->WaitReadable();
+      const size_t n = error ? 0 : plain_->TryRead(buffer, error);
+      if (n > 0 || error) co_return std::pair(error, n);
+    }
   }
-  // Plain sockets only: until there is something to read, or an end. Nobody holds a buffer meanwhile.
-  template <typename Handler>
-  void AsyncWaitReadable(Handler handler) {
-    socket_.async_wait(asio::socket_base::wait_read, std::move(handler));
-  }
-  // An awaitable of one error code, without a frame of its own.
-  auto WaitReadable() { return socket_.async_wait(asio::socket_base::wait_read, kNoThrow); }
-  // Plain sockets only: what is there. 0 without an error: nothing is.
-  size_t TryReadSome(asio::mutable_buffer buffer, error_code& error) {
-    error = {};
-    const size_t n = socket_.read_some(buffer, error);
-    if (error == asio::error::would_block || error == asio::error::try_again) error = {};
-    return n;
-  }
+  // Plain sockets only: one waits without holding a buffer.
+  ReadySocket& plain() { return *plain_; }
   // Tried at once on plain sockets: nearly every write fits the kernel's buffer and costs no turn of the loop.
   // Returns 0 when it has to be awaited.
-  template <typename Buffers>
-  size_t TryWriteSome(const Buffers& buffers, error_code& error) {
+  size_t TryWriteSome(std::span<const asio::const_buffer> pieces, error_code& error) {
     error = {};
-    if (tls_) return 0;
-    const size_t n = socket_.write_some(buffers, error);
-    if (error == asio::error::would_block || error == asio::error::try_again) error = {};
-    return n;
+    return tls_ ? 0 : plain_->TryWrite(pieces, error);
   }
   asio::awaitable<std::pair<error_code, size_t>> WriteSome(asio::const_buffer buffer) {
     if (tls_) {
       const auto [error, n] = co_await tls_->async_write_some(buffer, kNoThrow);
       co_return std::pair(error, n);
     }
-    const auto [error, n] = co_await socket_.async_write_some(buffer, kNoThrow);
-    co_return std::pair(error, n);
+    for (;;) {
+      error_code error;
+      const size_t n = plain_->TryWrite({&buffer, 1}, error);
+      if (n > 0 || error) co_return std::pair(error, n);
+      std::tie(error) = co_await plain_->WaitWritable();
+      if (error) co_return std::pair(error, size_t{0});
+    }
   }
   asio::awaitable<error_code> Handshake(asio::ssl::stream_base::handshake_type type) {
     const auto [error] = co_await tls_->async_handshake(type, kNoThrow);
@@ -103,32 +98,47 @@ class Stream {
     const auto [error] = co_await tls_->async_shutdown(kNoThrow);
     co_return error;
   }
+  // Nothing more is sent below TLS; reading goes on.
+  void ShutdownSend() {
+    if (plain_) return plain_->ShutdownSend();
+    error_code ignored;  // gone is as good as shut down
+    tls_->lowest_layer().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  }
+  // What is left below TLS, to be thrown away: 0 when it ended.
+  asio::awaitable<size_t> Drain(asio::mutable_buffer buffer) {
+    if (plain_) co_return (co_await ReadSome(buffer)).second;
+    const auto [error, n] = co_await tls_->next_layer().async_read_some(buffer, kNoThrow);
+    co_return error ? 0 : n;
+  }
   // Pending operations end with operation_aborted.
   void Cancel() {
+    if (plain_) return plain_->Cancel();
     error_code ignored;
-    socket_.cancel(ignored);
+    tls_->lowest_layer().cancel(ignored);
   }
   void Close() {
+    if (plain_) return plain_->Close();
     error_code ignored;
-    socket_.close(ignored);
+    tls_->lowest_layer().close(ignored);
   }
   // The peer sees a reset, not an end.
   void Reset() {
+    if (plain_) return plain_->Reset();
     error_code ignored;
-    socket_.set_option(asio::socket_base::linger(true, 0), ignored);
-    socket_.close(ignored);
+    tls_->lowest_layer().set_option(asio::socket_base::linger(true, 0), ignored);
+    tls_->lowest_layer().close(ignored);
   }
   // For a connection on which nothing is expected: quiet and open.
   bool Quiet() {
     char byte;
-    const ssize_t n = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    const ssize_t n = ::recv(descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
   }
 
  private:
-  using Tls = asio::ssl::stream<asio::ip::tcp::socket&>;
+  using Tls = asio::ssl::stream<asio::ip::tcp::socket>;
 
-  asio::ip::tcp::socket socket_;
+  std::optional<ReadySocket> plain_;
   std::unique_ptr<Tls> tls_;  // null: plain text, which most open connections are
 };
 

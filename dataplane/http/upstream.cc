@@ -2,15 +2,13 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <optional>
 #include <tuple>
@@ -44,14 +42,6 @@ absl::string_view Abseil(std::string_view text) { return {text.data(), text.size
 // How the end of a response's body is found.
 enum class Framing { kNone, kLength, kChunked, kUntilClose };
 
-// From its connecting on Asio watches a socket for being writable too, which it nearly always is: every later wait for
-// something to read would wake the loop at once, for nothing. Registered afresh it is watched for reading.
-void WatchAfresh(tcp::socket& socket, const tcp& protocol, error_code& error) {
-  const int descriptor = socket.release(error);
-  if (!error) socket.assign(protocol, descriptor, error);
-  if (error && descriptor >= 0) ::close(descriptor);
-}
-
 // The state of one call; shared by the caller's handle and the coroutine at work, so that either may go first.
 class Call : public std::enable_shared_from_this<Call> {
  public:
@@ -84,7 +74,9 @@ class Call : public std::enable_shared_from_this<Call> {
       all.reserve(std::min<uint64_t>(self->length_left_, max_bytes) + kReadableBytesBehindBody);
     }
     while (true) {
-      const absl::StatusOr<std::string_view> some = co_await ReadSome(self, deadline_us);
+      std::optional<absl::StatusOr<std::string_view>> ready = self->ReadyOfBody();
+      if (!ready.has_value()) ready = co_await ReadSome(self, deadline_us);
+      const absl::StatusOr<std::string_view>& some = *ready;
       if (!some.ok()) co_return some.status();
       if (some->empty()) co_return all;
       if (all.size() + some->size() > max_bytes) {
@@ -129,13 +121,14 @@ class Call : public std::enable_shared_from_this<Call> {
   awaitable<absl::Status> Connect();
   awaitable<absl::StatusOr<std::vector<tcp::endpoint>>> Resolve();
   awaitable<absl::Status> ConnectTls();
-  awaitable<error_code> Write(std::string_view head, std::string_view body);
+  bool WriteAtOnce(std::string_view& head, std::string_view& body, error_code& error);
   awaitable<error_code> WriteRest(std::string_view data);
   size_t ReadBytesExpected() const;
   bool FillAtOnce(error_code& error);
-  awaitable<error_code> FillBuffer();
+  awaitable<error_code> FillTls();
   absl::Status ParseHead(size_t head_bytes, const std::string& method, UpstreamHead& response);
   std::optional<absl::StatusOr<std::string_view>> NextOfBody();
+  std::optional<absl::StatusOr<std::string_view>> ReadyOfBody();
   absl::StatusOr<std::string_view> EndBody(const error_code& error);
   void Finish();
 
@@ -154,7 +147,12 @@ class Call : public std::enable_shared_from_this<Call> {
     if (failure_.ok()) failure_ = std::move(status);
     if (connection_) connection_->stream.Close();
     if (dial_) dial_->GiveUp();
-    if (wake_) wake_->cancel();
+    // Not here and now: whoever cancels does not expect the coroutine to run meanwhile.
+    if (resolving_ != nullptr) {
+      asio::post(pool_->io(), [self = shared_from_this()] {
+        if (self->resolving_ != nullptr) self->resolving_->Wake();
+      });
+    }
   }
 
   // One timer for all operations: it is set anew only when it would fire too late.
@@ -184,9 +182,9 @@ class Call : public std::enable_shared_from_this<Call> {
   std::unique_ptr<UpstreamConnection> connection_;
   std::shared_ptr<Dial> dial_;  // while connecting
   asio::steady_timer timer_;
-  std::unique_ptr<asio::steady_timer> wake_;  // while Resolve waits: never expires, cancelled to wake it
-  int64_t deadline_us_ = 0;                   // 0: none
-  int64_t timer_at_us_ = 0;                   // 0: not armed
+  Waiter* resolving_ = nullptr;  // while Resolve waits
+  int64_t deadline_us_ = 0;      // 0: none
+  int64_t timer_at_us_ = 0;      // 0: not armed
   bool timed_out_ = false;
   bool cancelled_ = false;
   bool request_sent_ = false;
@@ -194,7 +192,6 @@ class Call : public std::enable_shared_from_this<Call> {
 
   ReadBuffer in_;
   bool any_byte_ = false;
-  bool more_ready_ = false;  // the last read filled all the room it had
   Framing framing_ = Framing::kNone;
   uint64_t length_left_ = 0;
   ChunkedBody chunked_{/*spaces_after_size=*/true};
@@ -217,25 +214,25 @@ awaitable<absl::StatusOr<std::vector<tcp::endpoint>>> Call::Resolve() {
   struct Lookup {
     explicit Lookup(asio::io_context& io) : resolver(io) {}
     tcp::resolver resolver;
-    bool done = false;
     error_code error;
     std::vector<tcp::endpoint> endpoints;
+    Waiter waiter;
   };
-  const auto lookup = std::make_shared<Lookup>(pool_->io());
-  lookup->resolver.async_resolve(
+  auto owned = std::make_shared<Lookup>(pool_->io());
+  Lookup& lookup = *owned;  // the handler's, until it ran
+  lookup.resolver.async_resolve(
       endpoint_.host, endpoint_.port,
-      [lookup, self = shared_from_this()](const error_code& error, const tcp::resolver::results_type& results) {
-        lookup->done = true;
+      [lookup = std::move(owned)](const error_code& error, const tcp::resolver::results_type& results) {
         lookup->error = error;
         for (const auto& result : results) lookup->endpoints.push_back(result.endpoint());
-        if (self->wake_) self->wake_->cancel();
+        lookup->waiter.Wake();
       });
-  wake_ = std::make_unique<asio::steady_timer>(pool_->io(), std::chrono::steady_clock::time_point::max());
-  while (!lookup->done && failure_.ok()) co_await wake_->async_wait(kNoThrow);
-  wake_.reset();
+  resolving_ = &lookup.waiter;
+  co_await lookup.waiter.Wait();
+  resolving_ = nullptr;
   if (!failure_.ok()) co_return failure_;
-  if (lookup->error || lookup->endpoints.empty()) co_return Explain("looking up its address", lookup->error);
-  co_return std::move(lookup->endpoints);
+  if (lookup.error || lookup.endpoints.empty()) co_return Explain("looking up its address", lookup.error);
+  co_return std::move(lookup.endpoints);
 }
 
 awaitable<absl::Status> Call::Connect() {
@@ -258,7 +255,6 @@ awaitable<absl::Status> Call::Connect() {
     dial_.reset();
     share.cancel();
     if (!failure_.ok()) co_return failure_;
-    if (!error && !dial->given_up) WatchAfresh(dial->socket, (*endpoints)[i].protocol(), error);
     if (!error && !dial->given_up) {
       connection_ =
           std::make_unique<UpstreamConnection>(std::move(dial->socket), endpoint_.tls ? &pool_->tls() : nullptr);
@@ -297,16 +293,16 @@ absl::StatusOr<Call::Message> Call::Serialize(const UpstreamRequest& request) co
   }
   Message message{request.method, {}, request.body};
   std::string& head = message.head;
-  head.reserve(512 + (request.body.size() <= kBodyJoinedBytesMax ? request.body.size() : 0));
+  head.reserve(512 + request.headers.text_bytes() +
+               (request.body.size() <= kBodyJoinedBytesMax ? request.body.size() : 0));
   absl::StrAppend(&head, request.method, " ", request.target, " HTTP/1.1\r\nhost: ", authority(), "\r\n");
-  for (const auto& [name, value] : request.headers) {
+  for (const auto [name, value] : request.headers) {
     if (!IsToken(name) || !IsFieldValue(value)) {
       return absl::InvalidArgumentError(
-          absl::StrCat("provider ", authority(), ": header \"", name, "\" is not valid HTTP"));
+          absl::StrCat("provider ", authority(), ": header \"", Abseil(name), "\" is not valid HTTP"));
     }
-    const bool ours = EqualsIgnoreCase(name, "host") || EqualsIgnoreCase(name, "content-length") ||
-                      EqualsIgnoreCase(name, "transfer-encoding") || EqualsIgnoreCase(name, "connection");
-    if (!ours) absl::StrAppend(&head, name, ": ", value, "\r\n");
+    const bool ours = name == "host" || name == "content-length" || name == "transfer-encoding" || name == "connection";
+    if (!ours) head.append(name).append(": ").append(value).append("\r\n");
   }
   const bool has_body =
       !request.body.empty() || request.method == "POST" || request.method == "PUT" || request.method == "PATCH";
@@ -319,18 +315,17 @@ absl::StatusOr<Call::Message> Call::Serialize(const UpstreamRequest& request) co
   return message;
 }
 
-awaitable<error_code> Call::Write(std::string_view head, std::string_view body) {
+// What is left of head and body after what could be written without waiting. True: nothing is, or it failed.
+bool Call::WriteAtOnce(std::string_view& head, std::string_view& body, error_code& error) {
   const std::array<asio::const_buffer, 2> both = {asio::buffer(head.data(), head.size()),
                                                   asio::buffer(body.data(), body.size())};
-  error_code error;
   const size_t at_once = connection_->stream.TryWriteSome(both, error);
   if (at_once > 0) request_sent_ = true;
   connection_->written_bytes += at_once;
-  if (error || at_once == head.size() + body.size()) co_return error;
   const size_t of_head = std::min(at_once, head.size());
-  error = co_await WriteRest(head.substr(of_head));
-  if (!error) error = co_await WriteRest(body.substr(at_once - of_head));
-  co_return error;
+  head.remove_prefix(of_head);
+  body.remove_prefix(at_once - of_head);
+  return error || (head.empty() && body.empty());
 }
 
 awaitable<error_code> Call::WriteRest(std::string_view data) {
@@ -352,32 +347,19 @@ size_t Call::ReadBytesExpected() const { return std::clamp<uint64_t>(length_left
 
 // Plain sockets only: what is there, if anything is.
 bool Call::FillAtOnce(error_code& error) {
-  const asio::mutable_buffer room = in_.Prepare(ReadBytesExpected());
-  const size_t n = connection_->stream.TryReadSome(room, error);
-  more_ready_ = n == room.size();
+  ReadySocket& socket = connection_->stream.plain();
+  if (!socket.maybe_readable()) return false;
+  const size_t n = socket.TryRead(in_.Prepare(ReadBytesExpected()), error);
   in_.Commit(n);
   if (n > 0) any_byte_ = true;
   return n > 0;
 }
 
-awaitable<error_code> Call::FillBuffer() {
-  Stream& stream = connection_->stream;
-  error_code error;
-  if (stream.ssl() != nullptr) {
-    size_t n = 0;
-    std::tie(error, n) = co_await stream.ReadSome(in_.Prepare(ReadBytesExpected()));
-    in_.Commit(n);
-    if (n > 0) any_byte_ = true;
-    co_return error;
-  }
-  // What is expected is waited for without a buffer: a stream is silent most of the time.
-  for (;;) {
-    if (!more_ready_) {
-      in_.Release();
-      std::tie(error) = co_await stream.WaitReadable();
-    }
-    if (error || FillAtOnce(error) || error) co_return error;
-  }
+awaitable<error_code> Call::FillTls() {
+  const auto [error, n] = co_await connection_->stream.ReadSome(in_.Prepare(ReadBytesExpected()));
+  in_.Commit(n);
+  if (n > 0) any_byte_ = true;
+  co_return error;
 }
 
 awaitable<absl::StatusOr<UpstreamHead>> Call::Begin(const Message& message, int64_t deadline_us) {
@@ -414,7 +396,12 @@ awaitable<Call::Attempt> Call::SendAndAwait(const Message& message, UpstreamHead
   std::optional<uint64_t> acked_before;  // at most, if the peer takes nothing from here on
   if (connection_->reused) acked_before = connection_->AckedAtMost();
   any_byte_ = false;
-  const error_code write_error = co_await Write(message.head, message.body);
+  error_code write_error;
+  std::string_view head_left = message.head, body_left = message.body;
+  if (!WriteAtOnce(head_left, body_left, write_error)) {
+    write_error = co_await WriteRest(head_left);
+    if (!write_error) write_error = co_await WriteRest(body_left);
+  }
   if (!failure_.ok()) co_return Attempt{Explain("sending the request", asio::error::operation_aborted)};
   // A refusal may have been sent before the request was read: look for one even when writing failed.
   size_t interim_bytes = 0;
@@ -429,7 +416,13 @@ awaitable<Call::Attempt> Call::SendAndAwait(const Message& message, UpstreamHead
       if (in_.size() >= 5 && in_.bytes().substr(0, 5) != "HTTP/") {
         co_return Attempt{absl::DataLossError(absl::StrCat("provider ", authority(), ": the response is not HTTP"))};
       }
-      const error_code error = co_await FillBuffer();
+      error_code error;
+      if (connection_->stream.ssl() != nullptr) {
+        error = co_await FillTls();
+      } else if (!FillAtOnce(error) && !error) {
+        in_.Release();  // nobody holds a buffer while it waits
+        std::tie(error) = co_await connection_->stream.plain().WaitReadable();
+      }
       if (!failure_.ok()) co_return Attempt{Explain("waiting for the response", error)};
       if (!error) continue;
       if (any_byte_) {
@@ -441,7 +434,7 @@ awaitable<Call::Attempt> Call::SendAndAwait(const Message& message, UpstreamHead
       // Only an end proves it: a reset may throw away the acknowledgement of bytes that were read.
       const bool ended = error == asio::error::eof || error == asio::ssl::error::stream_truncated;
       std::optional<uint64_t> acked;
-      if (ended && acked_before.has_value()) acked = TcpBytesAcked(connection_->stream.socket().native_handle());
+      if (ended && acked_before.has_value()) acked = TcpBytesAcked(connection_->stream.descriptor());
       const bool untouched = !request_sent_ || (acked.has_value() && *acked <= *acked_before);
       attempt.stale = connection_->reused && untouched;
       if (untouched) request_sent_ = sent_before;
@@ -527,24 +520,28 @@ absl::StatusOr<std::string_view> Call::EndBody(const error_code& error) {
   return failure_;
 }
 
+// What ReadSome returns without waiting.
+std::optional<absl::StatusOr<std::string_view>> Call::ReadyOfBody() {
+  in_.Consume(delivered_span_);
+  delivered_bytes_ = delivered_span_ = 0;
+  if (finished_) return std::string_view();
+  if (!failure_.ok()) return failure_;
+  if (!connection_) return absl::FailedPreconditionError("ReadSome before Start");
+  return NextOfBody();
+}
+
 // An open stream spends its time here, so that one frame holds the whole of it.
 awaitable<absl::StatusOr<std::string_view>> Call::ReadSome(std::shared_ptr<Call> self, int64_t deadline_us) {
   Call& call = *self;
-  call.in_.Consume(call.delivered_span_);
-  call.delivered_bytes_ = call.delivered_span_ = 0;
-  if (call.finished_) co_return std::string_view();
-  if (!call.failure_.ok()) co_return call.failure_;
-  if (!call.connection_) co_return absl::FailedPreconditionError("ReadSome before Start");
   for (;;) {
-    if (std::optional<absl::StatusOr<std::string_view>> next = call.NextOfBody()) co_return *std::move(next);
+    if (std::optional<absl::StatusOr<std::string_view>> next = call.ReadyOfBody()) co_return *std::move(next);
     call.SetDeadline(deadline_us);
     error_code error;
-    if (call.connection_->stream.ssl() == nullptr && !call.more_ready_) {
-      call.in_.Release();
-      std::tie(error) = co_await call.connection_->stream.WaitReadable();
-      if (!error) call.FillAtOnce(error);
-    } else {
-      error = co_await call.FillBuffer();
+    if (call.connection_->stream.ssl() != nullptr) {
+      error = co_await call.FillTls();
+    } else if (!call.FillAtOnce(error) && !error) {
+      call.in_.Release();  // a stream is silent most of the time
+      std::tie(error) = co_await call.connection_->stream.plain().WaitReadable();
     }
     call.SetDeadline(0);
     if (!call.failure_.ok()) co_return call.failure_;

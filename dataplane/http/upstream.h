@@ -31,7 +31,7 @@ std::string HostHeader(const UpstreamEndpoint& endpoint);
 struct UpstreamRequest {
   std::string method = "POST";
   std::string target;     // whole: the endpoint's path_prefix is the caller's to put in front
-  HttpHeaders headers;    // host and content-length are added
+  HeaderFields headers;   // host and content-length are added
   std::string_view body;  // outlives the call
 };
 

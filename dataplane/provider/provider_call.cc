@@ -34,11 +34,11 @@ std::string_view OpenAiPath(Format format) {
 }
 
 void Bearer(std::string_view secret, ProviderCall& call) {
-  if (!secret.empty()) call.headers.emplace_back("authorization", absl::StrCat("Bearer ", std::string(secret)));
+  if (!secret.empty()) call.headers.Add("authorization", absl::StrCat("Bearer ", std::string(secret)));
 }
 
 void KeyHeader(const char* name, std::string_view secret, ProviderCall& call) {
-  if (!secret.empty()) call.headers.emplace_back(name, std::string(secret));
+  if (!secret.empty()) call.headers.Add(name, secret);
 }
 
 // Azure's newer paths are OpenAI's; the older ones name the deployment, and the version of the API in the query.
@@ -72,9 +72,9 @@ void Sign(const v1::SnapshotProvider& provider, const CallPlace& place, std::str
   request.path = target.substr(0, mark);
   if (mark != std::string_view::npos) request.query = target.substr(mark + 1);
   request.body = body;
-  for (auto& header :
+  for (const auto& [name, value] :
        SignAwsRequest(ReadAwsKeys(place.secret), Option(provider, "region"), "bedrock", request, unix_us / 1'000'000)) {
-    call.headers.push_back(std::move(header));
+    call.headers.Add(name, value);
   }
 }
 
@@ -128,7 +128,7 @@ ProviderCall BuildProviderCall(const v1::SnapshotProvider& provider, const CallP
     case ProviderKind::kAnthropic:
       path = "/messages";
       KeyHeader("x-api-key", place.secret, call);
-      call.headers.emplace_back("anthropic-version", kAnthropicVersion);
+      call.headers.Add("anthropic-version", kAnthropicVersion);
       break;
     case ProviderKind::kGoogle:
       if (operation.format == Format::kEmbeddings) {
@@ -163,7 +163,7 @@ ProviderCall BuildRawCall(const v1::SnapshotProvider& provider, const CallPlace&
       break;
     case ProviderKind::kAnthropic:
       KeyHeader("x-api-key", place.secret, call);
-      call.headers.emplace_back("anthropic-version", kAnthropicVersion);
+      call.headers.Add("anthropic-version", kAnthropicVersion);
       break;
     case ProviderKind::kGoogle:
       if (call.target.find("/openai/") != std::string::npos) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/provider_kind.h"
+#include "dataplane/http/header_fields.h"
 #include "dataplane/provider/format.h"
 #include "signalbox/v1/compiled.pb.h"
 
@@ -35,7 +36,7 @@ struct CallOperation {
 
 struct ProviderCall {
   std::string target;
-  std::vector<std::pair<std::string, std::string>> headers;  // credentials, and what the format wants; no content-type
+  HeaderFields headers;  // credentials, and what the format wants; no content-type
 };
 
 // `unix_us` is the time that signatures tell.

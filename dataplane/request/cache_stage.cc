@@ -33,10 +33,10 @@ bool IsOfThisCall(std::string_view name) {
          name == "retry-after" || name == "age" || name == "expires";
 }
 
-void AddHeader(const std::string& name, const std::string& value, v1::CachedAnswer& answer) {
+void AddHeader(std::string_view name, std::string_view value, v1::CachedAnswer& answer) {
   v1::CachedAnswer::Header& header = *answer.add_headers();
-  header.set_name(name);
-  header.set_value(value);
+  header.set_name(std::string(name));
+  header.set_value(std::string(value));
 }
 
 }  // namespace
@@ -72,7 +72,6 @@ std::string CacheStage::KeyOf(const v1::CompiledElement::Model& model) const {
 }
 
 asio::awaitable<void> CacheStage::LookUp(const Walker& walker, const Step& step) {
-  if (ttl_us_ == 0 || !looks_up_) co_return;
   const std::optional<uint32_t> next = NextModel(walker, step);
   if (next == element_) co_return;
   lead_.Pass();
@@ -114,11 +113,11 @@ std::unique_ptr<AnswerKeep> CacheStage::Keep() {
                                       LoweredCap(request_, model).has_value());
 }
 
-void AnswerKeep::Begin(int status, const std::string& content_type, const HttpHeaders& headers, bool stream) {
+void AnswerKeep::Begin(int status, const std::string& content_type, const HeaderFields& headers, bool stream) {
   answer_.set_status(status);
   answer_.set_content_type(content_type);
   answer_.set_stream(stream);
-  for (const auto& [name, value] : headers) {
+  for (const auto [name, value] : headers) {
     if (!IsOfThisCall(name)) AddHeader(name, value, answer_);
   }
 }
@@ -136,15 +135,16 @@ void AnswerKeep::End(bool hit_cap, const v1::SpendRecord& record) {
   lead_.Land(shared);
 }
 
-asio::awaitable<void> RelayKept(ActiveRequest& request, SharedAnswer answer, HttpHeaders headers) {
-  HttpHeaders all;
-  for (const v1::CachedAnswer::Header& header : answer->headers()) all.emplace_back(header.name(), header.value());
-  all.insert(all.end(), headers.begin(), headers.end());
+asio::awaitable<void> RelayKept(ActiveRequest& request, SharedAnswer answer, HeaderFields headers) {
+  HeaderFields all;
+  for (const v1::CachedAnswer::Header& header : answer->headers()) all.Add(header.name(), header.value());
+  all.Append(headers);
   request.record.MarkFirstByte();
   bool sent = false;
   if (answer->stream()) {
-    sent = co_await request.exchange.BeginStream(answer->status(), answer->content_type(), std::move(all)) &&
-           co_await request.exchange.WriteChunk(answer->body()) && co_await request.exchange.EndStream();
+    sent = co_await request.exchange.BeginStream(answer->status(), answer->content_type(), std::move(all),
+                                                 answer->body()) &&
+           co_await request.exchange.EndStream({});
   } else {
     HttpReply reply;
     reply.status = answer->status();

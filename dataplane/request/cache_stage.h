@@ -31,7 +31,7 @@ class AnswerKeep {
         lowered_cap_(lowered_cap) {}
 
   // The client gets this, and the provider's headers are among it without the gateway's own.
-  void Begin(int status, const std::string& content_type, const HttpHeaders& headers, bool stream);
+  void Begin(int status, const std::string& content_type, const HeaderFields& headers, bool stream);
   void Append(std::string_view bytes) { capture_.Append(bytes); }
   // The answer ended well, and `record` knows its cost. A success is kept, unless it is too large or ended at a cap
   // that the gateway lowered (`hit_cap`); with any other answer those who wait for it go on alone.
@@ -53,6 +53,8 @@ class CacheStage {
  public:
   explicit CacheStage(ActiveRequest& request);
 
+  // Whether LookUp would look at anything.
+  bool looks_up() const { return ttl_us_ > 0 && looks_up_; }
   // Looks up the model that `step` leads to, unless it is the one looked up last.
   asio::awaitable<void> LookUp(const Walker& walker, const Step& step);
   // The answer found for that model; null: none, ask the model.
@@ -83,6 +85,6 @@ class CacheStage {
 };
 
 // Gives the client a kept answer, a stream as a stream, and ends the record.
-asio::awaitable<void> RelayKept(ActiveRequest& request, SharedAnswer answer, HttpHeaders headers);
+asio::awaitable<void> RelayKept(ActiveRequest& request, SharedAnswer answer, HeaderFields headers);
 
 }  // namespace signalbox

@@ -25,56 +25,56 @@
 namespace signalbox {
 namespace {
 
-asio::awaitable<void> Refuse(HttpExchange& exchange, Format format, const Refusal& refusal, HttpHeaders headers = {}) {
+asio::awaitable<void> Refuse(HttpExchange& exchange, Format format, const Refusal& refusal, HeaderFields headers = {}) {
   HttpReply reply = ErrorReply(refusal.status, refusal.code, refusal.message, refusal.param);
   reply.body = ErrorFor(format, refusal.status, std::move(reply.body));
-  reply.headers.insert(reply.headers.end(), headers.begin(), headers.end());
-  if (refusal.retry_after_s > 0) reply.headers.emplace_back("retry-after", absl::StrCat(refusal.retry_after_s));
+  reply.headers.Append(headers);
+  if (refusal.retry_after_s > 0) reply.headers.Add("retry-after", absl::StrCat(refusal.retry_after_s));
   co_await exchange.Reply(std::move(reply));
 }
 
 std::string RouteLabel(const v1::CompiledRoute& route) { return absl::StrCat(route.name(), "@", route.version()); }
 
-constexpr size_t kRouteHeadersExpected = 12;
+constexpr size_t kRouteHeaderBytesExpected = 1 << 10;
 
 // What every answer of a route says about how it came to be.
-HttpHeaders RouteHeaders(const ActiveRequest& request, const Walker& walker, std::optional<Use> final_use) {
-  HttpHeaders headers;
-  headers.reserve(kRouteHeadersExpected);
-  headers.emplace_back("cf-aig-log-id", request.record.request_id());
+HeaderFields RouteHeaders(const ActiveRequest& request, const Walker& walker, std::optional<Use> final_use) {
+  HeaderFields headers;
+  headers.Reserve(kRouteHeaderBytesExpected);
+  headers.Add("cf-aig-log-id", request.record.request_id());
   // A plain model without a default route passes through a route that nobody wrote.
-  if (!request.route.name().empty()) headers.emplace_back("signalbox-route", RouteLabel(request.route));
-  headers.emplace_back("signalbox-path", HeaderSafe(walker.Path()));
+  if (!request.route.name().empty()) headers.Add("signalbox-route", RouteLabel(request.route));
+  headers.Add("signalbox-path", HeaderSafe(walker.Path()));
   const v1::CacheStatus cache = request.record.record().cache();
-  if (cache != v1::CACHE_STATUS_UNSPECIFIED) headers.emplace_back("cf-aig-cache-status", v1::CacheStatus_Name(cache));
-  for (auto& header : request.gate.Headers(final_use)) headers.push_back(std::move(header));
+  if (cache != v1::CACHE_STATUS_UNSPECIFIED) headers.Add("cf-aig-cache-status", v1::CacheStatus_Name(cache));
+  request.gate.AddHeaders(final_use, headers);
   return headers;
 }
 
-HttpHeaders AnswerHeaders(const ActiveRequest& request, const Walker& walker, const v1::CompiledElement::Model& model,
-                          int step, bool unary) {
+HeaderFields AnswerHeaders(const ActiveRequest& request, const Walker& walker, const v1::CompiledElement::Model& model,
+                           int step, bool unary) {
   std::optional<Use> final_use;  // known before a unary answer's first byte
   if (unary) final_use = request.record.Used();
-  HttpHeaders headers = RouteHeaders(request, walker, final_use);
-  headers.emplace_back("cf-aig-provider", HeaderSafe(model.provider()));
-  headers.emplace_back("cf-aig-model", HeaderSafe(model.model()));
-  headers.emplace_back("cf-aig-step", absl::StrCat(step));
+  HeaderFields headers = RouteHeaders(request, walker, final_use);
+  headers.Add("cf-aig-provider", HeaderSafe(model.provider()));
+  headers.Add("cf-aig-model", HeaderSafe(model.model()));
+  headers.Add("cf-aig-step", absl::StrCat(step));
   if (const std::optional<int64_t> cap = LoweredCap(request, model); cap.has_value()) {
-    headers.emplace_back("signalbox-max-tokens", absl::StrCat(*cap));
+    headers.Add("signalbox-max-tokens", absl::StrCat(*cap));
   }
-  if (final_use.has_value()) headers.emplace_back("signalbox-cost-usd", FormatDollars(final_use->nanos));
+  if (final_use.has_value()) headers.Add("signalbox-cost-usd", FormatDollars(final_use->nanos));
   return headers;
 }
 
 // An answer that was there: nothing was asked of a model for it.
-HttpHeaders HitHeaders(const ActiveRequest& request, const Walker& walker, const CacheHit& hit, int step) {
+HeaderFields HitHeaders(const ActiveRequest& request, const Walker& walker, const CacheHit& hit, int step) {
   const Use used = request.record.Used();  // by models that failed before
-  HttpHeaders headers = RouteHeaders(request, walker, used);
-  headers.emplace_back("cf-aig-provider", HeaderSafe(hit.answer->provider()));
-  headers.emplace_back("cf-aig-model", HeaderSafe(hit.answer->model()));
-  headers.emplace_back("cf-aig-step", absl::StrCat(step));
-  headers.emplace_back("age", absl::StrCat(hit.age_us / 1'000'000));
-  headers.emplace_back("signalbox-cost-usd", FormatDollars(used.nanos));
+  HeaderFields headers = RouteHeaders(request, walker, used);
+  headers.Add("cf-aig-provider", HeaderSafe(hit.answer->provider()));
+  headers.Add("cf-aig-model", HeaderSafe(hit.answer->model()));
+  headers.Add("cf-aig-step", absl::StrCat(step));
+  headers.Add("age", absl::StrCat(hit.age_us / 1'000'000));
+  headers.Add("signalbox-cost-usd", FormatDollars(used.nanos));
   return headers;
 }
 
@@ -182,7 +182,7 @@ asio::awaitable<std::unique_ptr<OpenStream>> WalkRoute(ActiveRequest& request, W
   std::optional<std::pair<Walker, Step>> before_hit;  // where the walk stood when it set out for one
   Step step = walker.Next();
   for (;;) {
-    co_await cache.LookUp(walker, step);
+    if (cache.looks_up()) co_await cache.LookUp(walker, step);
     if (request.gate.passed_over() && cache.hit() == nullptr && !std::holds_alternative<Finish>(step)) {
       // A limit refused the way to the hit, and on the way around a model is to be asked: so are all limits, then.
       cache.StopLookingUp();
@@ -193,10 +193,10 @@ asio::awaitable<std::unique_ptr<OpenStream>> WalkRoute(ActiveRequest& request, W
     request.record.record().set_path(walker.Path());
     if (request.exchange.client_gone()) co_return nullptr;  // the record says cancelled
     std::optional<Refusal> refusal;
-    if (const auto* limits = std::get_if<CheckLimits>(&step)) {
+    if (auto* limits = std::get_if<CheckLimits>(&step)) {
       if (cache.hit() != nullptr && !request.gate.passed_over()) before_hit.emplace(walker, step);
       const LimitGate::Ask ask = cache.hit() != nullptr ? LimitGate::Ask::kRequests : LimitGate::Ask::kAll;
-      std::variant<size_t, Refusal> passed = co_await request.gate.Check(*limits, ask);
+      std::variant<size_t, Refusal> passed = co_await request.gate.Check(std::move(*limits), ask);
       if (auto* refused = std::get_if<Refusal>(&passed)) {
         refusal = std::move(*refused);
       } else {
@@ -233,7 +233,7 @@ asio::awaitable<std::unique_ptr<OpenStream>> WalkRoute(ActiveRequest& request, W
         record.set_provider(element.model().provider());
         record.set_model(element.model().model());
         const bool streamed = answer.stream != nullptr;
-        HttpHeaders headers = AnswerHeaders(request, walker, element.model(), failed_models, !streamed);
+        HeaderFields headers = AnswerHeaders(request, walker, element.model(), failed_models, !streamed);
         if (streamed) co_return OpenStreamOf(request, element.model(), std::move(answer), std::move(headers));
         co_await RelayUnary(request, std::move(answer), std::move(headers));
         co_return nullptr;
@@ -256,8 +256,8 @@ asio::awaitable<std::unique_ptr<OpenStream>> WalkRoute(ActiveRequest& request, W
         outcome = last_timed_out || refusal->code == "deadline_exceeded" ? v1::TIMEOUT : v1::ERROR;
       }
       request.record.End(outcome, refusal->status, refusal->code);
-      HttpHeaders headers = RouteHeaders(request, walker, request.record.Used());
-      if (failed_models > 0) headers.emplace_back("cf-aig-step", absl::StrCat(failed_models));
+      HeaderFields headers = RouteHeaders(request, walker, request.record.Used());
+      if (failed_models > 0) headers.Add("cf-aig-step", absl::StrCat(failed_models));
       co_await Refuse(request.exchange, request.body.format(), *refusal, std::move(headers));
       co_return nullptr;
     }
@@ -305,7 +305,7 @@ asio::awaitable<std::unique_ptr<OpenStream>> AnswerAdmitted(Worker& worker, Logg
 asio::awaitable<void> RefuseCall(const Call& call, Refusal refusal) {
   RequestRecord& record = call.record;
   record.End(refusal.status >= 500 ? v1::ERROR : v1::REFUSED, refusal.status, refusal.code);
-  HttpHeaders headers = {{"cf-aig-log-id", record.request_id()}};
+  HeaderFields headers = {{"cf-aig-log-id", record.request_id()}};
   co_await Refuse(call.exchange, call.format, refusal, std::move(headers));
 }
 

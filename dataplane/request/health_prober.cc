@@ -43,8 +43,8 @@ UpstreamRequest Question(const Watched& watched, const UpstreamEndpoint& place, 
   UpstreamRequest request;
   request.method = "GET";
   request.target = std::move(call.target);
-  for (auto& header : call.headers) request.headers.push_back(std::move(header));
-  for (const auto& [name, value] : provider.headers()) request.headers.emplace_back(name, value);
+  request.headers = std::move(call.headers);
+  for (const auto& [name, value] : provider.headers()) request.headers.Add(name, value);
   return request;
 }
 

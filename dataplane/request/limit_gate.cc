@@ -2,20 +2,14 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/associated_executor.hpp>
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/dispatch.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <iterator>
-#include <limits>
+#include <span>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/limits.h"
-#include "common/model_price.h"
 #include "common/money.h"
 #include "common/route/limit_terms.h"
+#include "dataplane/http/waiter.h"
 
 namespace signalbox {
 namespace {
@@ -23,16 +17,18 @@ namespace {
 // `start` begins an operation whose Done runs on the worker's loop: the coroutine resumes within it.
 template <typename Start>
 asio::awaitable<absl::StatusOr<v1::QuotaAnswer>> AwaitAnswer(Start start) {
-  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(absl::StatusOr<v1::QuotaAnswer>)>(
-      [&start](auto handler) {
-        auto executor = asio::get_associated_executor(handler);
-        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        start([shared, executor, work = asio::make_work_guard(executor)](absl::StatusOr<v1::QuotaAnswer> answer) {
-          asio::dispatch(executor,
-                         [shared, answer = std::move(answer)]() mutable { std::move (*shared)(std::move(answer)); });
-        });
-      },
-      asio::use_awaitable);
+  struct Pending {
+    Waiter waiter;
+    absl::StatusOr<v1::QuotaAnswer> answer = absl::UnknownError("not answered");
+  };
+  auto pending = std::make_shared<Pending>();
+  Pending& asked = *pending;  // Done's, as long as it is not done
+  start([pending = std::move(pending)](absl::StatusOr<v1::QuotaAnswer> answer) {
+    pending->answer = std::move(answer);
+    pending->waiter.Wake();
+  });
+  co_await asked.waiter.Wait();
+  co_return std::move(asked.answer);
 }
 
 Refusal QuotaUnavailable() {
@@ -70,12 +66,6 @@ int64_t FinallyRemaining(const v1::CompiledElement::Limit& limit, const v1::Limi
   const int64_t used = limit.unit() == v1::TOKENS ? use.tokens : use.nanos;
   const int64_t held = limit.admission() == v1::STRICT ? state.held() : 0;
   return std::clamp<int64_t>(state.remaining() + held - used, 0, limit.limit());
-}
-
-// The dearest a token of the answer to such an input can be: no tier that the input cannot reach counts.
-int64_t OutputPrice(const v1::ModelPrice& price, const InputBound& input) {
-  constexpr int64_t kAnyLength = std::numeric_limits<int64_t>::max();
-  return DearestRatesOf(price, input.unbounded.ok() ? input.tokens : kAnyLength).output_nanos_per_mtok;
 }
 
 }  // namespace
@@ -120,15 +110,22 @@ std::optional<Refusal> LimitGate::AddBounds(const v1::CompiledElement& element, 
     v1::AttemptBound& bound = *acquire.add_bounds();
     bound.set_input_nanos(input.nanos);
     bound.set_input_tokens(input.tokens);
-    bound.set_output_nanos_per_mtok(OutputPrice(model.price(), input));
+    bound.set_output_nanos_per_mtok(input.output_nanos_per_mtok);
     bound.set_max_output_tokens(OutputTokensMax(model.price()));
     bound.set_choices(body_.choices());
   }
   return std::nullopt;
 }
 
+v1::CounterKey LimitGate::CounterOf(uint32_t element, const Identifier& identifier) const {
+  v1::CounterKey counter;
+  FillCounter(route_.gateway(), at(element).limit(), counter);
+  *counter.mutable_identifier() = identifier;
+  return counter;
+}
+
 std::variant<LimitGate::Question, Refusal> LimitGate::BuildQuestion(const CheckLimits& asked, Ask ask) {
-  Question question{google::protobuf::Arena::CreateMessage<v1::Acquire>(&worker_.questions.Fresh()), {}, {}};
+  Question question{google::protobuf::Arena::CreateMessage<v1::Acquire>(&worker_.questions.Fresh()), {}};
   v1::Acquire& acquire = *question.acquire;
   acquire.set_request_id(record_.request_id());
   std::vector<uint32_t> bounded_models;
@@ -142,7 +139,6 @@ std::variant<LimitGate::Question, Refusal> LimitGate::BuildQuestion(const CheckL
     v1::CounterKey& counter = *check.mutable_counter();
     FillCounter(route_.gateway(), limit, counter);
     *counter.mutable_identifier() = asked.identifiers[i];
-    question.counters.push_back(counter.SerializeAsString());
     check.set_limit(limit.limit());
     check.set_admission(limit.admission());
     check.set_shadow(limit.shadow());
@@ -164,11 +160,12 @@ std::variant<size_t, Refusal> LimitGate::PassWithoutAnswer(const CheckLimits& as
   for (const size_t i : question.limits) {
     if (DeniesOnError(at(asked.elements[i]).limit())) return QuotaUnavailable();
   }
-  for (const std::string& bytes : question.counters) {
-    if (std::find(granted_.begin(), granted_.end(), bytes) != granted_.end()) continue;  // once is enough
-    v1::CounterKey counter;
-    counter.ParseFromString(bytes);
-    record_.ChargeLater(counter);
+  for (const size_t i : question.limits) {
+    const v1::CounterKey counter = CounterOf(asked.elements[i], asked.identifiers[i]);
+    const bool granted = std::any_of(granted_.begin(), granted_.end(), [&](const Granted& earlier) {
+      return CounterOf(earlier.element, earlier.identifier).SerializeAsString() == counter.SerializeAsString();
+    });
+    if (!granted) record_.ChargeLater(counter);  // once is enough
   }
   return asked.elements.size();
 }
@@ -195,7 +192,7 @@ void LimitGate::BeginAgain() {
   noted.DeleteSubrange(static_cast<int>(noted_mark_), noted.size() - static_cast<int>(noted_mark_));
 }
 
-asio::awaitable<std::variant<size_t, Refusal>> LimitGate::Check(const CheckLimits& asked, Ask ask) {
+asio::awaitable<std::variant<size_t, Refusal>> LimitGate::Check(CheckLimits asked, Ask ask) {
   if (ask == Ask::kRequests && !passed_over_) {
     seen_mark_ = seen_.size();
     noted_mark_ = static_cast<size_t>(record_.record().limits_size());
@@ -244,8 +241,9 @@ asio::awaitable<std::variant<size_t, Refusal>> LimitGate::Check(const CheckLimit
     if (LowersCap(limit)) output_cap_ = answer->output_cap();
   }
   if (answer.ok()) {
-    std::move(question.counters.begin(), question.counters.begin() + static_cast<std::ptrdiff_t>(check),
-              std::back_inserter(granted_));
+    for (const size_t i : std::span(question.limits).first(check)) {
+      granted_.push_back({asked.elements[i], std::move(asked.identifiers[i])});
+    }
   }
   co_return passed;
 }
@@ -280,26 +278,24 @@ Use LimitGate::AttemptBound(const v1::CompiledElement::Model& model) const {
   Use bound;
   bound.tokens = BoundNanos(input.tokens, body_.choices(), cap, kTokensPerPriceUnit);  // a token's price: one token
   if (model.has_price()) {
-    bound.nanos = BoundNanos(input.nanos, body_.choices(), cap, OutputPrice(model.price(), input));
+    bound.nanos = BoundNanos(input.nanos, body_.choices(), cap, input.output_nanos_per_mtok);
   }
   return bound;
 }
 
-HttpHeaders LimitGate::Headers(std::optional<Use> final_use) const {
-  HttpHeaders headers;
+void LimitGate::AddHeaders(std::optional<Use> final_use, HeaderFields& headers) const {
   const int64_t now_us = worker_.clock.UnixMicros();
   for (const Seen& seen : seen_) {
     const v1::CompiledElement::Limit& limit = at(seen.element).limit();
     const int64_t remaining = final_use.has_value() && !seen.denied ? FinallyRemaining(limit, seen.state, *final_use)
                                                                     : seen.state.remaining();
     const char* shadow = !limit.shadow() ? "" : seen.state.shadow_denied() ? "; shadow=denied" : "; shadow=passed";
-    headers.emplace_back("signalbox-limit",
-                         absl::StrCat("pool=", HeaderSafe(limit.pool()), "; unit=", std::string(UnitName(limit.unit())),
-                                      "; limit=", FormatAmount(limit.unit(), limit.limit()),
-                                      "; remaining=", FormatAmount(limit.unit(), remaining),
-                                      "; reset=", SecondsUntil(seen.state.reset_us(), now_us), shadow));
+    headers.Add("signalbox-limit",
+                absl::StrCat("pool=", HeaderSafe(limit.pool()), "; unit=", std::string(UnitName(limit.unit())),
+                             "; limit=", FormatAmount(limit.unit(), limit.limit()),
+                             "; remaining=", FormatAmount(limit.unit(), remaining),
+                             "; reset=", SecondsUntil(seen.state.reset_us(), now_us), shadow));
   }
-  return headers;
 }
 
 int LimitGate::RetryAfterSeconds() const {

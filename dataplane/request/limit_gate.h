@@ -25,7 +25,7 @@ class LimitGate {
   // on: 503 quota_unavailable where onError says deny, 400 unbounded_request. kRequests is for what costs nothing:
   // limits on dollars and tokens are passed over, and nothing is held.
   enum class Ask { kAll, kRequests };
-  asio::awaitable<std::variant<size_t, Refusal>> Check(const CheckLimits& asked, Ask ask = Ask::kAll);
+  asio::awaitable<std::variant<size_t, Refusal>> Check(CheckLimits asked, Ask ask = Ask::kAll);
   // Whether some limit was passed over: then what costs something must not be called before BeginAgain.
   bool passed_over() const { return passed_over_; }
   // The walk goes back to before the first limit that was passed over, to be asked this time. What counted a request
@@ -43,7 +43,7 @@ class LimitGate {
 
   // signalbox-limit, one a limit that the service decided. With what the request finally used, what its hold did not
   // use is given back to `remaining`.
-  HttpHeaders Headers(std::optional<Use> final_use) const;
+  void AddHeaders(std::optional<Use> final_use, HeaderFields& headers) const;
   // Seconds until the first of the limits that denied could pass; 0: none denied.
   int RetryAfterSeconds() const;
 
@@ -57,9 +57,13 @@ class LimitGate {
   struct Question {
     v1::Acquire* acquire;  // until it is asked
     std::vector<size_t> limits;
-    std::vector<std::string> counters;  // of the checks, serialized
+  };
+  struct Granted {
+    uint32_t element;
+    Identifier identifier;
   };
   const v1::CompiledElement& at(uint32_t element) const { return route_.elements(static_cast<int>(element)); }
+  v1::CounterKey CounterOf(uint32_t element, const Identifier& identifier) const;
   std::variant<Question, Refusal> BuildQuestion(const CheckLimits& asked, Ask ask);
   std::optional<Refusal> AddBounds(const v1::CompiledElement& element, v1::Acquire& acquire, v1::LimitCheck& check,
                                    std::vector<uint32_t>& bounded_models) const;
@@ -77,7 +81,7 @@ class LimitGate {
   bool passed_over_ = false;
   size_t seen_mark_ = 0, noted_mark_ = 0;  // of `seen_` and the record's limits, before the first passed over
   std::vector<Seen> seen_;
-  std::vector<std::string> granted_;  // counters that the walk was charged at, or holds at and will settle; serialized
+  std::vector<Granted> granted_;  // where the walk was charged, or holds and will settle
   absl::flat_hash_map<uint32_t, std::optional<v1::LimitState>> counted_;  // by element: requests counted on a hit's way
 };
 

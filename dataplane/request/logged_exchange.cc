@@ -25,9 +25,11 @@ asio::awaitable<bool> LoggedExchange::Reply(HttpReply reply) {
   return ForwardedExchange::Reply(std::move(reply));
 }
 
-asio::awaitable<bool> LoggedExchange::BeginStream(int status, std::string content_type, HttpHeaders headers) {
+asio::awaitable<bool> LoggedExchange::BeginStream(int status, std::string content_type, HeaderFields headers,
+                                                  std::string_view first) {
   Echo(headers);
-  return ForwardedExchange::BeginStream(status, std::move(content_type), std::move(headers));
+  Keep(first);
+  return ForwardedExchange::BeginStream(status, std::move(content_type), std::move(headers), first);
 }
 
 asio::awaitable<bool> LoggedExchange::WriteChunk(std::string_view data) {
@@ -35,10 +37,13 @@ asio::awaitable<bool> LoggedExchange::WriteChunk(std::string_view data) {
   return ForwardedExchange::WriteChunk(data);
 }
 
-void LoggedExchange::Echo(HttpHeaders& headers) const {
-  const bool there =
-      std::any_of(headers.begin(), headers.end(), [](const auto& h) { return h.first == "cf-aig-event-id"; });
-  if (!event_id_.empty() && !there) headers.emplace_back("cf-aig-event-id", event_id_);
+asio::awaitable<bool> LoggedExchange::EndStream(std::string_view last) {
+  Keep(last);
+  return ForwardedExchange::EndStream(last);
+}
+
+void LoggedExchange::Echo(HeaderFields& headers) const {
+  if (!event_id_.empty() && !headers.Find("cf-aig-event-id").has_value()) headers.Add("cf-aig-event-id", event_id_);
 }
 
 void LoggedExchange::Keep(std::string_view data) {

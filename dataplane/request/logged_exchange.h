@@ -16,11 +16,12 @@ class ForwardedExchange : public HttpExchange {
   explicit ForwardedExchange(HttpExchange& inner) : inner_(inner) {}
   const HttpRequest& request() const override { return inner_.request(); }
   asio::awaitable<bool> Reply(HttpReply reply) override { return inner_.Reply(std::move(reply)); }
-  asio::awaitable<bool> BeginStream(int status, std::string content_type, HttpHeaders headers) override {
-    return inner_.BeginStream(status, std::move(content_type), std::move(headers));
+  asio::awaitable<bool> BeginStream(int status, std::string content_type, HeaderFields headers,
+                                    std::string_view first) override {
+    return inner_.BeginStream(status, std::move(content_type), std::move(headers), first);
   }
   asio::awaitable<bool> WriteChunk(std::string_view data) override { return inner_.WriteChunk(data); }
-  asio::awaitable<bool> EndStream() override { return inner_.EndStream(); }
+  asio::awaitable<bool> EndStream(std::string_view last) override { return inner_.EndStream(last); }
   void AbortStream() override { inner_.AbortStream(); }
   void ForgetRequest() override { inner_.ForgetRequest(); }
   bool client_gone() const override { return inner_.client_gone(); }
@@ -41,11 +42,13 @@ class LoggedExchange final : public ForwardedExchange {
   void KeepPayload(v1::SpendRecord* record);
 
   asio::awaitable<bool> Reply(HttpReply reply) override;
-  asio::awaitable<bool> BeginStream(int status, std::string content_type, HttpHeaders headers) override;
+  asio::awaitable<bool> BeginStream(int status, std::string content_type, HeaderFields headers,
+                                    std::string_view first) override;
   asio::awaitable<bool> WriteChunk(std::string_view data) override;
+  asio::awaitable<bool> EndStream(std::string_view last) override;
 
  private:
-  void Echo(HttpHeaders& headers) const;
+  void Echo(HeaderFields& headers) const;
   void Keep(std::string_view data);
 
   std::string event_id_;

@@ -141,11 +141,11 @@ UpstreamRequest BuildRaw(const Call& call, const RawCall& raw) {
   return upstream;
 }
 
-HttpHeaders AnswerHeaders(const Call& call, const RawCall& raw, const UpstreamHead& head) {
-  HttpHeaders headers = ForwardedResponseHeaders(head.headers);
-  headers.emplace_back("cf-aig-log-id", call.record.request_id());
-  headers.emplace_back("cf-aig-provider", HeaderSafe(raw.provider.name()));
-  headers.emplace_back("cf-aig-step", "0");
+HeaderFields AnswerHeaders(const Call& call, const RawCall& raw, const UpstreamHead& head) {
+  HeaderFields headers = ForwardedResponseHeaders(head.headers);
+  headers.Add("cf-aig-log-id", call.record.request_id());
+  headers.Add("cf-aig-provider", HeaderSafe(raw.provider.name()));
+  headers.Add("cf-aig-step", "0");
   return headers;
 }
 
@@ -157,7 +157,7 @@ asio::awaitable<bool> RelayChunks(const Call& call, UpstreamCall& upstream) {
     if (call.exchange.client_gone()) co_return true;
     if (!bytes.ok()) co_return false;
     if (bytes->empty()) {
-      co_await call.exchange.EndStream();
+      co_await call.exchange.EndStream({});
       co_return true;
     }
     if (!co_await call.exchange.WriteChunk(*bytes)) co_return true;
@@ -202,8 +202,8 @@ asio::awaitable<void> RelayRaw(const Call& call, const RawCall& raw) {
   bool whole = true;
   if (head->status < 300 && head->status != 204) {
     call.record.record().set_stream(events);
-    HttpHeaders headers = AnswerHeaders(call, raw, *head);
-    if (co_await call.exchange.BeginStream(head->status, std::move(content_type), std::move(headers))) {
+    HeaderFields headers = AnswerHeaders(call, raw, *head);
+    if (co_await call.exchange.BeginStream(head->status, std::move(content_type), std::move(headers), {})) {
       whole = co_await RelayChunks(call, *upstream);
     }
   } else {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -27,7 +26,7 @@ constexpr std::array<std::string_view, 16> kNotForwarded = {
 constexpr std::array<std::string_view, 5> kNotReturned = {"content-length", "content-type", "set-cookie", "server",
                                                           "date"};
 
-constexpr size_t kHeadersExpected = 24;  // of an answer, the gateway's own among them
+constexpr size_t kOwnHeaderBytesExpected = 1 << 10;  // of an answer: what the gateway adds
 
 template <size_t N>
 bool Contains(const std::array<std::string_view, N>& names, std::string_view name) {
@@ -48,14 +47,14 @@ bool NamedByConnection(absl::string_view connection, std::string_view name) {
 }
 
 template <typename Drop>
-HttpHeaders Filter(const HeaderFields& headers, Drop drop) {
+HeaderFields Filter(const HeaderFields& headers, Drop drop) {
   const std::string_view field = headers.Value("connection");
   const absl::string_view connection(field.data(), field.size());
-  HttpHeaders kept;
-  kept.reserve(kHeadersExpected);
+  HeaderFields kept;
+  kept.Reserve(headers.text_bytes() + kOwnHeaderBytesExpected);
   for (const auto [name, value] : headers) {
     if (Contains(kHopByHop, name) || IsOurs(name) || NamedByConnection(connection, name) || drop(name, value)) continue;
-    kept.emplace_back(name, value);
+    kept.Add(name, value);
   }
   return kept;
 }
@@ -72,9 +71,9 @@ std::string CutEvent(AnswerStream& stream, const std::string& fault) {
 
 // Headers and first events; false: the client is gone.
 asio::awaitable<bool> BeginStream(HttpExchange& exchange, RequestRecord& record, OpenStream& opened) {
-  bool open = co_await exchange.BeginStream(opened.status, std::move(opened.content_type), std::move(opened.headers));
+  const bool open = co_await exchange.BeginStream(opened.status, std::move(opened.content_type),
+                                                  std::move(opened.headers), opened.first);
   record.MarkFirstByte();
-  if (open && !opened.first.empty()) open = co_await exchange.WriteChunk(opened.first);
   GiveBack(opened.first);
   co_return open;
 }
@@ -87,18 +86,18 @@ asio::awaitable<void> ReadTail(UpstreamCall& call, int64_t deadline_us) {
 
 }  // namespace
 
-HttpHeaders ForwardedRequestHeaders(const HeaderFields& headers, std::string_view presented_key) {
+HeaderFields ForwardedRequestHeaders(const HeaderFields& headers, std::string_view presented_key) {
   return Filter(headers, [presented_key](std::string_view name, std::string_view value) {
     return Contains(kNotForwarded, name) ||
            (!presented_key.empty() && value.find(presented_key) != std::string_view::npos);
   });
 }
 
-HttpHeaders ForwardedResponseHeaders(const HeaderFields& headers) {
+HeaderFields ForwardedResponseHeaders(const HeaderFields& headers) {
   return Filter(headers, [](std::string_view name, std::string_view) { return Contains(kNotReturned, name); });
 }
 
-asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer answer, HttpHeaders headers) {
+asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer answer, HeaderFields headers) {
   HttpReply reply;
   reply.status = answer.head.status;
   reply.content_type = ContentType(answer);
@@ -109,8 +108,7 @@ asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer answer, Htt
     keep->Append(reply.body);
     keep->End(answer.hit_cap, request.record.record());
   }
-  reply.headers.insert(reply.headers.end(), std::make_move_iterator(headers.begin()),
-                       std::make_move_iterator(headers.end()));
+  reply.headers.Append(headers);
   const bool success = answer.head.status < 300;
   const int status = reply.status;
   request.record.MarkFirstByte();
@@ -119,7 +117,7 @@ asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer answer, Htt
 }
 
 std::unique_ptr<OpenStream> OpenStreamOf(ActiveRequest& request, const v1::CompiledElement::Model& model,
-                                         ModelAnswer answer, HttpHeaders headers) {
+                                         ModelAnswer answer, HeaderFields headers) {
   auto open = std::make_unique<OpenStream>();
   open->model = &model;
   open->request_bytes = request.body.body_bytes();
@@ -132,8 +130,7 @@ std::unique_ptr<OpenStream> OpenStreamOf(ActiveRequest& request, const v1::Compi
     open->keep->Begin(open->status, open->content_type, open->headers, true);
     open->keep->Append(answer.body);
   }
-  open->headers.insert(open->headers.end(), std::make_move_iterator(headers.begin()),
-                       std::make_move_iterator(headers.end()));
+  open->headers.Append(headers);
   open->first = std::move(answer.body);
   open->events = std::move(answer.stream);
   open->call = std::move(answer.call);
@@ -158,6 +155,7 @@ asio::awaitable<void> RelayStream(Worker& worker, HttpExchange& exchange, Reques
   bool open = co_await BeginStream(exchange, record, *opened);
   exchange.ForgetRequest();
   std::string& fault = opened->fault;
+  std::string last;  // travels with the stream's end
   while (open && !stream.done() && fault.empty()) {
     const int64_t idle_deadline_us = worker.clock.MonotonicMicros() + int64_t{kStreamIdleTimeoutMs} * 1000;
     const absl::StatusOr<std::string_view> bytes =
@@ -167,9 +165,8 @@ asio::awaitable<void> RelayStream(Worker& worker, HttpExchange& exchange, Reques
       LOG(WARNING) << "request " << record.request_id() << ": " << bytes.status().message();
       fault = absl::IsDeadlineExceeded(bytes.status()) ? "the provider fell silent" : "the provider's answer broke off";
     } else if (bytes->empty()) {
-      const std::string last = stream.Finish();
+      last = stream.Finish();
       keep(last);
-      if (!last.empty()) open = co_await exchange.WriteChunk(last);
       if (!stream.done()) fault = "the provider ended the stream before its end";
       break;
     } else {
@@ -178,14 +175,24 @@ asio::awaitable<void> RelayStream(Worker& worker, HttpExchange& exchange, Reques
         fault = std::string(events.status().message());
       } else if (!events->empty()) {
         keep(*events);
-        open = co_await exchange.WriteChunk(*events);
+        if (stream.done()) {
+          last = *events;
+        } else {
+          open = co_await exchange.WriteChunk(*events);
+        }
       }
     }
+  }
+  bool ended = false;  // the client has everything
+  if (open && fault.empty() && !exchange.client_gone()) {
+    ended = co_await exchange.EndStream(last) || last.empty();
+  } else if (open && !last.empty()) {
+    open = co_await exchange.WriteChunk(last);
   }
   exchange.OnClientGone({});
   SettleAttempt(record, *opened->model, attempt, stream.usage(), stream.Estimate(opened->request_bytes));
   attempt.set_duration_us(record.ElapsedUs() - attempt.start_us());
-  if (!open || exchange.client_gone()) {
+  if (!ended && (!open || fault.empty() || exchange.client_gone())) {
     attempt.set_error("cancelled");
     call.Cancel();
     co_return;  // the record says cancelled
@@ -203,8 +210,8 @@ asio::awaitable<void> RelayStream(Worker& worker, HttpExchange& exchange, Reques
     record.End(v1::ERROR, opened->status, "stream_cut");
     if (const std::string event = CutEvent(stream, fault); event.empty()) {
       exchange.AbortStream();
-    } else if (co_await exchange.WriteChunk(event)) {
-      co_await exchange.EndStream();
+    } else {
+      co_await exchange.EndStream(event);
     }
     co_return;
   } else {
@@ -212,7 +219,7 @@ asio::awaitable<void> RelayStream(Worker& worker, HttpExchange& exchange, Reques
     record.End(v1::SUCCESS, opened->status, "");
     if (opened->keep != nullptr) opened->keep->End(stream.hit_cap(), record.record());
   }
-  co_await exchange.EndStream();
+  if (!ended) co_await exchange.EndStream({});
   if (fault.empty()) co_await ReadTail(call, worker.clock.MonotonicMicros() + int64_t{kStreamTailTimeoutMs} * 1000);
 }
 

@@ -14,12 +14,12 @@ namespace signalbox {
 
 // A client's headers that may travel to the provider: no hop-by-hop ones, none of the gateway's own, no credentials,
 // and none that holds the gateway key wherever it stands.
-HttpHeaders ForwardedRequestHeaders(const HeaderFields& headers, std::string_view presented_key);
+HeaderFields ForwardedRequestHeaders(const HeaderFields& headers, std::string_view presented_key);
 // A provider's headers that may travel to the client.
-HttpHeaders ForwardedResponseHeaders(const HeaderFields& headers);
+HeaderFields ForwardedResponseHeaders(const HeaderFields& headers);
 
 // Answers with a whole body and ends the record.
-asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer answer, HttpHeaders headers);
+asio::awaitable<void> RelayUnary(ActiveRequest& request, ModelAnswer answer, HeaderFields headers);
 
 // An answer that comes event by event, and all that is kept of its request meanwhile: a stream is silent for most of
 // its time, and thousands are open at once.
@@ -30,7 +30,7 @@ struct OpenStream {
   int attempt = 0;           // index into the record's attempts
   int status = 0;
   std::string content_type;
-  HttpHeaders headers;
+  HeaderFields headers;
   std::string first;  // events, ready to send
   std::unique_ptr<AnswerStream> events;
   std::unique_ptr<UpstreamCall> call;
@@ -39,7 +39,7 @@ struct OpenStream {
   std::string fault;                 // why it broke off
 };
 std::unique_ptr<OpenStream> OpenStreamOf(ActiveRequest& request, const v1::CompiledElement::Model& model,
-                                         ModelAnswer answer, HttpHeaders headers);
+                                         ModelAnswer answer, HeaderFields headers);
 
 // Relays the stream to its end and ends the record: success only if the provider ended it as its
 // format wants; else the client gets an error event in its own format, or a cut where that has none. The exchange's

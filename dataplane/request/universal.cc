@@ -45,10 +45,11 @@ class EntryExchange final : public ForwardedExchange {
     Mark(reply.headers);
     return ForwardedExchange::Reply(std::move(reply));
   }
-  asio::awaitable<bool> BeginStream(int status, std::string content_type, HttpHeaders headers) override {
+  asio::awaitable<bool> BeginStream(int status, std::string content_type, HeaderFields headers,
+                                    std::string_view first) override {
     answered_ = true;
     Mark(headers);
-    return ForwardedExchange::BeginStream(status, std::move(content_type), std::move(headers));
+    return ForwardedExchange::BeginStream(status, std::move(content_type), std::move(headers), first);
   }
   void ForgetRequest() override {
     GiveBack(request_.headers);
@@ -58,11 +59,10 @@ class EntryExchange final : public ForwardedExchange {
 
  private:
   // cf-aig-step says which entry it was; the step within its route is in signalbox-path.
-  void Mark(HttpHeaders& headers) const {
-    std::erase_if(headers, [](const auto& header) { return header.first == "cf-aig-step"; });
-    headers.emplace_back("cf-aig-step", step_);
+  void Mark(HeaderFields& headers) const {
+    headers.Set("cf-aig-step", step_);
     const std::string event_id = ReadEventId(request_.headers);
-    if (!event_id.empty()) headers.emplace_back("cf-aig-event-id", event_id);
+    if (!event_id.empty()) headers.Add("cf-aig-event-id", event_id);
   }
 
   HttpRequest request_;
@@ -151,7 +151,7 @@ HttpReply UniversalError(const Refusal& refusal, bool gateway_exists) {
   body["error"] = nlohmann::ordered_json::array({error});
   // Messages may quote what is no UTF-8.
   reply.body = body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-  if (refusal.retry_after_s > 0) reply.headers.emplace_back("retry-after", absl::StrCat(refusal.retry_after_s));
+  if (refusal.retry_after_s > 0) reply.headers.Add("retry-after", absl::StrCat(refusal.retry_after_s));
   return reply;
 }
 
@@ -161,7 +161,7 @@ asio::awaitable<void> AnswerUniversal(const Call& call) {
   if (const auto* fault = std::get_if<BodyFault>(&read)) {
     call.record.End(v1::REFUSED, fault->status, fault->code);
     HttpReply reply = UniversalError(Refusal(fault->status, fault->code, fault->message, fault->param), true);
-    reply.headers.emplace_back("cf-aig-log-id", call.record.request_id());
+    reply.headers.Add("cf-aig-log-id", call.record.request_id());
     co_await call.exchange.Reply(std::move(reply));
     co_return;
   }

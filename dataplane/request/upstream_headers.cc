@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "dataplane/request/relay.h"
 
 namespace signalbox {
@@ -15,29 +14,30 @@ bool BelongsToFormat(std::string_view header) {
          header.starts_with("x-amz-");
 }
 
-template <typename Headers>
-bool Has(const Headers& headers, const std::string& name) {
+using Configured = google::protobuf::Map<std::string, std::string>;
+
+bool Has(const Configured& headers, std::string_view name) {
   return std::any_of(headers.begin(), headers.end(),
-                     [&name](const auto& header) { return absl::EqualsIgnoreCase(header.first, name); });
+                     [name](const auto& header) { return EqualsIgnoreCase(header.first, name); });
 }
 
 }  // namespace
 
-HttpHeaders UpstreamHeaders(const HeadersWanted& wanted, HttpHeaders own) {
+HeaderFields UpstreamHeaders(const HeadersWanted& wanted, const HeaderFields& own) {
   const auto& configured = wanted.provider.headers();
-  HttpHeaders headers = ForwardedRequestHeaders(wanted.client, wanted.presented_key);
+  HeaderFields headers = ForwardedRequestHeaders(wanted.client, wanted.presented_key);
   if (!configured.empty() || wanted.translated) {
-    std::erase_if(headers, [&](const auto& header) {
-      return Has(configured, header.first) || (wanted.translated && BelongsToFormat(header.first));
+    headers.RemoveIf([&](const HeaderFields::Field& field) {
+      return Has(configured, field.name) || (wanted.translated && BelongsToFormat(field.name));
     });
   }
-  for (auto& header : own) {
-    if (!Has(headers, header.first) && !Has(configured, header.first)) headers.push_back(std::move(header));
+  for (const auto [name, value] : own) {
+    if (!headers.Find(name).has_value() && !Has(configured, name)) headers.Add(name, value);
   }
-  if (!wanted.content_type.empty()) headers.emplace_back("content-type", std::string(wanted.content_type));
-  headers.emplace_back("accept-encoding", "identity");  // usage is read from the response
-  headers.emplace_back("x-client-request-id", std::string(wanted.request_id));
-  for (const auto& [name, value] : configured) headers.emplace_back(name, value);
+  if (!wanted.content_type.empty()) headers.Add("content-type", wanted.content_type);
+  headers.Add("accept-encoding", "identity");  // usage is read from the response
+  headers.Add("x-client-request-id", wanted.request_id);
+  for (const auto& [name, value] : configured) headers.Add(name, value);
   return headers;
 }
 

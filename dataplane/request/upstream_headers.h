@@ -23,6 +23,6 @@ struct HeadersWanted {
 // `own` is what the kind of provider wants (ProviderCall::headers). A client that speaks the provider's format may name
 // the version of it that it was written for; what the provider is configured to get, a client can neither change nor
 // add to.
-HttpHeaders UpstreamHeaders(const HeadersWanted& wanted, HttpHeaders own);
+HeaderFields UpstreamHeaders(const HeadersWanted& wanted, const HeaderFields& own);
 
 }  // namespace signalbox

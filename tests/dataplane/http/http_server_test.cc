@@ -128,8 +128,8 @@ class HttpServerTest : public ::testing::Test {
         Say("gone");
         gate_.cancel();
       });
-      HttpHeaders headers{{"x-stream", "1"}, {"x-bad", "a\r\nb: c"}};
-      co_await exchange.BeginStream(200, "text/event-stream", headers);
+      HeaderFields headers{{"x-stream", "1"}, {"x-bad", "a\r\nb: c"}};
+      co_await exchange.BeginStream(200, "text/event-stream", headers, {});
       for (int i = 0; i < 3; ++i) {
         co_await WaitForPermit(exchange);
         const std::string event = "data: " + std::to_string(i) + "\n\n";
@@ -141,18 +141,22 @@ class HttpServerTest : public ::testing::Test {
           co_return;
         }
       }
-      co_await exchange.EndStream();
+      co_await exchange.EndStream({});
+    } else if (target == "/whole") {
+      const bool open = co_await exchange.BeginStream(200, "text/plain", {}, "there already, ") &&
+                        co_await exchange.EndStream("and the rest of it");
+      Say(open && !co_await exchange.WriteChunk("more") ? "ended" : "not ended");
     } else if (target == "/forget") {
-      co_await exchange.BeginStream(200, "text/plain", {});
+      co_await exchange.BeginStream(200, "text/plain", {}, {});
       exchange.ForgetRequest();
       const HttpRequest& left = exchange.request();
       const std::string told = left.body.capacity() < kLargeBodyBytes && left.headers.size() == 0 ? "gone" : "kept";
-      if (co_await exchange.WriteChunk(told)) co_await exchange.EndStream();
+      if (co_await exchange.WriteChunk(told)) co_await exchange.EndStream({});
     } else if (target == "/room") {
       reply.body = exchange.request().body.capacity() < kLargeBodyBytes ? "none" : "kept";
       co_await exchange.Reply(std::move(reply));
     } else if (target == "/flood") {
-      co_await exchange.BeginStream(200, "text/plain", {});
+      co_await exchange.BeginStream(200, "text/plain", {}, {});
       const std::string block(1 << 20, 'x');
       while (co_await exchange.WriteChunk(block)) {
       }
@@ -563,6 +567,24 @@ TEST_F(HttpServerTest, StreamedChunksArriveOneByOne) {
   EXPECT_EQ(client.ReadResponse(), kHelloReply);
 }
 
+TEST_F(HttpServerTest, WhatIsThereAtAStreamsBeginningAndEndTravelsWithThem) {
+  StartServer();
+  RawSocket client = RawSocket::To(address_);
+  client.Send("GET /whole HTTP/1.1\r\nHost: x\r\n\r\n");
+  client.ReadUntil("\r\n\r\n");
+  EXPECT_EQ(client.ReadUntil("0\r\n\r\n"), "f\r\nthere already, \r\n12\r\nand the rest of it\r\n0\r\n\r\n");
+  Expect("ended");
+  client.Send("HEAD /whole HTTP/1.1\r\nHost: x\r\n\r\n");
+  client.ReadUntil("\r\n\r\n");
+  Expect("ended");
+  client.Send(kHello);
+  EXPECT_EQ(client.ReadResponse(), kHelloReply) << "no body before it";
+  RawSocket old = RawSocket::To(address_);
+  old.Send("GET /whole HTTP/1.0\r\n\r\n");
+  EXPECT_TRUE(old.ReadToEnd().ends_with("\r\n\r\nthere already, and the rest of it"));
+  Expect("ended");
+}
+
 TEST_F(HttpServerTest, ForgottenRequestIsGoneWhileItsAnswerGoesOn) {
   StartServer();
   RawSocket client = RawSocket::To(address_);
@@ -684,6 +706,33 @@ TEST_F(HttpServerTest, LoopThatStopsWithExchangesInFlightLeavesNothingBehind) {
   partial.Send("GET /stream HTTP/1.1\r\n");
   io_.stop();  // the rest is for the sanitizers to see
   thread_.join();
+}
+
+TEST(HttpServer, ALoopThatGoesTakesItsConnectionsAlong) {
+  const auto held = std::make_shared<int>();  // by the handler, which all connections share
+  auto io = std::make_unique<asio::io_context>(1);
+  HttpServerOptions options;
+  options.address = "127.0.0.1:0";
+  auto server = NewHttpServer(*io, options, [held](HttpExchange& exchange) -> asio::awaitable<void> {
+    HttpReply reply;
+    reply.body = "hello";
+    co_await exchange.Reply(std::move(reply));
+  });
+  ASSERT_TRUE(server.ok()) << server.status();
+  (*server)->Start();
+  RawSocket head = RawSocket::To((*server)->address());
+  head.Send("GET /stream HTTP/1.1\r\n");
+  RawSocket body = RawSocket::To((*server)->address());
+  body.Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf");
+  RawSocket idle = RawSocket::To((*server)->address());
+  std::thread loop([&] { io->run(); });
+  idle.Send(kHello);
+  EXPECT_TRUE(Contains(idle.ReadResponse(), "hello"));
+  io->stop();
+  loop.join();
+  server->reset();
+  io.reset();
+  EXPECT_EQ(held.use_count(), 1) << "a connection that waits holds itself";
 }
 
 TEST_F(HttpServerTest, TakenAddressIsUnavailableAndNamed) {

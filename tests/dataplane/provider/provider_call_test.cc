@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "tests/testing/header_pairs.h"
+
 namespace signalbox {
 namespace {
 
@@ -59,7 +61,7 @@ TEST(ProviderFormat, EmbeddingsAndForeignNativeFormatsHaveNoCounterpartEverywher
 TEST(BuildProviderCall, OpenAiAndItsLikesGetABearerToken) {
   const ProviderCall call = Call(Provider("groq", "openai"), Format::kChat, "llama");
   EXPECT_EQ(call.target, "/v1/chat/completions");
-  EXPECT_THAT(call.headers, Contains(Pair("authorization", "Bearer s3cret")));
+  EXPECT_THAT(testing::HeaderPairs(call.headers), Contains(Pair("authorization", "Bearer s3cret")));
   EXPECT_EQ(Call(Provider("openai", "openai"), Format::kEmbeddings, "e").target, "/v1/embeddings");
   EXPECT_EQ(Call(Provider("openai", "openai"), Format::kResponses, "r").target, "/v1/responses");
 }
@@ -67,7 +69,7 @@ TEST(BuildProviderCall, OpenAiAndItsLikesGetABearerToken) {
 TEST(BuildProviderCall, AzureNamesTheDeploymentWhenAVersionOfTheApiIsSet) {
   v1::SnapshotProvider azure = Provider("azure-openai", "azure-openai");
   EXPECT_EQ(Call(azure, Format::kChat, "my gpt").target, "/v1/chat/completions");
-  EXPECT_THAT(Call(azure, Format::kChat, "m").headers, Contains(Pair("api-key", "s3cret")));
+  EXPECT_THAT(testing::HeaderPairs(Call(azure, Format::kChat, "m").headers), Contains(Pair("api-key", "s3cret")));
   (*azure.mutable_options())["api_version"] = "2024-10-21";
   EXPECT_EQ(Call(azure, Format::kChat, "my gpt").target,
             "/v1/openai/deployments/my%20gpt/chat/completions?api-version=2024-10-21");
@@ -76,11 +78,11 @@ TEST(BuildProviderCall, AzureNamesTheDeploymentWhenAVersionOfTheApiIsSet) {
 TEST(BuildProviderCall, AnthropicAndGoogleHaveHeadersOfTheirOwn) {
   const ProviderCall claude = Call(Provider("anthropic", "anthropic"), Format::kMessages, "claude");
   EXPECT_EQ(claude.target, "/v1/messages");
-  EXPECT_THAT(claude.headers, Contains(Pair("x-api-key", "s3cret")));
-  EXPECT_THAT(claude.headers, Contains(Pair("anthropic-version", "2023-06-01")));
+  EXPECT_THAT(testing::HeaderPairs(claude.headers), Contains(Pair("x-api-key", "s3cret")));
+  EXPECT_THAT(testing::HeaderPairs(claude.headers), Contains(Pair("anthropic-version", "2023-06-01")));
   const ProviderCall gemini = Call(Provider("google", "google"), Format::kGenerateContent, "gemini-2.5-pro", true);
   EXPECT_EQ(gemini.target, "/v1/models/gemini-2.5-pro:streamGenerateContent?alt=sse");
-  EXPECT_THAT(gemini.headers, Contains(Pair("x-goog-api-key", "s3cret")));
+  EXPECT_THAT(testing::HeaderPairs(gemini.headers), Contains(Pair("x-goog-api-key", "s3cret")));
   EXPECT_EQ(Call(Provider("google", "google"), Format::kEmbeddings, "e").target, "/v1/openai/embeddings");
 }
 
@@ -96,10 +98,11 @@ TEST(BuildProviderCall, BedrockIsSignedForItsRegion) {
   operation.stream = true;
   const ProviderCall call = BuildProviderCall(bedrock, place, operation, "{}", 1'700'000'000'000'000);
   EXPECT_EQ(call.target, "/model/anthropic.claude-v2%3A1/converse-stream");
-  EXPECT_THAT(call.headers, Contains(Pair("x-amz-date", "20231114T221320Z")));
-  EXPECT_THAT(call.headers, Contains(Pair("x-amz-security-token", "TOKEN")));
-  EXPECT_THAT(call.headers, Contains(Pair("authorization", StartsWith("AWS4-HMAC-SHA256 Credential=AKID/20231114/"
-                                                                      "eu-west-1/bedrock/aws4_request, "))));
+  EXPECT_THAT(testing::HeaderPairs(call.headers), Contains(Pair("x-amz-date", "20231114T221320Z")));
+  EXPECT_THAT(testing::HeaderPairs(call.headers), Contains(Pair("x-amz-security-token", "TOKEN")));
+  EXPECT_THAT(testing::HeaderPairs(call.headers),
+              Contains(Pair("authorization", StartsWith("AWS4-HMAC-SHA256 Credential=AKID/20231114/"
+                                                        "eu-west-1/bedrock/aws4_request, "))));
 }
 
 ProviderCall Raw(const char* kind, const std::string& target) {
@@ -113,17 +116,22 @@ ProviderCall Raw(const char* kind, const std::string& target) {
 
 TEST(BuildRawCall, HasTheTargetAsItIsAndTheKindsCredentials) {
   EXPECT_EQ(Raw("openai", "/v1/files?limit=2").target, "/v1/files?limit=2");
-  EXPECT_THAT(Raw("openai", "/v1/files").headers, Contains(Pair("authorization", "Bearer AKID:s3cret")));
-  EXPECT_THAT(Raw("azure-openai", "/openai/v1/files").headers, Contains(Pair("api-key", "AKID:s3cret")));
-  EXPECT_THAT(Raw("anthropic", "/v1/models").headers, Contains(Pair("x-api-key", "AKID:s3cret")));
-  EXPECT_THAT(Raw("anthropic", "/v1/models").headers, Contains(Pair("anthropic-version", "2023-06-01")));
-  EXPECT_THAT(Raw("google", "/v1beta/models").headers, Contains(Pair("x-goog-api-key", "AKID:s3cret")));
-  EXPECT_THAT(Raw("google", "/v1beta/openai/models").headers, Contains(Pair("authorization", "Bearer AKID:s3cret")));
+  EXPECT_THAT(testing::HeaderPairs(Raw("openai", "/v1/files").headers),
+              Contains(Pair("authorization", "Bearer AKID:s3cret")));
+  EXPECT_THAT(testing::HeaderPairs(Raw("azure-openai", "/openai/v1/files").headers),
+              Contains(Pair("api-key", "AKID:s3cret")));
+  EXPECT_THAT(testing::HeaderPairs(Raw("anthropic", "/v1/models").headers), Contains(Pair("x-api-key", "AKID:s3cret")));
+  EXPECT_THAT(testing::HeaderPairs(Raw("anthropic", "/v1/models").headers),
+              Contains(Pair("anthropic-version", "2023-06-01")));
+  EXPECT_THAT(testing::HeaderPairs(Raw("google", "/v1beta/models").headers),
+              Contains(Pair("x-goog-api-key", "AKID:s3cret")));
+  EXPECT_THAT(testing::HeaderPairs(Raw("google", "/v1beta/openai/models").headers),
+              Contains(Pair("authorization", "Bearer AKID:s3cret")));
 }
 
 TEST(BuildRawCall, BedrocksSignatureIsOverMethodPathAndQuery) {
   const auto signature = [](const std::string& target) {
-    for (const auto& [name, value] : Raw("bedrock", target).headers) {
+    for (const auto& [name, value] : testing::HeaderPairs(Raw("bedrock", target).headers)) {
       if (name == "authorization") return value;
     }
     return std::string();

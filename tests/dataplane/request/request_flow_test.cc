@@ -229,7 +229,7 @@ ProviderStep Refuses(int status, std::string header, std::string value) {
   return [status, header, value](HttpExchange& exchange) -> asio::awaitable<void> {
     HttpReply reply;
     reply.status = status;
-    reply.headers.emplace_back(header, value);
+    reply.headers.Add(header, value);
     reply.body = "{}";
     co_await exchange.Reply(std::move(reply));
   };
@@ -237,15 +237,15 @@ ProviderStep Refuses(int status, std::string header, std::string value) {
 
 ProviderStep Streams(std::vector<std::string> events, bool cut) {
   return [events, cut](HttpExchange& exchange) -> asio::awaitable<void> {
-    HttpHeaders none;
-    if (!co_await exchange.BeginStream(200, "text/event-stream", std::move(none))) co_return;
+    HeaderFields none;
+    if (!co_await exchange.BeginStream(200, "text/event-stream", std::move(none), {})) co_return;
     for (const std::string& event : events) {
       if (!co_await exchange.WriteChunk(event)) co_return;
     }
     if (cut) {
       exchange.AbortStream();
     } else {
-      co_await exchange.EndStream();
+      co_await exchange.EndStream({});
     }
   };
 }
@@ -617,8 +617,8 @@ TEST_F(RequestFlowTest, EveryModelFailedIs502WithTheLastReason) {
 
 TEST_F(RequestFlowTest, UnknownOutcomeIsChargedItsBoundAndTheHoldExtended) {
   const ProviderStep cut = [](HttpExchange& exchange) -> asio::awaitable<void> {
-    HttpHeaders none;
-    if (co_await exchange.BeginStream(200, "application/json", std::move(none))) {
+    HeaderFields none;
+    if (co_await exchange.BeginStream(200, "application/json", std::move(none), {})) {
       co_await exchange.WriteChunk("{\"half\":");
       exchange.AbortStream();
     }
@@ -640,8 +640,8 @@ TEST_F(RequestFlowTest, UnknownOutcomeIsChargedItsBoundAndTheHoldExtended) {
 TEST_F(RequestFlowTest, NoFurtherAttemptWhenTheHoldCannotBeExtended) {
   quota_.extend_fits = false;
   const ProviderStep reset = [](HttpExchange& exchange) -> asio::awaitable<void> {
-    HttpHeaders none;
-    if (co_await exchange.BeginStream(200, "application/json", std::move(none))) exchange.AbortStream();
+    HeaderFields none;
+    if (co_await exchange.BeginStream(200, "application/json", std::move(none), {})) exchange.AbortStream();
   };
   Provider({reset, Answers(200, Completion(1, 1))});
   const httplib::Result result = Post();
@@ -668,8 +668,8 @@ TEST_F(RequestFlowTest, StreamIsRelayedWithoutTheUsageNobodyAskedFor) {
 TEST_F(RequestFlowTest, WhatAnOpenStreamsClientSentIsLetGo) {
   size_t body_bytes = 1, headers = 1;
   Provider({[&](HttpExchange& exchange) -> asio::awaitable<void> {
-    HttpHeaders none;
-    co_await exchange.BeginStream(200, "text/event-stream", std::move(none));
+    HeaderFields none;
+    co_await exchange.BeginStream(200, "text/event-stream", std::move(none), {});
     co_await exchange.WriteChunk(Delta("hello"));
     asio::steady_timer until_seen(io_, asio::steady_timer::time_point::max());
     seen_ = [&until_seen] { until_seen.cancel(); };
@@ -678,7 +678,7 @@ TEST_F(RequestFlowTest, WhatAnOpenStreamsClientSentIsLetGo) {
     body_bytes = front_request_->body.size();
     headers = front_request_->headers.size();
     co_await exchange.WriteChunk(absl::StrCat(kUsageEvent, kDone));
-    co_await exchange.EndStream();
+    co_await exchange.EndStream({});
   }});
   httplib::Client client = Client();
   httplib::Request request = StreamedChat();
@@ -737,8 +737,8 @@ TEST_F(RequestFlowTest, ClientLeavingMidStreamCancelsTheProviderAndSettles) {
       provider_saw_it.set_value();
       forever.cancel();
     });
-    HttpHeaders none;
-    co_await exchange.BeginStream(200, "text/event-stream", std::move(none));
+    HeaderFields none;
+    co_await exchange.BeginStream(200, "text/event-stream", std::move(none), {});
     co_await exchange.WriteChunk(Delta("hello"));
     boost::system::error_code error;
     co_await forever.async_wait(asio::redirect_error(asio::use_awaitable, error));
@@ -917,8 +917,8 @@ TEST_F(RequestFlowTest, AnUnknownOutcomeCountsItsBoundInTokens) {
     route.mutable_elements(4)->mutable_model()->clear_price();
   });
   const ProviderStep cut = [](HttpExchange& exchange) -> asio::awaitable<void> {
-    HttpHeaders none;
-    if (co_await exchange.BeginStream(200, "application/json", std::move(none))) exchange.AbortStream();
+    HeaderFields none;
+    if (co_await exchange.BeginStream(200, "application/json", std::move(none), {})) exchange.AbortStream();
   };
   Provider({cut, Answers(200, Completion(100, 10))});
   const httplib::Result result = Post();
@@ -1105,8 +1105,8 @@ TEST_F(RequestFlowTest, WhatOnErrorLetThroughIsChargedLaterInEachLimitsUnitOnceA
 
 TEST_F(RequestFlowTest, AnotherAttemptNeedsTheServiceUnlessOnErrorAllows) {
   const ProviderStep cut = [](HttpExchange& exchange) -> asio::awaitable<void> {
-    HttpHeaders none;
-    if (co_await exchange.BeginStream(200, "application/json", std::move(none))) exchange.AbortStream();
+    HeaderFields none;
+    if (co_await exchange.BeginStream(200, "application/json", std::move(none), {})) exchange.AbortStream();
   };
   quota_.extend_answers = false;
   Provider({cut, Answers(200, Completion(1, 1))});

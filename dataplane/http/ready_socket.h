@@ -1,0 +1,114 @@
+// A connected TCP socket that tells when it can be read or written, for one system call a turn of the loop instead of
+// one a wait: it is registered once, edge-triggered, with an epoll instance of its io_context's own, which Asio's
+// reactor watches as one descriptor. (Asio registers a socket anew for every wait without a buffer, and for every one
+// with a buffer it reads in vain first.) One thread: the io_context's.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/intrusive/list.hpp>
+#include <cstddef>
+#include <span>
+
+#include "dataplane/http/waiter.h"
+
+namespace signalbox {
+
+class Readiness;
+
+class ReadySocket
+    : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  // Takes the descriptor over; it does not block from here on.
+  explicit ReadySocket(asio::ip::tcp::socket socket);
+  ~ReadySocket() { Close(); }
+  ReadySocket(const ReadySocket&) = delete;
+  ReadySocket& operator=(const ReadySocket&) = delete;
+
+  int descriptor() const { return descriptor_; }  // -1: closed
+
+  // False: there was nothing more to read when last looked at, and no word of more.
+  bool maybe_readable() const { return readable_; }
+  // What is there. 0 without an error: nothing is. Its end is asio::error::eof.
+  size_t TryRead(asio::mutable_buffer buffer, error_code& error);
+  // What the kernel takes at once of at most four pieces. 0 without an error: nothing.
+  size_t TryWrite(std::span<const asio::const_buffer> pieces, error_code& error);
+
+  // Until something was heard that TryRead should look at. One at a time; never run by the call itself.
+  void AwaitReadable(Waiter::Handler handler);
+  auto WaitReadable() {
+    return asio::async_initiate<const asio::as_tuple_t<asio::use_awaitable_t<>>, void(error_code)>(
+        [this](auto handler) { AwaitReadable(std::move(handler)); }, kNoThrow);
+  }
+  // Likewise, after TryWrite took nothing.
+  void AwaitWritable(Waiter::Handler handler);
+  auto WaitWritable() {
+    return asio::async_initiate<const asio::as_tuple_t<asio::use_awaitable_t<>>, void(error_code)>(
+        [this](auto handler) { AwaitWritable(std::move(handler)); }, kNoThrow);
+  }
+
+  // Who waits is told operation_aborted, soon.
+  void Cancel();
+  void Close();
+  // The peer sees a reset, not an end.
+  void Reset();
+  void ShutdownSend();
+
+ private:
+  friend class Readiness;
+
+  void OnEvents(uint32_t events);
+  void AwaitAt(Waiter& waiter, Waiter::Handler handler);
+  void EndWaitAt(Waiter& waiter, error_code error);
+
+  int descriptor_;
+  bool readable_ = false;
+  bool ended_ = false;          // the peer's end or a fault was heard: reading stays worth a look
+  bool watches_write_ = false;  // from the first wait to write on
+  error_code fault_;            // it could not be registered
+  Readiness* readiness_;        // null: the io_context is going
+  Waiter read_waiter_;
+  Waiter write_waiter_;
+};
+
+// The epoll instance of an io_context and those who wait for its sockets: asio::use_service<Readiness>(io).
+class Readiness final : public asio::execution_context::service {
+ public:
+  using key_type = Readiness;
+  static asio::execution_context::id id;
+
+  // Throws boost::system::system_error when the process is out of descriptors.
+  explicit Readiness(asio::execution_context& context);
+
+ private:
+  friend class ReadySocket;
+  static constexpr int kBatch = 128;
+
+  void shutdown() override;
+  void Watch(ReadySocket& socket, error_code& error);
+  void Forget(ReadySocket& socket);
+  // The io_context has work as long as anybody waits.
+  void BeginWait();
+  void EndWait();
+  // Off the caller's stack, as Asio ends what was cancelled.
+  void EndSoon(Waiter::Handler handler, error_code error);
+  void Arm();
+  void Deliver();
+
+  asio::io_context& io_;
+  asio::posix::stream_descriptor epoll_;
+  bool armed_ = false;
+  size_t waiting_ = 0;
+  std::array<epoll_event, kBatch> batch_;  // those being delivered: [next_, end_)
+  size_t next_ = 0;
+  size_t end_ = 0;
+  boost::intrusive::list<ReadySocket, boost::intrusive::constant_time_size<false>> sockets_;
+};
+
+}  // namespace signalbox

@@ -1,0 +1,330 @@
+// Real sockets on the loopback; the io_context runs until nobody waits.
+#include "dataplane/http/ready_socket.h"
+
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace signalbox {
+namespace {
+
+using asio::ip::tcp;
+
+class ReadySocketTest : public ::testing::Test {
+ protected:
+  // A connection: our end, and the peer's on an io_context of its own that nobody runs.
+  std::pair<std::unique_ptr<ReadySocket>, tcp::socket> Connect() {
+    tcp::socket peer(peer_io_);
+    peer.connect(acceptor_.local_endpoint());
+    tcp::socket ours(*io_);
+    acceptor_.accept(ours);
+    return {std::make_unique<ReadySocket>(std::move(ours)), std::move(peer)};
+  }
+
+  void Run() {
+    io_->restart();
+    io_->run();
+  }
+
+  // Waits until `socket` can be read, and says how that ended.
+  error_code AwaitReadable(ReadySocket& socket) {
+    std::optional<error_code> told;
+    socket.AwaitReadable([&](error_code error) { told = error; });
+    EXPECT_FALSE(told.has_value()) << "told by the call itself";
+    Run();
+    EXPECT_TRUE(told.has_value());
+    return told.value_or(asio::error::fault);
+  }
+
+  static std::string Read(ReadySocket& socket, size_t at_most, error_code& error) {
+    std::string text(at_most, '\0');
+    text.resize(socket.TryRead(asio::buffer(text), error));
+    return text;
+  }
+  static void Send(tcp::socket& peer, const std::string& text) { asio::write(peer, asio::buffer(text)); }
+
+  std::unique_ptr<asio::io_context> io_ = std::make_unique<asio::io_context>(1);
+  asio::io_context peer_io_;
+  tcp::acceptor acceptor_{peer_io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0)};
+  error_code error_;
+};
+
+TEST_F(ReadySocketTest, TellsOfWhatComesAndOfNothingElse) {
+  auto [socket, peer] = Connect();
+  EXPECT_EQ(Read(*socket, 10, error_), "");
+  EXPECT_FALSE(error_);
+  EXPECT_FALSE(socket->maybe_readable());
+  for (const std::string text : {"one", "two"}) {
+    Send(peer, text);
+    EXPECT_FALSE(AwaitReadable(*socket));
+    EXPECT_TRUE(socket->maybe_readable());
+    EXPECT_EQ(Read(*socket, 10, error_), text);
+    EXPECT_FALSE(socket->maybe_readable()) << "there was room for more";
+  }
+}
+
+TEST_F(ReadySocketTest, WhatDidNotFitIsStillThere) {
+  auto [socket, peer] = Connect();
+  Send(peer, "abcdef");
+  EXPECT_FALSE(AwaitReadable(*socket));
+  EXPECT_EQ(Read(*socket, 4, error_), "abcd");
+  EXPECT_TRUE(socket->maybe_readable());
+  EXPECT_FALSE(AwaitReadable(*socket)) << "no word came since";
+  EXPECT_EQ(Read(*socket, 4, error_), "ef");
+}
+
+TEST_F(ReadySocketTest, AnEndThatCameTogetherWithTheLastBytesIsFound) {
+  auto [socket, peer] = Connect();
+  Send(peer, "bye");
+  peer.close();
+  EXPECT_FALSE(AwaitReadable(*socket));
+  EXPECT_EQ(Read(*socket, 100, error_), "bye");
+  EXPECT_FALSE(error_);
+  EXPECT_FALSE(AwaitReadable(*socket));
+  EXPECT_EQ(Read(*socket, 100, error_), "");
+  EXPECT_EQ(error_, asio::error::eof);
+}
+
+TEST_F(ReadySocketTest, AnEndAloneIsTold) {
+  auto [socket, peer] = Connect();
+  peer.close();
+  EXPECT_FALSE(AwaitReadable(*socket));
+  EXPECT_EQ(Read(*socket, 100, error_), "");
+  EXPECT_EQ(error_, asio::error::eof);
+}
+
+TEST_F(ReadySocketTest, AResetIsTheReadersError) {
+  auto [socket, peer] = Connect();
+  auto [other, other_peer] = Connect();
+  peer.set_option(asio::socket_base::linger(true, 0));
+  peer.close();
+  EXPECT_FALSE(AwaitReadable(*socket));
+  Read(*socket, 100, error_);
+  EXPECT_EQ(error_, asio::error::connection_reset);
+  other->Reset();
+  char byte;
+  other_peer.read_some(asio::buffer(&byte, 1), error_);
+  EXPECT_EQ(error_, asio::error::connection_reset);
+}
+
+TEST_F(ReadySocketTest, ShutDownTheSendingSideIsAnEndToThePeer) {
+  auto [socket, peer] = Connect();
+  socket->ShutdownSend();
+  char byte;
+  peer.read_some(asio::buffer(&byte, 1), error_);
+  EXPECT_EQ(error_, asio::error::eof);
+  Send(peer, "still read");
+  EXPECT_FALSE(AwaitReadable(*socket));
+  EXPECT_EQ(Read(*socket, 100, error_), "still read");
+}
+
+TEST_F(ReadySocketTest, ACancelledWaitEndsAndTheNextOneIsTold) {
+  auto [socket, peer] = Connect();
+  std::optional<error_code> told;
+  socket->AwaitReadable([&](error_code error) { told = error; });
+  socket->Cancel();
+  EXPECT_FALSE(told.has_value()) << "told by Cancel itself";
+  Run();
+  ASSERT_TRUE(told.has_value());
+  EXPECT_EQ(*told, asio::error::operation_aborted);
+  Send(peer, "later");
+  EXPECT_FALSE(AwaitReadable(*socket));
+  EXPECT_EQ(Read(*socket, 100, error_), "later");
+}
+
+TEST_F(ReadySocketTest, AClosedOneRefusesEverything) {
+  auto [socket, peer] = Connect();
+  std::optional<error_code> told;
+  socket->AwaitReadable([&](error_code error) { told = error; });
+  socket->Close();
+  socket->Close();
+  Run();
+  EXPECT_EQ(told, error_code(asio::error::operation_aborted));
+  EXPECT_EQ(socket->descriptor(), -1);
+  EXPECT_TRUE(AwaitReadable(*socket));
+  Read(*socket, 1, error_);
+  EXPECT_TRUE(error_);
+  const asio::const_buffer piece("x", 1);
+  socket->TryWrite({&piece, 1}, error_);
+  EXPECT_TRUE(error_);
+}
+
+TEST_F(ReadySocketTest, PiecesArriveInOrderWithoutTheEmptyOnes) {
+  auto [socket, peer] = Connect();
+  const std::array<asio::const_buffer, 4> pieces = {asio::buffer("", 0), asio::buffer("ab", 2), asio::buffer("", 0),
+                                                    asio::buffer("cde", 3)};
+  EXPECT_EQ(socket->TryWrite(pieces, error_), 5u);
+  std::string text(5, '\0');
+  asio::read(peer, asio::buffer(text));
+  EXPECT_EQ(text, "abcde");
+}
+
+TEST_F(ReadySocketTest, AFullSocketIsWritableAgainWhenThePeerReads) {
+  auto [socket, peer] = Connect();
+  const std::string block(64 << 10, 'x');
+  const asio::const_buffer piece = asio::buffer(block);
+  size_t written = 0;
+  for (size_t n = 1; n > 0; written += n) {
+    n = socket->TryWrite({&piece, 1}, error_);
+    ASSERT_FALSE(error_);
+  }
+  std::optional<error_code> told;
+  socket->AwaitWritable([&](error_code error) { told = error; });
+  io_->restart();
+  io_->poll();
+  EXPECT_FALSE(told.has_value()) << "nobody has read yet";
+  std::string taken(written, '\0');
+  asio::read(peer, asio::buffer(taken));
+  Run();
+  ASSERT_TRUE(told.has_value());
+  EXPECT_FALSE(*told);
+  EXPECT_GT(socket->TryWrite({&piece, 1}, error_), 0u);
+  // Reading goes on beside it.
+  Send(peer, "back");
+  EXPECT_FALSE(AwaitReadable(*socket));
+  EXPECT_EQ(Read(*socket, 100, error_), "back");
+}
+
+// More than are fetched at once, and all of them ready before the loop looks.
+TEST_F(ReadySocketTest, OfManyThatAreReadyEachIsTold) {
+  constexpr size_t kSockets = 300;
+  std::vector<std::pair<std::unique_ptr<ReadySocket>, tcp::socket>> connections;
+  size_t told = 0;
+  for (size_t i = 0; i < kSockets; ++i) {
+    connections.push_back(Connect());
+    connections.back().first->AwaitReadable([&](error_code error) { told += error ? 0 : 1; });
+    Send(connections.back().second, "x");
+  }
+  Run();
+  EXPECT_EQ(told, kSockets);
+}
+
+// What was fetched together with it must not reach one that is gone, nor one made in its place.
+TEST_F(ReadySocketTest, WhoIsToldMayDestroyTheOthersThatAreReady) {
+  constexpr size_t kSockets = 20;
+  std::vector<std::pair<std::unique_ptr<ReadySocket>, tcp::socket>> connections;
+  std::vector<std::pair<std::unique_ptr<ReadySocket>, tcp::socket>> later;
+  size_t told = 0, aborted = 0, later_told = 0;
+  for (size_t i = 0; i < kSockets; ++i) {
+    connections.push_back(Connect());
+    connections.back().first->AwaitReadable([&, i](error_code error) {
+      if (error == asio::error::operation_aborted) ++aborted;
+      if (error) return;
+      if (++told > 1) return;
+      for (size_t other = 0; other < kSockets; ++other) {
+        if (other == i) continue;
+        connections[other].first.reset();
+        later.push_back(Connect());
+        later.back().first->AwaitReadable([&](error_code) { ++later_told; });
+      }
+    });
+    Send(connections.back().second, "x");
+  }
+  io_->restart();
+  while (told == 0) io_->run_one();
+  io_->poll();
+  EXPECT_EQ(told, 1u);
+  EXPECT_EQ(aborted, kSockets - 1);
+  EXPECT_EQ(later_told, 0u) << "nothing was sent to them";
+  for (auto& [socket, peer] : later) Send(peer, "x");
+  Run();
+  EXPECT_EQ(later_told, kSockets - 1);
+}
+
+// Reader and writer are told of a reset together, and the first of them may end the other's socket.
+TEST_F(ReadySocketTest, AResetIsToldToBothWhoWait) {
+  for (const bool closes : {false, true}) {
+    auto [socket, peer] = Connect();
+    const std::string block(64 << 10, 'x');
+    const asio::const_buffer piece = asio::buffer(block);
+    while (socket->TryWrite({&piece, 1}, error_) > 0) {
+    }
+    bool reader_told = false, writer_told = false;
+    socket->AwaitReadable([&](error_code) { reader_told = true; });
+    socket->AwaitWritable([&, &socket = socket](error_code) {
+      writer_told = true;
+      if (closes) socket.reset();
+    });
+    peer.set_option(asio::socket_base::linger(true, 0));
+    peer.close();
+    Run();
+    EXPECT_TRUE(reader_told);
+    EXPECT_TRUE(writer_told);
+    if (closes) continue;
+    Read(*socket, 1, error_);
+    EXPECT_TRUE(error_);
+    EXPECT_EQ(socket->TryWrite({&piece, 1}, error_), 0u);
+    EXPECT_TRUE(error_);
+  }
+}
+
+// A child that was forked meanwhile holds the connection too.
+TEST_F(ReadySocketTest, NothingIsHeardOfAClosedOneThatIsOpenElsewhere) {
+  auto [socket, peer] = Connect();
+  const int elsewhere = ::dup(socket->descriptor());
+  socket.reset();
+  auto [other, other_peer] = Connect();
+  Send(peer, "to nobody");
+  Send(other_peer, "x");
+  EXPECT_FALSE(AwaitReadable(*other));
+  ::close(elsewhere);
+}
+
+TEST_F(ReadySocketTest, TheLoopEndsWhenNobodyWaits) {
+  auto [socket, peer] = Connect();
+  Send(peer, "unread");
+  Run();  // returns
+  EXPECT_EQ(Read(*socket, 100, error_), "unread");
+}
+
+TEST_F(ReadySocketTest, ALoopThatGoesTakesThoseWhoWaitAlong) {
+  struct Held {
+    std::unique_ptr<ReadySocket> socket;
+    std::shared_ptr<int> token;
+  };
+  const auto token = std::make_shared<int>();
+  auto [first, first_peer] = Connect();
+  auto [second, second_peer] = Connect();
+  auto coroutine = [](Held held) -> asio::awaitable<void> {
+    co_await held.socket->WaitReadable();
+    ADD_FAILURE() << "nothing was sent";
+  };
+  asio::co_spawn(*io_, coroutine({std::move(first), token}), asio::detached);
+  ReadySocket& watched = *second;
+  watched.AwaitReadable([held = std::make_shared<Held>(std::move(second), token)](error_code) { ADD_FAILURE(); });
+  io_->poll();
+  EXPECT_EQ(token.use_count(), 3);
+  io_.reset();
+  EXPECT_EQ(token.use_count(), 1);
+}
+
+TEST(Waiter, RunsWhoWaitsOnceAndMayBeAwaitedAgainMeanwhile) {
+  Waiter waiter;
+  waiter.Wake();  // nobody
+  std::vector<std::string> told;
+  waiter.Await([&](error_code) {
+    told.push_back("first");
+    waiter.Await([&](error_code error) { told.push_back(error ? "failed" : "second"); });
+  });
+  EXPECT_TRUE(waiter.waiting());
+  waiter.Wake();
+  EXPECT_TRUE(waiter.waiting());
+  waiter.Wake(asio::error::operation_aborted);
+  EXPECT_FALSE(waiter.waiting());
+  waiter.Wake();
+  EXPECT_EQ(told, (std::vector<std::string>{"first", "failed"}));
+}
+
+}  // namespace
+}  // namespace signalbox
