@@ -16,7 +16,7 @@
 namespace signalbox {
 namespace {
 
-constexpr uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP | EPOLLET;
+constexpr uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLET;
 constexpr size_t kPiecesMax = 4;
 
 error_code LastError() { return error_code(errno, boost::system::system_category()); }
@@ -133,8 +133,8 @@ size_t ReadySocket::TryRead(asio::mutable_buffer buffer, error_code& error) {
   if (error) return 0;
   const ssize_t n = Uninterrupted([&] { return ::recv(descriptor_, buffer.data(), buffer.size(), 0); });
   const bool nothing = n < 0 && WouldBlock();
-  // Less than there was room for: that was all, and more is heard of. Not so once the end was heard, which comes last.
-  if (nothing || (n < static_cast<ssize_t>(buffer.size()) && !ended_)) readable_ = false;
+  // Less than there was room for: that was all, and more is heard of.
+  if (nothing || (n < static_cast<ssize_t>(buffer.size()) && !reads_fall_short_)) readable_ = false;
   if (n > 0) return static_cast<size_t>(n);
   if (n == 0) {
     if (buffer.size() > 0) error = asio::error::eof;
@@ -186,9 +186,10 @@ void ReadySocket::EndWaitAt(Waiter& waiter, error_code error) {
 }
 
 void ReadySocket::OnEvents(uint32_t events) {
-  constexpr uint32_t kEnds = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
-  ended_ = ended_ || (events & kEnds) != 0;
-  readable_ = readable_ || (events & (EPOLLIN | kEnds)) != 0;
+  // Behind what a read returns stands the end, or what follows urgent data, at whose mark a read stops.
+  constexpr uint32_t kMoreBehind = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
+  reads_fall_short_ = reads_fall_short_ || (events & kMoreBehind) != 0;
+  readable_ = readable_ || (events & (EPOLLIN | kMoreBehind)) != 0;
   // Either may close or destroy this socket.
   Waiter::Handler writer, reader;
   if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writer = write_waiter_.Take();

@@ -33,7 +33,7 @@ class ReadySocket
 
   int descriptor() const { return descriptor_; }  // -1: closed
 
-  // False: there was nothing more to read when last looked at, and no word of more.
+  // False: there was nothing more to read when last looked at, and no word of more. Urgent data is skipped, as ever.
   bool maybe_readable() const { return readable_; }
   // What is there. 0 without an error: nothing is. Its end is asio::error::eof.
   size_t TryRead(asio::mutable_buffer buffer, error_code& error);
@@ -69,10 +69,10 @@ class ReadySocket
 
   int descriptor_;
   bool readable_ = false;
-  bool ended_ = false;          // the peer's end or a fault was heard: reading stays worth a look
-  bool watches_write_ = false;  // from the first wait to write on
-  error_code fault_;            // it could not be registered
-  Readiness* readiness_;        // null: the io_context is going
+  bool reads_fall_short_ = false;  // only an empty read says that there is nothing more
+  bool watches_write_ = false;     // from the first wait to write on
+  error_code fault_;               // it could not be registered
+  Readiness* readiness_;           // null: the io_context is going
   Waiter read_waiter_;
   Waiter write_waiter_;
 };

@@ -96,6 +96,23 @@ TEST_F(ReadySocketTest, AnEndThatCameTogetherWithTheLastBytesIsFound) {
   EXPECT_EQ(error_, asio::error::eof);
 }
 
+// A read stops there, however much stands behind it.
+TEST_F(ReadySocketTest, WhatFollowsUrgentDataIsFound) {
+  auto [socket, peer] = Connect();
+  Send(peer, "abc");
+  peer.send(asio::buffer("Z", 1), asio::socket_base::message_out_of_band);
+  Send(peer, "def");
+  EXPECT_FALSE(AwaitReadable(*socket));
+  EXPECT_EQ(Read(*socket, 100, error_), "abc");
+  EXPECT_FALSE(AwaitReadable(*socket));
+  EXPECT_EQ(Read(*socket, 100, error_), "def");
+  EXPECT_EQ(Read(*socket, 100, error_), "");
+  EXPECT_FALSE(socket->maybe_readable());
+  Send(peer, "later");
+  EXPECT_FALSE(AwaitReadable(*socket));
+  EXPECT_EQ(Read(*socket, 100, error_), "later");
+}
+
 TEST_F(ReadySocketTest, AnEndAloneIsTold) {
   auto [socket, peer] = Connect();
   peer.close();
