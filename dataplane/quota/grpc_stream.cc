@@ -247,7 +247,8 @@ class GrpcStream::Call : public std::enable_shared_from_this<Call> {
       out_.append(reinterpret_cast<const char*>(data), static_cast<size_t>(n));
     }
     error_code error;
-    const size_t at_once = out_.empty() ? 0 : stream_->TryWriteSome(std::array{asio::const_buffer(out_.data(), out_.size())}, error);
+    const size_t at_once =
+        out_.empty() ? 0 : stream_->TryWriteSome(std::array{asio::const_buffer(out_.data(), out_.size())}, error);
     if (error) return EndSoon(absl::UnavailableError(absl::StrCat("the connection broke off: ", error.message())));
     out_.erase(0, at_once);
     if (out_.empty()) {
