@@ -116,11 +116,7 @@ class ProxyDataplane : public Dataplane {
       }
       if (!WaitUntilIdle(options_.drain_timeout_ms)) {
         LOG(WARNING) << InFlightRequests() << " requests did not end within the drain; cutting them";
-        OnEveryWorker([](WorkerThread& thread) {
-          thread.worker->stopping = true;
-          thread.server->CloseAll();
-        });
-        wound_up = WaitUntilIdle(kCutTimeoutMs);
+        wound_up = CutRequests();
       }
       WriteEnded();
       if (!FlushSettlements(kShutdownFlushTimeoutMs)) {
@@ -130,8 +126,7 @@ class ProxyDataplane : public Dataplane {
         LOG(WARNING) << "the control plane did not take every spend record; they stay in the spool";
       }
       // Connections on which half a request stands: on none may it still begin, and what began meanwhile is cut.
-      OnEveryWorker([](WorkerThread& thread) { thread.server->CloseAll(); });
-      wound_up = wound_up && WaitUntilIdle(kCutTimeoutMs);
+      wound_up = wound_up && CutRequests();
       WriteEnded();
       config_->Stop();
     }
@@ -363,6 +358,15 @@ class ProxyDataplane : public Dataplane {
     thread.work.reset();
     thread.io.stop();
     if (thread.thread.joinable()) thread.thread.join();
+  }
+
+  // Closes every connection; false when a request did not end for all that.
+  bool CutRequests() {
+    OnEveryWorker([](WorkerThread& thread) {
+      thread.worker->stopping = true;
+      thread.server->CloseAll();
+    });
+    return WaitUntilIdle(kCutTimeoutMs);
   }
 
   // What ended on each worker is on disk then, and on its way to be settled.

@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/beast/http/status.hpp>
 #include <exception>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "dataplane/http/chunked_body.h"
@@ -20,10 +21,10 @@ namespace {
 
 constexpr size_t kReadBytes = 4 << 10;  // under TLS kept per open connection
 constexpr size_t kBodyReadBytes = 64 << 10;
+constexpr size_t kReplyHeadBytesExpected = 256;  // but for names and values of fields
+
 // Of a chunk.
 std::string SizeLine(std::string_view data) { return absl::StrCat(absl::Hex(data.size()), "\r\n"); }
-
-constexpr size_t kReplyHeadBytesExpected = 256;  // but for names and values of fields
 
 }  // namespace
 
@@ -280,9 +281,9 @@ void HttpSession::FireGone() {
 
 // ---- Writing.
 
-// Whether everything was sent at once, without waiting; nullopt: not yet, but `written` bytes of it.
-std::optional<bool> HttpSession::WriteAtOnce(const Pieces& pieces, size_t& written) {
-  if (gone_) return false;
+// Everything or nothing is known to be sent; false: the client is gone.
+awaitable<bool> HttpSession::WriteAll(Pieces pieces) {
+  if (gone_) co_return false;
   std::array<asio::const_buffer, std::tuple_size_v<Pieces>> buffers;
   size_t total = 0;
   for (size_t i = 0; i < pieces.size(); ++i) {
@@ -290,40 +291,28 @@ std::optional<bool> HttpSession::WriteAtOnce(const Pieces& pieces, size_t& writt
     total += pieces[i].size();
   }
   error_code error;
-  written = stream_.TryWriteSome(buffers, error);
-  if (error) MarkGone();
-  if (error || written == total) return !error;
-  return std::nullopt;
-}
-
-awaitable<bool> HttpSession::WriteRest(Pieces pieces, size_t written) {
-  std::string joined;  // under TLS small pieces share a record
-  if (stream_.ssl() != nullptr && pieces[0].size() + pieces[1].size() + pieces[2].size() <= kBodyReadBytes) {
-    joined.append(pieces[0]).append(pieces[1]).append(pieces[2]);
-    pieces = {joined, {}, {}};
-  }
-  error_code error;
-  for (std::string_view piece : pieces) {
-    const size_t skip = std::min(written, piece.size());
-    piece.remove_prefix(skip);
-    written -= skip;
-    while (!piece.empty() && !error && !gone_) {
-      SetDeadline(core_->options.write_stall_timeout_ms);
-      const auto [write_error, n] = co_await stream_.WriteSome(asio::buffer(piece.data(), piece.size()));
-      if (write_error || expired_) error = write_error ? write_error : asio::error::timed_out;
-      piece.remove_prefix(n);
+  size_t written = stream_.TryWriteSome(buffers, error);
+  if (!error && written < total) {
+    std::string joined;  // under TLS small pieces share a record
+    if (stream_.ssl() != nullptr && total <= kBodyReadBytes) {
+      joined.append(pieces[0]).append(pieces[1]).append(pieces[2]);
+      pieces = {joined, {}, {}};
     }
+    for (std::string_view piece : pieces) {
+      const size_t skip = std::min(written, piece.size());
+      piece.remove_prefix(skip);
+      written -= skip;
+      while (!piece.empty() && !error && !gone_) {
+        SetDeadline(core_->options.write_stall_timeout_ms);
+        const auto [write_error, n] = co_await stream_.WriteSome(asio::buffer(piece.data(), piece.size()));
+        if (write_error || expired_) error = write_error ? write_error : asio::error::timed_out;
+        piece.remove_prefix(n);
+      }
+    }
+    ClearDeadline();
   }
-  ClearDeadline();
   if (error) MarkGone();
   co_return !gone_;
-}
-
-// Everything or nothing is known to be sent; false: the client is gone.
-awaitable<bool> HttpSession::WriteAll(Pieces pieces) {
-  size_t written = 0;
-  if (const std::optional<bool> sent = WriteAtOnce(pieces, written)) co_return *sent;
-  co_return co_await WriteRest(pieces, written);
 }
 
 std::string HttpSession::ReplyHead(int status, std::string_view content_type, const HeaderFields& headers) const {
@@ -358,10 +347,7 @@ awaitable<bool> HttpSession::Reply(HttpReply reply) {
   head.append("\r\n");
   reply_state_ = ReplyState::kEnded;
   const bool send_body = !bodiless && sends_body();
-  const Pieces pieces = {head, send_body ? std::string_view(reply.body) : std::string_view(), {}};
-  size_t written = 0;
-  if (const std::optional<bool> sent = WriteAtOnce(pieces, written)) co_return *sent;
-  co_return co_await WriteRest(pieces, written);
+  co_return co_await WriteAll({head, send_body ? std::string_view(reply.body) : std::string_view(), {}});
 }
 
 awaitable<bool> HttpSession::BeginStream(int status, std::string content_type, HeaderFields headers,
@@ -384,10 +370,7 @@ awaitable<bool> HttpSession::WriteChunk(std::string_view data) {
   if (data.empty() || !sends_body()) co_return !gone_;  // an empty chunk would be the end
   if (framing_.http_1_0) co_return co_await WriteAll({data, {}, {}});
   const std::string size_line = SizeLine(data);
-  const Pieces pieces = {size_line, data, "\r\n"};
-  size_t written = 0;
-  if (const std::optional<bool> sent = WriteAtOnce(pieces, written)) co_return *sent;
-  co_return co_await WriteRest(pieces, written);
+  co_return co_await WriteAll({size_line, data, "\r\n"});
 }
 
 awaitable<bool> HttpSession::EndStream(std::string_view last) {

@@ -130,8 +130,6 @@ class HttpSession final : public HttpExchange, public std::enable_shared_from_th
   void StartRead(size_t bytes);
   void OnRead(error_code error, size_t n);
   asio::awaitable<bool> ReadMore(size_t bytes);
-  std::optional<bool> WriteAtOnce(const Pieces& pieces, size_t& written);
-  asio::awaitable<bool> WriteRest(Pieces pieces, size_t written);
   asio::awaitable<bool> WriteAll(Pieces pieces);
   bool sends_body() const { return request_.method != "HEAD"; }
   std::string ReplyHead(int status, std::string_view content_type, const HeaderFields& headers) const;

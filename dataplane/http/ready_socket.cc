@@ -23,16 +23,6 @@ error_code LastError() { return error_code(errno, boost::system::system_category
 
 bool WouldBlock() { return errno == EAGAIN || errno == EWOULDBLOCK; }
 
-// What `call` returns when no signal is in its way.
-template <typename Call>
-ssize_t Uninterrupted(Call call) {
-  ssize_t n = 0;
-  do {
-    n = call();
-  } while (n < 0 && errno == EINTR);
-  return n;
-}
-
 int NewEpoll() {
   const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
   if (epoll < 0) throw boost::system::system_error(LastError(), "epoll_create1");
@@ -74,11 +64,12 @@ void Readiness::Watch(ReadySocket& socket, error_code& error) {
 // What was heard already is not delivered any more. Closing alone would not end the registration where a child process
 // holds the connection too.
 void Readiness::Forget(ReadySocket& socket) {
-  if (socket.is_linked()) ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, socket.descriptor_, nullptr);
+  if (!socket.is_linked()) return;
+  ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, socket.descriptor_, nullptr);
+  socket.unlink();
   for (size_t i = next_; i < end_; ++i) {
     if (batch_[i].data.ptr == &socket) batch_[i].data.ptr = nullptr;
   }
-  if (socket.is_linked()) socket.unlink();
 }
 
 void Readiness::BeginWait() {
@@ -131,7 +122,7 @@ ReadySocket::ReadySocket(asio::ip::tcp::socket socket)
 size_t ReadySocket::TryRead(asio::mutable_buffer buffer, error_code& error) {
   error = fault_;
   if (error) return 0;
-  const ssize_t n = Uninterrupted([&] { return ::recv(descriptor_, buffer.data(), buffer.size(), 0); });
+  const ssize_t n = TEMP_FAILURE_RETRY(::recv(descriptor_, buffer.data(), buffer.size(), 0));
   const bool nothing = n < 0 && WouldBlock();
   // Less than there was room for: that was all, and more is heard of.
   if (nothing || (n < static_cast<ssize_t>(buffer.size()) && !reads_fall_short_)) readable_ = false;
@@ -153,7 +144,7 @@ size_t ReadySocket::TryWrite(std::span<const asio::const_buffer> pieces, error_c
   for (const asio::const_buffer& piece : pieces.first(std::min(pieces.size(), kPiecesMax))) {
     if (piece.size() > 0) parts[message.msg_iovlen++] = {const_cast<void*>(piece.data()), piece.size()};
   }
-  const ssize_t n = Uninterrupted([&] { return ::sendmsg(descriptor_, &message, MSG_NOSIGNAL); });
+  const ssize_t n = TEMP_FAILURE_RETRY(::sendmsg(descriptor_, &message, MSG_NOSIGNAL));
   if (n >= 0) return static_cast<size_t>(n);
   if (!WouldBlock()) error = LastError();
   return 0;

@@ -43,14 +43,12 @@ class ReadySocket
   // Until something was heard that TryRead should look at. One at a time; never run by the call itself.
   void AwaitReadable(Waiter::Handler handler);
   auto WaitReadable() {
-    return asio::async_initiate<const asio::as_tuple_t<asio::use_awaitable_t<>>, void(error_code)>(
-        [this](auto handler) { AwaitReadable(std::move(handler)); }, kNoThrow);
+    return Awaited([this](auto handler) { AwaitReadable(std::move(handler)); });
   }
   // Likewise, after TryWrite took nothing.
   void AwaitWritable(Waiter::Handler handler);
   auto WaitWritable() {
-    return asio::async_initiate<const asio::as_tuple_t<asio::use_awaitable_t<>>, void(error_code)>(
-        [this](auto handler) { AwaitWritable(std::move(handler)); }, kNoThrow);
+    return Awaited([this](auto handler) { AwaitWritable(std::move(handler)); });
   }
 
   // Who waits is told operation_aborted, soon.

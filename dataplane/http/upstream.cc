@@ -125,7 +125,8 @@ class Call : public std::enable_shared_from_this<Call> {
   awaitable<error_code> WriteRest(std::string_view data);
   size_t ReadBytesExpected() const;
   bool FillAtOnce(error_code& error);
-  awaitable<error_code> FillTls();
+  awaitable<std::tuple<error_code>> FillTls();
+  awaitable<std::tuple<error_code>> AwaitMore();
   absl::Status ParseHead(size_t head_bytes, const std::string& method, UpstreamHead& response);
   std::optional<absl::StatusOr<std::string_view>> NextOfBody();
   std::optional<absl::StatusOr<std::string_view>> ReadyOfBody();
@@ -345,8 +346,9 @@ awaitable<error_code> Call::WriteRest(std::string_view data) {
 
 size_t Call::ReadBytesExpected() const { return std::clamp<uint64_t>(length_left_, kReadBytes, kBodyReadBytesMax); }
 
-// Plain sockets only: what is there, if anything is.
+// What is there, if it is known without waiting; under TLS it never is.
 bool Call::FillAtOnce(error_code& error) {
+  if (connection_->stream.ssl() != nullptr) return false;
   ReadySocket& socket = connection_->stream.plain();
   if (!socket.maybe_readable()) return false;
   const size_t n = socket.TryRead(in_.Prepare(ReadBytesExpected()), error);
@@ -355,11 +357,19 @@ bool Call::FillAtOnce(error_code& error) {
   return n > 0;
 }
 
-awaitable<error_code> Call::FillTls() {
+awaitable<std::tuple<error_code>> Call::FillTls() {
   const auto [error, n] = co_await connection_->stream.ReadSome(in_.Prepare(ReadBytesExpected()));
   in_.Commit(n);
   if (n > 0) any_byte_ = true;
-  co_return error;
+  co_return std::tuple(error);
+}
+
+// Until FillAtOnce may find something, or under TLS something was read: a plain connection that waits holds no buffer,
+// and no frame but its caller's, as streams are silent most of the time.
+awaitable<std::tuple<error_code>> Call::AwaitMore() {
+  if (connection_->stream.ssl() != nullptr) return FillTls();
+  in_.Release();
+  return connection_->stream.plain().WaitReadable();
 }
 
 awaitable<absl::StatusOr<UpstreamHead>> Call::Begin(const Message& message, int64_t deadline_us) {
@@ -417,12 +427,7 @@ awaitable<Call::Attempt> Call::SendAndAwait(const Message& message, UpstreamHead
         co_return Attempt{absl::DataLossError(absl::StrCat("provider ", authority(), ": the response is not HTTP"))};
       }
       error_code error;
-      if (connection_->stream.ssl() != nullptr) {
-        error = co_await FillTls();
-      } else if (!FillAtOnce(error) && !error) {
-        in_.Release();  // nobody holds a buffer while it waits
-        std::tie(error) = co_await connection_->stream.plain().WaitReadable();
-      }
+      if (!FillAtOnce(error) && !error) std::tie(error) = co_await AwaitMore();
       if (!failure_.ok()) co_return Attempt{Explain("waiting for the response", error)};
       if (!error) continue;
       if (any_byte_) {
@@ -537,12 +542,7 @@ awaitable<absl::StatusOr<std::string_view>> Call::ReadSome(std::shared_ptr<Call>
     if (std::optional<absl::StatusOr<std::string_view>> next = call.ReadyOfBody()) co_return *std::move(next);
     call.SetDeadline(deadline_us);
     error_code error;
-    if (call.connection_->stream.ssl() != nullptr) {
-      error = co_await call.FillTls();
-    } else if (!call.FillAtOnce(error) && !error) {
-      call.in_.Release();  // a stream is silent most of the time
-      std::tie(error) = co_await call.connection_->stream.plain().WaitReadable();
-    }
+    if (!call.FillAtOnce(error) && !error) std::tie(error) = co_await call.AwaitMore();
     call.SetDeadline(0);
     if (!call.failure_.ok()) co_return call.failure_;
     if (error && call.in_.empty()) co_return call.EndBody(error);

@@ -18,6 +18,13 @@ using boost::system::error_code;
 // Asio's awaitable results without exceptions: `const auto [error, ...] = co_await op(..., kNoThrow)`.
 inline constexpr asio::as_tuple_t<asio::use_awaitable_t<>> kNoThrow{};
 
+// An awaitable of a tuple of one error code, of what `start` begins: it takes the handler to be run with that code.
+template <typename Start>
+auto Awaited(Start start) {
+  return asio::async_initiate<const asio::as_tuple_t<asio::use_awaitable_t<>>, void(error_code)>(std::move(start),
+                                                                                                 kNoThrow);
+}
+
 // At most one waits. One that is never woken is destroyed with the Waiter, and a coroutine's frame with it. So a Waiter
 // belongs to whoever will wake it, or to what that one holds: in the frame that waits, it would hold itself, and stay
 // when the loop goes.
@@ -27,10 +34,8 @@ class Waiter {
 
   bool waiting() const { return static_cast<bool>(handler_); }
   void Await(Handler handler) { handler_ = std::move(handler); }
-  // An awaitable of a tuple of one error code.
   auto Wait() {
-    return asio::async_initiate<const asio::as_tuple_t<asio::use_awaitable_t<>>, void(error_code)>(
-        [this](auto handler) { Await(std::move(handler)); }, kNoThrow);
+    return Awaited([this](auto handler) { Await(std::move(handler)); });
   }
   Handler Take() { return std::exchange(handler_, nullptr); }
   // Runs who waits, if anybody does; `this` may be gone afterwards.

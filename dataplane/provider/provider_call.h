@@ -5,8 +5,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include "common/provider_kind.h"
 #include "dataplane/http/header_fields.h"

@@ -117,11 +117,10 @@ std::optional<Refusal> LimitGate::AddBounds(const v1::CompiledElement& element, 
   return std::nullopt;
 }
 
-v1::CounterKey LimitGate::CounterOf(uint32_t element, const Identifier& identifier) const {
-  v1::CounterKey counter;
+// An empty `counter` becomes that in which the limit counts the identifier.
+void LimitGate::FillCounterAt(uint32_t element, const Identifier& identifier, v1::CounterKey& counter) const {
   FillCounter(route_.gateway(), at(element).limit(), counter);
   *counter.mutable_identifier() = identifier;
-  return counter;
 }
 
 std::variant<LimitGate::Question, Refusal> LimitGate::BuildQuestion(const CheckLimits& asked, Ask ask) {
@@ -136,9 +135,7 @@ std::variant<LimitGate::Question, Refusal> LimitGate::BuildQuestion(const CheckL
     if (ask == Ask::kRequests && Holds(limit)) continue;
     question.limits.push_back(i);
     v1::LimitCheck& check = *acquire.add_checks();
-    v1::CounterKey& counter = *check.mutable_counter();
-    FillCounter(route_.gateway(), limit, counter);
-    *counter.mutable_identifier() = asked.identifiers[i];
+    FillCounterAt(asked.elements[i], asked.identifiers[i], *check.mutable_counter());
     check.set_limit(limit.limit());
     check.set_admission(limit.admission());
     check.set_shadow(limit.shadow());
@@ -161,9 +158,12 @@ std::variant<size_t, Refusal> LimitGate::PassWithoutAnswer(const CheckLimits& as
     if (DeniesOnError(at(asked.elements[i]).limit())) return QuotaUnavailable();
   }
   for (const size_t i : question.limits) {
-    const v1::CounterKey counter = CounterOf(asked.elements[i], asked.identifiers[i]);
+    v1::CounterKey counter;
+    FillCounterAt(asked.elements[i], asked.identifiers[i], counter);
     const bool granted = std::any_of(granted_.begin(), granted_.end(), [&](const Granted& earlier) {
-      return CounterOf(earlier.element, earlier.identifier).SerializeAsString() == counter.SerializeAsString();
+      v1::CounterKey earlier_counter;
+      FillCounterAt(earlier.element, earlier.identifier, earlier_counter);
+      return earlier_counter.SerializeAsString() == counter.SerializeAsString();
     });
     if (!granted) record_.ChargeLater(counter);  // once is enough
   }

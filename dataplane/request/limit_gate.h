@@ -63,7 +63,7 @@ class LimitGate {
     Identifier identifier;
   };
   const v1::CompiledElement& at(uint32_t element) const { return route_.elements(static_cast<int>(element)); }
-  v1::CounterKey CounterOf(uint32_t element, const Identifier& identifier) const;
+  void FillCounterAt(uint32_t element, const Identifier& identifier, v1::CounterKey& counter) const;
   std::variant<Question, Refusal> BuildQuestion(const CheckLimits& asked, Ask ask);
   std::optional<Refusal> AddBounds(const v1::CompiledElement& element, v1::Acquire& acquire, v1::LimitCheck& check,
                                    std::vector<uint32_t>& bounded_models) const;

@@ -1,7 +1,5 @@
 #include "dataplane/request/logged_exchange.h"
 
-#include <algorithm>
-
 #include "common/limits.h"
 #include "dataplane/routing/request_options.h"
 

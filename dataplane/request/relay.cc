@@ -219,8 +219,11 @@ asio::awaitable<void> RelayStream(Worker& worker, HttpExchange& exchange, Reques
     record.End(v1::SUCCESS, opened->status, "");
     if (opened->keep != nullptr) opened->keep->End(stream.hit_cap(), record.record());
   }
-  if (!ended) co_await exchange.EndStream({});
-  if (fault.empty()) co_await ReadTail(call, worker.clock.MonotonicMicros() + int64_t{kStreamTailTimeoutMs} * 1000);
+  if (!fault.empty()) {
+    co_await exchange.EndStream({});
+  } else {
+    co_await ReadTail(call, worker.clock.MonotonicMicros() + int64_t{kStreamTailTimeoutMs} * 1000);
+  }
 }
 
 }  // namespace signalbox

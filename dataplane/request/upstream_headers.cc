@@ -1,7 +1,6 @@
 #include "dataplane/request/upstream_headers.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "dataplane/request/relay.h"
 
