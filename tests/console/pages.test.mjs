@@ -60,6 +60,7 @@ test("the sign-in page has nothing for axe to find, in light and dark, and refus
   await page.getByLabel("Access token").waitFor();
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme });
+    await settled(page, { ready: "h1" });
     assert.deepEqual(await violations(page), [], colorScheme);
   }
   await page.getByLabel("Access token").fill("sbt_made-up");
