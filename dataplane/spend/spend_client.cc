@@ -1,17 +1,22 @@
 #include "dataplane/spend/spend_client.h"
 
 #include <glog/logging.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <algorithm>
 #include <chrono>
 #include <deque>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "common/mutex.h"
 #include "common/rpc/rpc.h"
 #include "common/thread_name.h"
-#include "signalbox/v1/spend.grpc.pb.h"
+#include "signalbox/v1/spend.pb.h"
 
 namespace signalbox {
 namespace {
@@ -19,20 +24,30 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 using std::chrono::microseconds;
 
+// Records go to the control plane as they stand in the spool, encoded already: hence a stub that takes bytes.
+using SpendStub = grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::SpendAck>;
+constexpr char kReportMethod[] = "/signalbox.v1.Spend/Report";
+constexpr uint32_t kBytes = 2;  // protobuf's wire type of what has a length
+
+bool IsRecord(std::string_view encoded, v1::SpendRecord& record) {
+  return record.ParseFromArray(encoded.data(), static_cast<int>(encoded.size()));
+}
+
 // One stream. Its callbacks only note what happened, under the client's mutex, and wake the client's thread, which
 // starts every write: hence the hold, given back by Close.
-class ReportStream final : public grpc::ClientBidiReactor<v1::SpendBatch, v1::SpendAck> {
+class ReportStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, v1::SpendAck> {
  public:
-  ReportStream(v1::Spend::Stub& stub, const std::string& token, Mutex& mutex, CondVar& changed)
+  ReportStream(SpendStub& stub, const std::string& token, Mutex& mutex, CondVar& changed)
       : mutex_(mutex), changed_(changed) {
     AddToken(context_, token);
-    stub.async()->Report(&context_, this);
+    stub.PrepareBidiStreamingCall(&context_, kReportMethod, {}, this);
     AddHold();
     StartRead(&ack_);
     StartCall();
   }
 
-  void Write(v1::SpendBatch batch) SB_EXCLUDES(mutex_) {
+  // An encoded v1::SpendBatch.
+  void Write(grpc::ByteBuffer batch) SB_EXCLUDES(mutex_) {
     {
       MutexLock lock(mutex_);
       writing_ = true;
@@ -91,7 +106,7 @@ class ReportStream final : public grpc::ClientBidiReactor<v1::SpendBatch, v1::Sp
   Mutex& mutex_;
   CondVar& changed_;
   grpc::ClientContext context_;
-  v1::SpendBatch batch_;
+  grpc::ByteBuffer batch_;
   v1::SpendAck ack_;
   bool writing_ SB_GUARDED_BY(mutex_) = false;
   bool broken_ SB_GUARDED_BY(mutex_) = false;
@@ -104,7 +119,7 @@ class ReportStream final : public grpc::ClientBidiReactor<v1::SpendBatch, v1::Sp
 class GrpcSpendClient final : public SpendClient {
  public:
   explicit GrpcSpendClient(SpendClientOptions options)
-      : options_(std::move(options)), stub_(v1::Spend::NewStub(options_.channel)), thread_([this] { Run(); }) {}
+      : options_(std::move(options)), stub_(options_.channel), thread_([this] { Run(); }) {}
   ~GrpcSpendClient() override { Stop(); }
 
   void Wake() override {
@@ -136,7 +151,7 @@ class GrpcSpendClient final : public SpendClient {
   struct Sent {
     uint64_t batch = 0;
     Spool::Position end;
-    std::string request_id;  // of its first record
+    std::string first_record;  // encoded
     SteadyClock::time_point at;
   };
   enum class Next { kStop, kWrite, kAcked, kBroken, kSilent };
@@ -187,7 +202,7 @@ class GrpcSpendClient final : public SpendClient {
 
   // One stream from its start to its end; true when the control plane acked something on it.
   bool RunStream() {
-    ReportStream stream(*stub_, options_.token, mutex_, changed_);
+    ReportStream stream(stub_, options_.token, mutex_, changed_);
     std::deque<Sent> sent;
     Spool::Position cursor = options_.spool->acked();
     auto write_at = SteadyClock::now();
@@ -212,15 +227,20 @@ class GrpcSpendClient final : public SpendClient {
         break;
       }
       cursor = read->end;
-      if (read->records.empty()) {
-        // Only damage was left: nothing to send, and nothing in flight whose ack would pass it.
-        if (sent.empty()) AckSpool(cursor);
+      const auto now = SteadyClock::now();
+      if (read->size() < records_max) write_at = now + microseconds(options_.pace_us);
+      if (!progress) DropUnreadable(*read);
+      if (read->size() == 0) {
+        // Nothing to send: done with it, once what was sent before is acked.
+        if (sent.empty()) {
+          AckSpool(cursor);
+        } else {
+          sent.back().end = cursor;
+        }
         continue;
       }
-      const auto now = SteadyClock::now();
-      if (read->records.size() < records_max) write_at = now + microseconds(options_.pace_us);
-      sent.push_back({++batch, cursor, read->records[0].request_id(), now});
-      stream.Write(ToMessage(batch, std::move(read->records)));
+      sent.push_back({++batch, cursor, std::string(read->record(0)), now});
+      stream.Write(ToMessage(batch, *read));
     }
     Conclude(stream.Close(), fault, sent, progress);
     return progress;
@@ -304,9 +324,9 @@ class GrpcSpendClient final : public SpendClient {
     // A record the control plane will never take must not block those behind it: find it by sending one at a time.
     if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT && !sent.empty()) {
       if (isolate_ && sent.size() == 1) {
-        LOG(ERROR) << "the control plane refuses the spend record of request " << sent.front().request_id << " ("
-                   << status.error_message() << "); it is dropped";
-        if (options_.on_refused) options_.on_refused(sent.front().request_id);
+        v1::SpendRecord record;
+        IsRecord(sent.front().first_record, record);
+        Drop(record, absl::StrCat("the control plane refuses it (", status.error_message(), ")"));
         AckSpool(sent.front().end);
       }
       isolate_ = true;
@@ -320,17 +340,45 @@ class GrpcSpendClient final : public SpendClient {
     }
   }
 
-  v1::SpendBatch ToMessage(uint64_t batch, std::vector<v1::SpendRecord> records) const {
-    v1::SpendBatch message;
-    message.set_batch(batch);
-    message.set_proxy_id(options_.proxy_id);
-    message.mutable_records()->Reserve(records.size());
-    for (v1::SpendRecord& record : records) *message.add_records() = std::move(record);
-    return message;
+  void Drop(const v1::SpendRecord& record, const std::string& why) const {
+    LOG(ERROR) << "the spend record of request " << record.request_id() << " is dropped: " << why;
+    if (options_.on_refused) options_.on_refused(record.request_id());
+  }
+
+  // The control plane would end the stream at a record that is none, and never say so: until it has acked something on
+  // a stream, nothing is sent unread.
+  void DropUnreadable(Spool::Batch& batch) const {
+    std::erase_if(batch.places, [&](const Spool::Batch::Place& place) {
+      v1::SpendRecord record;
+      if (IsRecord(std::string_view(batch.data).substr(place.begin, place.bytes), record)) return false;
+      Drop(record, "it cannot be read");
+      return true;
+    });
+  }
+
+  // A message's fields may come in any order and pieces (protobuf's encoding): the records follow the rest.
+  grpc::ByteBuffer ToMessage(uint64_t batch, const Spool::Batch& records) const {
+    v1::SpendBatch head;
+    head.set_batch(batch);
+    head.set_proxy_id(options_.proxy_id);
+    std::string message = head.SerializeAsString();
+    message.reserve(message.size() + records.data.size());
+    {
+      google::protobuf::io::StringOutputStream stream(&message);
+      google::protobuf::io::CodedOutputStream out(&stream);
+      for (size_t i = 0; i < records.size(); ++i) {
+        const std::string_view record = records.record(i);
+        out.WriteTag(v1::SpendBatch::kRecordsFieldNumber << 3 | kBytes);
+        out.WriteVarint32(static_cast<uint32_t>(record.size()));
+        out.WriteRaw(record.data(), static_cast<int>(record.size()));
+      }
+    }
+    const grpc::Slice slice(message);
+    return grpc::ByteBuffer(&slice, 1);
   }
 
   const SpendClientOptions options_;
-  const std::unique_ptr<v1::Spend::Stub> stub_;
+  SpendStub stub_;
   Mutex mutex_;
   CondVar changed_;
   bool stopping_ SB_GUARDED_BY(mutex_) = false;

@@ -246,26 +246,22 @@ absl::StatusOr<Spool::Batch> Spool::Read(Position from, size_t records_max, int6
     }
     // The file is read without the lock: what is within good_bytes never changes, and only Ack removes it.
     const int64_t wanted = std::min(size, std::max(bytes_max, kSpoolRecordBytesMax + kFrameHeaderBytes));
-    ASSIGN_OR_RETURN(const std::string data, options_.files->Read(Path(number), batch.end.offset, wanted));
-    std::string_view rest = data;
+    ASSIGN_OR_RETURN(batch.data, options_.files->Read(Path(number), batch.end.offset, wanted));
     int64_t taken = 0;
-    while (batch.records.size() < records_max) {
-      const std::optional<std::string_view> payload = Unframe(rest);
+    while (batch.size() < records_max) {
+      const std::optional<std::string_view> payload = Unframe(std::string_view(batch.data).substr(taken));
       if (!payload) break;
       const int64_t frame_bytes = kFrameHeaderBytes + payload->size();
-      if (!batch.records.empty() && taken + frame_bytes > bytes_max) break;
-      v1::SpendRecord record;
-      if (record.ParseFromArray(payload->data(), payload->size())) batch.records.push_back(std::move(record));
-      rest.remove_prefix(frame_bytes);
+      if (batch.size() > 0 && taken + frame_bytes > bytes_max) break;
+      batch.places.push_back({static_cast<size_t>(taken + kFrameHeaderBytes), payload->size()});
       taken += frame_bytes;
     }
     batch.end.offset += taken;
-    if (!batch.records.empty()) return batch;
-    if (taken == 0) {  // damaged since it was written
-      MutexLock lock(mutex_);
-      if (number == segments_.rbegin()->first) active_.reset();
-      GiveUpRest(number, batch.end.offset);
-    }
+    if (batch.size() > 0) return batch;
+    // Damaged since it was written.
+    MutexLock lock(mutex_);
+    if (number == segments_.rbegin()->first) active_.reset();
+    GiveUpRest(number, batch.end.offset);
   }
 }
 

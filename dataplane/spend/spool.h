@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -47,9 +48,18 @@ class Spool {
     int64_t offset = 0;
     auto operator<=>(const Position&) const = default;
   };
+  // Encoded records, as they are sent: v1::SpendRecord.
   struct Batch {
-    std::vector<v1::SpendRecord> records;
-    Position end;  // hand to Ack when they are committed, to Read for what follows
+    size_t size() const { return places.size(); }
+    std::string_view record(size_t i) const { return std::string_view(data).substr(places[i].begin, places[i].bytes); }
+
+    struct Place {
+      size_t begin = 0;
+      size_t bytes = 0;
+    };
+    std::string data;
+    std::vector<Place> places;  // of the records in `data`
+    Position end;               // hand to Ack when they are committed, to Read for what follows
   };
   // A record that was not taken: its place among the frames.
   struct Refused {

@@ -281,6 +281,46 @@ TEST_F(SpendClientTest, ARecordTheControlPlaneNeverTakesDoesNotBlockTheOthers) {
   EXPECT_EQ(refused, std::vector<std::string>{"r7"}) << "counted, as it is lost to the ledger";
 }
 
+// What is no record (text that is not UTF-8, here) breaks a stream without a word from the control plane.
+TEST_F(SpendClientTest, ARecordThatCannotBeReadDoesNotBlockTheOthers) {
+  ScriptedSpend server(Always(Act::kAck));
+  const auto spool = OpenSpool();
+  const std::set<std::string> ids = Append(*spool, 20);
+  SpendClientOptions options = Options(*spool, server.address());
+  options.batch_records_max = 2;
+  std::vector<std::string> refused;  // the client's thread's until Stop
+  options.on_refused = [&](const std::string& request_id) { refused.push_back(request_id); };
+  const auto client = NewSpendClient(options);
+  ASSERT_TRUE(client->Flush(kLongMs));  // the stream has acks: what follows is sent unread
+  v1::SpendRecord unreadable = Record("unreadable");
+  unreadable.set_path("\xff");
+  ASSERT_TRUE(spool->Append(unreadable).ok());
+  ASSERT_TRUE(spool->Append(Record("behind")).ok());
+  client->Wake();
+  EXPECT_TRUE(client->Flush(kLongMs));
+  std::set<std::string> all = ids;
+  all.insert("behind");
+  EXPECT_EQ(server.committed(), all);
+  client->Stop();
+  EXPECT_EQ(refused, std::vector<std::string>{"unreadable"});
+  EXPECT_EQ(server.streams(), 2);
+}
+
+TEST_F(SpendClientTest, AnUnreadableLastRecordIsDoneWithTheOneBefore) {
+  ScriptedSpend server(Always(Act::kAck));
+  const auto spool = OpenSpool();
+  Append(*spool, 1);
+  v1::SpendRecord unreadable = Record("unreadable");
+  unreadable.set_path("\xff");
+  ASSERT_TRUE(spool->Append(unreadable).ok());
+  SpendClientOptions options = Options(*spool, server.address());
+  options.batch_records_max = 1;
+  const auto client = NewSpendClient(options);
+  EXPECT_TRUE(client->Flush(kLongMs));
+  EXPECT_TRUE(spool->AllAcked());
+  EXPECT_THAT(server.received(), ElementsAre("r0"));
+}
+
 TEST_F(SpendClientTest, AnAbsentControlPlaneIsWaitedFor) {
   std::string address;
   {

@@ -140,7 +140,11 @@ Opened MustOpen(SpoolOptions options) {
 
 std::vector<std::string> Ids(const Spool::Batch& batch) {
   std::vector<std::string> ids;
-  for (const v1::SpendRecord& record : batch.records) ids.push_back(record.request_id());
+  for (size_t i = 0; i < batch.size(); ++i) {
+    v1::SpendRecord record;
+    EXPECT_TRUE(record.ParseFromString(std::string(batch.record(i))));
+    ids.push_back(record.request_id());
+  }
   return ids;
 }
 
@@ -150,7 +154,7 @@ std::vector<std::string> ReadAll(Spool& spool, size_t records_max = 100) {
   while (true) {
     const auto batch = spool.Read(at, records_max, 1 << 20);
     EXPECT_TRUE(batch.ok()) << batch.status();
-    if (!batch.ok() || batch->records.empty()) return all;
+    if (!batch.ok() || batch->size() == 0) return all;
     for (const std::string& id : Ids(*batch)) all.push_back(id);
     at = batch->end;
   }
@@ -177,7 +181,7 @@ TEST(Spool, GivesBackWhatWasAppendedInOrder) {
   EXPECT_THAT(Ids(*first), ElementsAre("a", "b"));
   const auto second = spool.Read(first->end, 2, 1 << 20);
   EXPECT_THAT(Ids(*second), ElementsAre("c"));
-  EXPECT_TRUE(spool.Read(second->end, 2, 1 << 20)->records.empty());
+  EXPECT_EQ(spool.Read(second->end, 2, 1 << 20)->size(), 0u);
   ASSERT_TRUE(spool.Ack(first->end).ok());
   EXPECT_THAT(ReadAll(spool), ElementsAre("c"));
   ASSERT_TRUE(spool.Ack(second->end).ok());
@@ -303,7 +307,7 @@ TEST(Spool, AFullSpoolRefusesAndAcceptsAgainOnceEmptier) {
   Spool::Position at = spool.acked();
   while (!spool.CanAccept()) {
     const auto batch = spool.Read(at, 1, 1 << 20);
-    ASSERT_EQ(batch->records.size(), 1u);
+    ASSERT_EQ(batch->size(), 1u);
     at = batch->end;
     ASSERT_TRUE(spool.Ack(at).ok());
   }
@@ -428,7 +432,7 @@ void FailEachOperation(bool stay_broken, int64_t kept_bytes_max) {
         for (const auto& [place, why] : refused) EXPECT_THAT(why.ToString(), HasSubstr("No space left"));
         if (i % 2 == 0) continue;
         const auto batch = spool.Read(spool.acked(), 1, 1 << 20);
-        if (!batch.ok() || batch->records.empty()) continue;
+        if (!batch.ok() || batch->size() == 0) continue;
         for (const std::string& sent : Ids(*batch)) acked.push_back(sent);
         spool.Ack(batch->end).IgnoreError();
       }
