@@ -20,9 +20,10 @@ std::optional<v1::TokenUsage> ParseUsage(std::string_view response_json);
 struct UnaryReport {
   std::optional<v1::TokenUsage> usage;
   bool names_usage = false;  // there is a usage object, readable or not
-  size_t content_bytes = 0;  // of text, reasoning and tool-call arguments; all bytes of what is no chat completion
-  bool hit_cap = false;      // an answer ended at its cap (finish_reason length)
-  bool only_error = false;   // an {"error":...} and no choices: a failure, whatever the status says
+  // Without usage: of text, reasoning and tool-call arguments; all bytes of what is no chat completion.
+  size_t content_bytes = 0;
+  bool hit_cap = false;     // an answer ended at its cap (finish_reason length)
+  bool only_error = false;  // an {"error":...} and no choices: a failure, whatever the status says
 };
 UnaryReport ReadUnary(const std::string& response_json);
 

@@ -37,20 +37,49 @@ Extent UsedBy(const dom::document& document) {
   return used;
 }
 
-}  // namespace
+// Read from what simdjson found in its first stage (the offsets of all brackets, colons, commas and first characters of
+// strings and scalars; then the text's length), so that no value is looked through again. `json` is valid.
+MemberRanges RangesOf(std::string_view json, const dom::parser& parser) {
+  const uint32_t* const offsets = parser.implementation->structural_indexes.get();
+  MemberRanges members;
+  if (json[offsets[0]] != '{' || json[offsets[1]] == '}') return members;
+  constexpr size_t kKeyAndColon = 2;
+  size_t depth = 1;
+  size_t begin = offsets[1 + kKeyAndColon];
+  for (size_t i = 1 + kKeyAndColon; depth > 0; ++i) {
+    const char c = json[offsets[i]];
+    if (c == '{' || c == '[') ++depth;
+    if (c == '}' || c == ']') --depth;
+    if (depth > 1 || (depth == 1 && c != ',')) continue;
+    size_t end = offsets[i];
+    while (IsJsonSpace(json[end - 1])) --end;
+    members.push_back({begin, end});
+    if (depth == 1) begin = offsets[i + 1 + kKeyAndColon];
+  }
+  return members;
+}
 
-simdjson::error_code ParseDom(std::string_view json, size_t readable_bytes, dom::document& document) {
+simdjson::error_code Parse(std::string_view json, size_t readable_bytes, dom::document& document,
+                           MemberRanges* members) {
   thread_local std::unique_ptr<dom::parser> parser;
   if (parser == nullptr) parser = std::make_unique<dom::parser>();
   const bool copy = readable_bytes < json.size() + simdjson::SIMDJSON_PADDING;
   const simdjson::error_code error = parser->parse_into_document(document, json.data(), json.size(), copy).error();
+  if (error == simdjson::SUCCESS && members != nullptr) *members = RangesOf(json, *parser);
   if (parser->capacity() > kKeptParserBytesMax) parser.reset();
   return error;
 }
 
-simdjson::error_code ParseLastingDom(std::string_view json, size_t readable_bytes, dom::document& document) {
+}  // namespace
+
+simdjson::error_code ParseDom(std::string_view json, size_t readable_bytes, dom::document& document) {
+  return Parse(json, readable_bytes, document, nullptr);
+}
+
+simdjson::error_code ParseLastingDom(std::string_view json, size_t readable_bytes, dom::document& document,
+                                     MemberRanges& members) {
   thread_local dom::document scratch;
-  const simdjson::error_code error = ParseDom(json, readable_bytes, scratch);
+  const simdjson::error_code error = Parse(json, readable_bytes, scratch, &members);
   if (error == simdjson::SUCCESS) {
     const Extent used = UsedBy(scratch);
     // Its capacity stays 0, so that nobody parses into what has room for this content only.

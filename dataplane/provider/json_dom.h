@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/container/inlined_vector.h"
+#include "dataplane/provider/json_scan.h"
 
 namespace signalbox {
 
@@ -19,8 +20,11 @@ namespace signalbox {
 simdjson::error_code ParseDom(std::string_view json, size_t readable_bytes, simdjson::dom::document& document);
 
 // The same for a document that lives long: it takes the memory its content needs. A parser has to assume the worst,
-// eight times the text, where chat completions need little more than the text.
-simdjson::error_code ParseLastingDom(std::string_view json, size_t readable_bytes, simdjson::dom::document& document);
+// eight times the text, where chat completions need little more than the text. `members`: where the values of the root
+// object's members stand in the text, in the order of the DOM's iterator; empty when the root is no object.
+using MemberRanges = absl::InlinedVector<JsonRange, 12>;
+simdjson::error_code ParseLastingDom(std::string_view json, size_t readable_bytes, simdjson::dom::document& document,
+                                     MemberRanges& members);
 
 // The last member of that name (as JavaScript and Python read duplicates); nullopt when there is none.
 std::optional<simdjson::dom::element> FindLast(simdjson::dom::object object, std::string_view key);

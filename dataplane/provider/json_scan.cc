@@ -49,8 +49,10 @@ size_t SkipContainer(std::string_view json, size_t at) {
 
 }  // namespace
 
+bool IsJsonSpace(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+
 size_t SkipJsonSpace(std::string_view json, size_t at) {
-  while (at < json.size() && (json[at] == ' ' || json[at] == '\n' || json[at] == '\r' || json[at] == '\t')) ++at;
+  while (at < json.size() && IsJsonSpace(json[at])) ++at;
   return at;
 }
 

@@ -34,6 +34,7 @@ class MemberScanner {
   size_t count_ = 0;
 };
 
+bool IsJsonSpace(char c);
 size_t SkipJsonSpace(std::string_view json, size_t at);
 // The end of the value that begins at `at`.
 size_t SkipJsonValue(std::string_view json, size_t at);

@@ -248,8 +248,7 @@ class ParsedBody : public RequestBody {
   std::string_view json_;
   dom::document document_;
   dom::object root_;
-  size_t root_begin_ = 0;
-  size_t insert_at_ = 0;
+  MemberRanges members_;  // of root_
   std::array<std::optional<OwnedValue>, kOwned> owned_;
   std::string model_;
   bool stream_ = false;
@@ -270,30 +269,22 @@ bool RefuseType(BodyFault& fault, std::string_view key, std::string_view expecte
 }
 
 bool ParsedBody::Read(size_t readable_bytes, const PathSays& path, BodyFault& fault) {
-  const simdjson::error_code error = ParseLastingDom(json_, readable_bytes, document_);
+  const simdjson::error_code error = ParseLastingDom(json_, readable_bytes, document_, members_);
   if (error != simdjson::SUCCESS) return Refuse(fault, "invalid_json", DescribeFault(json_, error));
   if (document_.root().get_object().get(root_) != simdjson::SUCCESS) {
     return Refuse(fault, "invalid_json", "the body must be a JSON object");
   }
-  root_begin_ = SkipJsonSpace(json_, 0);
-  std::string_view duplicate;
-  const bool whole = ForEachMember(json_, root_begin_, root_, insert_at_,
-                                   [&](std::string_view key, dom::element value, JsonRange range) {
-                                     CountParts(format_, key, value, parts_);
-                                     const size_t index = OwnedIndex(keys_, key);
-                                     if (index == kOwned) return true;
-                                     if (owned_[index]) {
-                                       duplicate = keys_.names[index];
-                                       return false;
-                                     }
-                                     owned_[index] = OwnedValue{range, value};
-                                     return true;
-                                   });
-  if (!duplicate.empty()) {
-    const std::string key(duplicate);
-    return Refuse(fault, "duplicate_key", absl::StrCat("the body has \"", key, "\" twice: send it once"), key);
+  auto range = members_.begin();
+  for (const dom::key_value_pair field : root_) {
+    CountParts(format_, field.key, field.value, parts_);
+    const size_t index = OwnedIndex(keys_, field.key);
+    if (index != kOwned && owned_[index]) {
+      const std::string key(keys_.names[index]);
+      return Refuse(fault, "duplicate_key", absl::StrCat("the body has \"", key, "\" twice: send it once"), key);
+    }
+    if (index != kOwned) owned_[index] = OwnedValue{*range, field.value};
+    ++range;
   }
-  if (!whole) return Refuse(fault, "invalid_json", "the body is not valid JSON");
   return ReadOwned(path, fault);
 }
 
@@ -543,16 +534,16 @@ void ParsedBody::SpliceParameters(const Parameters& parameters, std::vector<Json
   }
   if (parameters.entries().empty()) return;
   std::vector<bool> replaced(parameters.entries().size());
-  size_t insert_at = 0;
-  ForEachMember(json_, root_begin_, root_, insert_at, [&](std::string_view key, dom::element, JsonRange range) {
+  auto range = members_.begin();
+  for (const dom::key_value_pair field : root_) {
     for (size_t i = 0; i < replaced.size(); ++i) {
       const Parameters::Entry& entry = parameters.entries()[i];
-      if (entry.key != key) continue;
-      edits.push_back({range, std::string(entry.text)});
+      if (entry.key != field.key) continue;
+      edits.push_back({*range, std::string(entry.text)});
       replaced[i] = true;
     }
-    return true;
-  });
+    ++range;
+  }
   for (size_t i = 0; i < replaced.size(); ++i) {
     if (!replaced[i]) AddMember(added, parameters.entries()[i].key, parameters.entries()[i].text);
   }
@@ -567,7 +558,10 @@ std::string ParsedBody::Splice(const Rewrite& rewrite) const {
   SpliceCap(rewrite, parameters, edits, added);
   SpliceStreamOptions(rewrite, parameters, edits, added);
   SpliceParameters(parameters, edits, added);
-  if (!added.empty()) edits.push_back({{insert_at_, insert_at_}, absl::StrCat(root_.size() == 0 ? "" : ",", added)});
+  if (!added.empty()) {
+    const size_t at = members_.empty() ? SkipJsonSpace(json_, 0) + 1 : members_.back().end;
+    edits.push_back({{at, at}, absl::StrCat(members_.empty() ? "" : ",", added)});
+  }
   return ApplyEdits(json_, std::move(edits));
 }
 

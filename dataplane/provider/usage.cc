@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
+#include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,7 @@ namespace signalbox {
 namespace {
 
 namespace dom = simdjson::dom;
+namespace ondemand = simdjson::ondemand;
 __extension__ typedef __int128 Int128;
 
 // No request of today's or tomorrow's models comes near: such a figure is a fault of the provider's.
@@ -173,6 +175,70 @@ void Reconcile(Reported& figures) {
   figures.reasoning = std::max(figures.reasoning, beside);
 }
 
+// As it stands in `json`. Throws where that is not what it says.
+std::string_view PlainKey(ondemand::field& field, const std::string& json) {
+  const char* const begin = field.key().raw();
+  std::string_view key(begin, static_cast<size_t>(json.data() + json.size() - begin));
+  key = key.substr(0, key.find('"'));
+  if (key.find('\\') != std::string_view::npos) throw simdjson::simdjson_error(simdjson::STRING_ERROR);
+  return key;
+}
+
+void ReadChoice(ondemand::object choice, const std::string& json, UnaryReport& report) {
+  for (ondemand::field field : choice) {
+    std::string_view reason;
+    if (PlainKey(field, json) != "finish_reason") continue;
+    report.hit_cap |= field.value().get_string().get(reason) == simdjson::SUCCESS && reason == "length";
+  }
+}
+
+// The report of an answer whose usage is where most have it. Nothing has to be known of the text then, which is nearly
+// all of the answer: it is passed over. Throws simdjson_error where that cannot be done.
+std::optional<UnaryReport> PassOver(const std::string& json, ondemand::parser& parser) {
+  UnaryReport report;
+  ondemand::document answer = parser.iterate(json.data(), json.size(), json.capacity());
+  std::string_view usage;
+  bool error = false, choices = false;
+  for (ondemand::field field : answer.get_object()) {
+    const std::string_view key = PlainKey(field, json);
+    ondemand::value value = field.value();
+    if (key == "usage") {
+      ondemand::object object = value.get_object();
+      usage = object.raw_json();
+    } else if (key == "error") {
+      error = value.type() != ondemand::json_type::null;
+    } else if (key == "choices") {
+      choices = true;
+      report.hit_cap = false;
+      for (ondemand::value choice : value.get_array()) ReadChoice(choice.get_object(), json, report);
+    }
+  }
+  const char* behind = nullptr;
+  if (answer.current_location().get(behind) != simdjson::OUT_OF_BOUNDS) return std::nullopt;
+  thread_local dom::document figures;
+  const size_t readable_bytes = json.data() + json.capacity() - usage.data();
+  if (usage.empty() || ParseDom(usage, readable_bytes, figures) != simdjson::SUCCESS) return std::nullopt;
+  report.usage = ReadUsage(figures.root());
+  report.names_usage = true;
+  report.only_error = error && !choices;
+  if (!report.usage.has_value()) return std::nullopt;
+  return report;
+}
+
+std::optional<UnaryReport> PassOver(const std::string& json) {
+  if (json.capacity() < json.size() + simdjson::SIMDJSON_PADDING) return std::nullopt;
+  thread_local std::unique_ptr<ondemand::parser> parser;
+  if (parser == nullptr) parser = std::make_unique<ondemand::parser>();
+  std::optional<UnaryReport> report;
+  try {
+    report = PassOver(json, *parser);
+  } catch (const simdjson::simdjson_error&) {
+    report.reset();
+  }
+  if (parser->capacity() > kKeptDocumentBytesMax) parser.reset();
+  return report;
+}
+
 }  // namespace
 
 std::optional<v1::TokenUsage> ReadUsage(dom::element element) {
@@ -253,6 +319,7 @@ std::optional<v1::TokenUsage> ParseUsage(std::string_view response_json) {
 }
 
 UnaryReport ReadUnary(const std::string& response_json) {
+  if (std::optional<UnaryReport> report = PassOver(response_json)) return *std::move(report);
   UnaryReport report;
   report.content_bytes = response_json.size();  // nothing better is known of what cannot be read
   thread_local dom::document document;

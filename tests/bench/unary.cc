@@ -103,7 +103,9 @@ void MeasureUnaryRow(Bench& bench, const std::string& table, const std::string& 
 }
 
 void MeasureUnary64(Bench& bench) {
-  MeasureRows(bench, kSmallBytes, 64, {kDirect, kNginx, kPlainModel, kWalkthrough}, bench.rounds, bench.seconds);
+  for (const size_t bytes : {kSmallBytes, kLargeBytes}) {
+    MeasureRows(bench, bytes, 64, {kDirect, kNginx, kPlainModel, kWalkthrough}, bench.rounds, bench.seconds);
+  }
   Bounds(bench);
 }
 

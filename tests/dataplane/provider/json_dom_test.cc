@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
+#include <vector>
 
 namespace signalbox {
 namespace {
@@ -15,10 +16,12 @@ using nlohmann::json;
 // What a lasting document says, after the text and whatever was parsed since are gone.
 std::string Lasting(std::string text) {
   simdjson::dom::document document;
-  EXPECT_EQ(ParseLastingDom(text, text.size(), document), simdjson::SUCCESS) << text;
+  MemberRanges members;
+  EXPECT_EQ(ParseLastingDom(text, text.size(), document, members), simdjson::SUCCESS) << text;
   text.assign(text.size(), '#');
   simdjson::dom::document other;
-  EXPECT_EQ(ParseLastingDom(R"({"other":["strings",-1,18446744073709551615,2.5]})", 49, other), simdjson::SUCCESS);
+  EXPECT_EQ(ParseLastingDom(R"({"other":["strings",-1,18446744073709551615,2.5]})", 49, other, members),
+            simdjson::SUCCESS);
   return simdjson::minify(document.root());
 }
 
@@ -33,15 +36,17 @@ TEST(LastingDom, SaysWhatTheTextSaid) {
 TEST(LastingDom, TakesTheMemoryOfItsContent) {
   simdjson::dom::document document;
   const std::string text = json{{"text", std::string(100'000, 'x')}}.dump();
-  ASSERT_EQ(ParseLastingDom(text, text.size(), document), simdjson::SUCCESS);
+  MemberRanges members;
+  ASSERT_EQ(ParseLastingDom(text, text.size(), document, members), simdjson::SUCCESS);
   EXPECT_EQ(document.capacity(), 0u);  // nobody parses into it
   EXPECT_EQ(document.root()["text"].get_string().value().size(), 100'000u);
 }
 
 TEST(LastingDom, AFaultLeavesTheDocumentAsItWas) {
   simdjson::dom::document document;
-  ASSERT_EQ(ParseLastingDom(R"({"a":1})", 7, document), simdjson::SUCCESS);
-  EXPECT_NE(ParseLastingDom(R"({"a":)", 5, document), simdjson::SUCCESS);
+  MemberRanges members;
+  ASSERT_EQ(ParseLastingDom(R"({"a":1})", 7, document, members), simdjson::SUCCESS);
+  EXPECT_NE(ParseLastingDom(R"({"a":)", 5, document, members), simdjson::SUCCESS);
   EXPECT_EQ(simdjson::minify(document.root()), R"({"a":1})");
 }
 
@@ -84,6 +89,39 @@ class AnyJson {
   }
   std::mt19937_64 random_;
 };
+
+std::vector<std::string> ValuesOf(const std::string& text) {
+  simdjson::dom::document document;
+  MemberRanges members;
+  EXPECT_EQ(ParseLastingDom(text, text.size(), document, members), simdjson::SUCCESS) << text;
+  std::vector<std::string> values;
+  for (const JsonRange& range : members) values.emplace_back(range.Of(text));
+  return values;
+}
+
+TEST(LastingDom, SaysWhereTheMembersStand) {
+  using Values = std::vector<std::string>;
+  EXPECT_EQ(ValuesOf("[{\"a\":1}]"), Values{});
+  EXPECT_EQ(ValuesOf("7"), Values{});
+  EXPECT_EQ(ValuesOf(" {\n} "), Values{});
+  EXPECT_EQ(ValuesOf("\t{\"a\" :\r\n1.5e3 \t}\n"), Values{"1.5e3"});
+  EXPECT_EQ(ValuesOf(R"({"a":"\"}, ","a":{"a":[1,{"b":2}],"c":[]} , "":[ ],"d":"","e":null})"),
+            (Values{R"("\"}, ")", R"({"a":[1,{"b":2}],"c":[]})", "[ ]", "\"\"", "null"}));
+  EXPECT_EQ(ValuesOf("{\"\xc3\xa9\":\"\xe2\x82\xac\"}"), Values{"\"\xe2\x82\xac\""}) << "bytes, not characters";
+}
+
+TEST(LastingDom, MembersStandWhereAScanFindsThem) {
+  for (uint64_t seed = 0; seed < 2'000; ++seed) {
+    AnyJson any(seed);
+    json object = json::object();
+    for (int i = 0; i < 8; ++i) object["key " + std::to_string(i)] = any.Value();
+    const std::string text = object.dump(seed % 2 == 0 ? -1 : 3);
+    std::vector<std::string> scanned;
+    MemberScanner scanner(text, 0);
+    for (JsonRange range; scanner.Next(range);) scanned.emplace_back(range.Of(text));
+    ASSERT_EQ(ValuesOf(text), scanned) << text;
+  }
+}
 
 TEST(LastingDom, AnyDocumentSurvives) {
   for (uint64_t seed = 0; seed < 2'000; ++seed) {

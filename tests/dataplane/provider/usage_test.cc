@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include "dataplane/provider/answer_stream.h"
 
@@ -179,6 +181,55 @@ TEST(ReadUnary, CountsWhatWasSaidWhereNoUsageCame) {
   EXPECT_FALSE(report.names_usage);
   EXPECT_EQ(ReadUnary("not json").content_bytes, 8u) << "what cannot be read counts whole";
   EXPECT_TRUE(ReadUnary(R"({"error":{},"usage":{"prompt_tokens":-1}})").names_usage) << "though it cannot be read";
+}
+
+// Behind a text with room behind it, as those that were read from a connection, its usage is found without reading the
+// rest: what is said must be the same.
+TEST(ReadUnary, SaysTheSameWhetherThereIsRoomBehindTheTextOrNot) {
+  std::vector<std::string> answers = {
+      R"({"usage":{"prompt_tokens":1,"completion_tokens":2},"choices":[{"finish_reason":"length"}]})",
+      R"({"choices":[{"finish_reason":"len\u0067th"},{"finish_reason":"stop"}],
+          "usage":{"prompt_tokens":1,"completion_tokens":2}})",
+      R"({"choices":[{"finish_reason":null}],"usage":{"prompt_tokens":1,"completion_tokens":2}})",
+      R"({"choices":[{"finish_re\u0061son":"length"}],"usage":{"prompt_tokens":1,"completion_tokens":2}})",
+      R"({"choices":[{"finish_reason":"length"}],"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}})",
+      R"({"us\u0061ge":{"prompt_tokens":1,"completion_tokens":2}})",
+      R"({"usage":{"prompt_tokens":1,"completion_tokens":2},"usage":{"prompt_tokens":3,"completion_tokens":4}})",
+      R"({"usage":{"prompt_tokens":1,"completion_tokens":2},"usage":null})",
+      R"({"usage":{"prompt_tokens":1}})",
+      R"({"usage":{}, "x_groq":{"usage":{"prompt_tokens":1,"completion_tokens":2}}})",
+      R"({"usage":[1],"choices":[{"usage":{"prompt_tokens":1,"completion_tokens":2}}]})",
+      R"({"usage":{"prompt_tokens":1,"completion_tokens":2},"choices":{"a":1}})",
+      R"({"usage":{"prompt_tokens":1,"completion_tokens":2},"choices":[1,"a",null]})",
+      R"({"error":{"message":"a"},"usage":{"prompt_tokens":1,"completion_tokens":2}})",
+      R"({"error":null,"usage":{"prompt_tokens":1,"completion_tokens":2}})",
+      R"({"error":{},"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}})",
+      R"({"usage":{"prompt_tokens":1,"completion_tokens":2}} )",
+      R"({"usage":{"prompt_tokens":1,"completion_tokens":2}}x)",
+      R"({"usage":{"prompt_tokens":1,"completion_tokens":2})",
+      R"([{"usage":{"prompt_tokens":1,"completion_tokens":2}}])",
+      R"("usage")",
+      "",
+      " "};
+  for (const Shape& shape : kShapes) {
+    answers.push_back("{\"choices\":[{\"message\":{\"content\":\"a\\\"b\"}}],\"usage\":" + std::string(shape.usage) +
+                      "}");
+  }
+  for (const std::string& answer : answers) {
+    std::string with_room;
+    with_room.reserve(answer.size() + 100);
+    with_room += answer;
+    const UnaryReport expected = ReadUnary(answer), report = ReadUnary(with_room);
+    ASSERT_EQ(report.usage.has_value(), expected.usage.has_value()) << answer;
+    if (report.usage.has_value()) {
+      EXPECT_EQ(report.usage->ShortDebugString(), expected.usage->ShortDebugString()) << answer;
+    } else {
+      EXPECT_EQ(report.content_bytes, expected.content_bytes) << answer;
+    }
+    EXPECT_EQ(report.names_usage, expected.names_usage) << answer;
+    EXPECT_EQ(report.hit_cap, expected.hit_cap) << answer;
+    EXPECT_EQ(report.only_error, expected.only_error) << answer;
+  }
 }
 
 TEST(ParseUsage, AnExplicitZeroIsAZero) {

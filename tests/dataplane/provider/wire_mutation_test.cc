@@ -85,8 +85,14 @@ TEST(WireMutation, AStreamGivesTheSameHoweverItIsSplit) {
 TEST(WireMutation, UsageIsNeverNegativeNorAPartLargerThanItsWhole) {
   for (uint32_t seed = 1; seed <= 20'000; ++seed) {
     SCOPED_TRACE(seed);
-    const auto usage = ParseUsage(Mutator(seed).Mutate(kUnary));
+    const std::string answer = Mutator(seed).Mutate(kUnary);
+    std::string with_room;
+    with_room.reserve(answer.size() + 100);
+    const UnaryReport quick = ReadUnary(with_room += answer);
+    const auto usage = ParseUsage(answer);
     if (!usage) continue;
+    ASSERT_TRUE(quick.usage.has_value()) << answer;
+    ASSERT_EQ(quick.usage->SerializeAsString(), usage->SerializeAsString()) << answer;
     ASSERT_GE(usage->input(), 0);
     ASSERT_GE(usage->output(), 0);
     ASSERT_GE(usage->cached_input(), 0);
