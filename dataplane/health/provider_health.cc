@@ -81,9 +81,11 @@ const Candidate* LeastBad(const std::vector<Candidate>& candidates) {
   return best;
 }
 
+constexpr char kOnlyEndpoint[] = "default";  // the name of a provider's endpoint that it does not name
+
 v1::SnapshotProvider::Endpoint OnlyEndpoint(const v1::SnapshotProvider& provider) {
   v1::SnapshotProvider::Endpoint only;
-  only.set_name("default");
+  only.set_name(kOnlyEndpoint);
   only.set_base_url(provider.base_url());
   only.set_weight(1);
   only.set_secret(provider.secret());
@@ -105,13 +107,12 @@ std::vector<v1::SnapshotProvider::Endpoint> EndpointsOf(const v1::SnapshotProvid
   return {OnlyEndpoint(provider)};
 }
 
-std::optional<v1::SnapshotProvider::Endpoint> EndpointNamed(const v1::SnapshotProvider& provider,
-                                                            std::string_view name) {
-  for (const v1::SnapshotProvider::Endpoint& endpoint : provider.endpoints()) {
-    if (endpoint.name() == name) return endpoint;
+std::optional<EndpointAccess> AccessTo(const v1::SnapshotProvider& provider, std::string_view endpoint) {
+  for (const v1::SnapshotProvider::Endpoint& known : provider.endpoints()) {
+    if (known.name() == endpoint) return EndpointAccess{known.name(), known.base_url(), known.secret()};
   }
-  if (!provider.endpoints().empty() || name != "default") return std::nullopt;
-  return OnlyEndpoint(provider);
+  if (!provider.endpoints().empty() || endpoint != kOnlyEndpoint) return std::nullopt;
+  return EndpointAccess{kOnlyEndpoint, provider.base_url(), provider.secret()};
 }
 
 // ---- Permits.
@@ -128,8 +129,6 @@ CallPermit& CallPermit::operator=(CallPermit&& other) noexcept {
   model_ticket_ = other.model_ticket_;
   return *this;
 }
-
-CallPermit::~CallPermit() { Ended(CallResult::kUnknown, 0, 0); }
 
 void CallPermit::Answering(int64_t now_us) {
   if (health_ == nullptr) return;

@@ -43,7 +43,9 @@ class CallPermit {
   CallPermit() = default;  // of nothing: every call is a no-op
   CallPermit(CallPermit&& other) noexcept;
   CallPermit& operator=(CallPermit&& other) noexcept;
-  ~CallPermit();
+  ~CallPermit() {
+    if (health_ != nullptr) Ended(CallResult::kUnknown, 0, 0);
+  }
 
   // The answer began: enough for a probe to close its breaker, however long the answer takes.
   void Answering(int64_t now_us);
@@ -145,8 +147,13 @@ class ProviderHealth {
 
 // A provider's endpoints as configured: one named "default" where it names none.
 std::vector<v1::SnapshotProvider::Endpoint> EndpointsOf(const v1::SnapshotProvider& provider);
-// The one of that name; nullopt: there is none.
-std::optional<v1::SnapshotProvider::Endpoint> EndpointNamed(const v1::SnapshotProvider& provider,
-                                                            std::string_view name);
+// How one of them is reached: views of its provider.
+struct EndpointAccess {
+  std::string_view name;
+  std::string_view base_url;
+  std::string_view secret;
+};
+// Of the endpoint of that name; nullopt: there is none.
+std::optional<EndpointAccess> AccessTo(const v1::SnapshotProvider& provider, std::string_view endpoint);
 
 }  // namespace signalbox

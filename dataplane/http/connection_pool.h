@@ -1,4 +1,4 @@
-// Idle connections to providers, by place. An idle connection is open, quiet and between two messages. One thread; the
+// Idle connections to providers, by origin. An idle connection is open, quiet and between two messages. One thread; the
 // calls share it, for they may outlive the UpstreamPool.
 #pragma once
 
@@ -52,8 +52,8 @@ class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
   asio::ssl::context& tls() { return tls_; }
 
   // The one used last, which is the least likely to be closed; null when there is none that is open.
-  std::unique_ptr<UpstreamConnection> Take(const std::string& place) {
-    const auto found = idle_.find(place);
+  std::unique_ptr<UpstreamConnection> Take(const std::string& origin) {
+    const auto found = idle_.find(origin);
     if (found == idle_.end()) return nullptr;
     while (!found->second.empty()) {
       std::unique_ptr<UpstreamConnection> connection = std::move(found->second.back());
@@ -63,25 +63,25 @@ class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
     return nullptr;
   }
 
-  void Put(const std::string& place, std::unique_ptr<UpstreamConnection> connection) {
+  void Put(const std::string& origin, std::unique_ptr<UpstreamConnection> connection) {
     if (closed_) return;
     if (SSL* ssl = connection->stream.ssl(); ssl != nullptr && !connection->reused) {
       // A copy: OpenSSL spoils a connection's own session when that ends without close_notify.
       SSL_SESSION* session = SSL_get0_session(ssl);
       if (session != nullptr && SSL_SESSION_is_resumable(session)) {
-        tls_sessions_[place].reset(SSL_SESSION_dup(session));
+        tls_sessions_[origin].reset(SSL_SESSION_dup(session));
       }
     }
     connection->reused = true;
     connection->idle_since_us = Clock::System().MonotonicMicros();
-    auto& idle = idle_[place];
+    auto& idle = idle_[origin];
     if (idle.size() >= kUpstreamIdlePerHostMax) idle.erase(idle.begin());
     idle.push_back(std::move(connection));
     if (!reaping_) ScheduleReap();
   }
 
-  SSL_SESSION* TlsSession(const std::string& place) {
-    const auto found = tls_sessions_.find(place);
+  SSL_SESSION* TlsSession(const std::string& origin) {
+    const auto found = tls_sessions_.find(origin);
     return found == tls_sessions_.end() ? nullptr : found->second.get();
   }
 
@@ -104,7 +104,7 @@ class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
     reaping_ = false;
     const int64_t oldest_us = Clock::System().MonotonicMicros() - int64_t{kUpstreamIdleTimeoutMs} * 1000;
     size_t left = 0;
-    for (auto& [place, idle] : idle_) {
+    for (auto& [origin, idle] : idle_) {
       std::erase_if(idle, [&](const auto& connection) { return connection->idle_since_us < oldest_us; });
       left += idle.size();
     }

@@ -1,5 +1,6 @@
 // The fields of a message's head, read or to be written, in their order, names in lower case. A handful of short texts
-// that are looked through: they stand one behind the other in one string. Views stay good until the next change.
+// that are looked through: they stand in one string, as they go over the wire. Nothing gets in that is not valid HTTP,
+// so that no value, whoever it came from, can end its line. Views stay good until the next change.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +15,8 @@ namespace signalbox {
 
 inline char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 bool EqualsIgnoreCase(std::string_view a, std::string_view b);
+bool IsToken(std::string_view text);       // RFC 9110 section 5.6.2: a method, a field's name
+bool IsFieldValue(std::string_view text);  // no control character but tabs
 
 class HeaderFields {
  public:
@@ -43,8 +46,18 @@ class HeaderFields {
 
   // Room for the fields of a head of so many bytes.
   void Reserve(size_t head_bytes);
-  void Add(std::string_view name, std::string_view value);
-  void Append(const HeaderFields& others);
+  // False: it is not valid and was left out.
+  bool Add(std::string_view name, std::string_view value);
+  void Append(const HeaderFields& others) {
+    AppendIf(others, [](const Field&) { return true; });
+  }
+  template <typename Predicate>  // of a Field
+  void AppendIf(const HeaderFields& others, Predicate predicate) {
+    for (const Place& place : others.places_) {
+      if (predicate(others.FieldAt(place))) AppendFrom(others, place);
+    }
+    if (left_out_.empty()) left_out_ = others.left_out_;
+  }
   void Set(std::string_view name, std::string_view value);  // the only one of that name
   void Remove(std::string_view name);                       // all of that name
   template <typename Predicate>                             // of a Field
@@ -58,7 +71,23 @@ class HeaderFields {
   size_t Count(std::string_view name) const;
 
   size_t size() const { return places_.size(); }
-  size_t text_bytes() const { return text_.size(); }  // of all names and values
+  // The first name that Add left out; empty: none.
+  const std::string& left_out() const { return left_out_; }
+  size_t text_bytes() const { return text_.size(); }  // what WriteTo appends at most
+  // Appends "name: value\r\n" for each field but those that `skip`, of a name, says.
+  template <typename Skip>
+  void WriteTo(std::string& head, Skip skip) const {
+    size_t begin = 0, end = 0;  // of a run of fields
+    for (const Place& place : places_) {
+      if (skip(FieldAt(place).name)) continue;
+      if (place.begin != end) {
+        head.append(text_, begin, end - begin);
+        begin = place.begin;
+      }
+      end = place.begin + LineBytes(place);
+    }
+    head.append(text_, begin, end - begin);
+  }
   Field at(size_t i) const { return FieldAt(places_[i]); }
   Iterator begin() const { return {*this, 0}; }
   Iterator end() const { return {*this, size()}; }
@@ -69,14 +98,20 @@ class HeaderFields {
     uint32_t name_bytes;
     uint32_t value_bytes;
   };
+  static constexpr std::string_view kColon = ": ", kEnd = "\r\n";
+  static size_t LineBytes(const Place& place) {
+    return place.name_bytes + kColon.size() + place.value_bytes + kEnd.size();
+  }
   Field FieldAt(const Place& place) const {
     return {{text_.data() + place.begin, place.name_bytes},
-            {text_.data() + place.begin + place.name_bytes, place.value_bytes}};
+            {text_.data() + place.begin + place.name_bytes + kColon.size(), place.value_bytes}};
   }
   bool Is(const Place& place, std::string_view name) const;
+  void AppendFrom(const HeaderFields& others, const Place& place);
 
-  std::string text_;  // name, value, name, value, ...
-  std::vector<Place> places_;
+  std::string text_;           // lines; some of them may be no field's any more
+  std::vector<Place> places_;  // of the fields, as they stand in text_
+  std::string left_out_;
 };
 
 }  // namespace signalbox

@@ -324,14 +324,10 @@ std::string HttpSession::ReplyHead(int status, std::string_view content_type, co
   if (!content_type.empty() && IsFieldValue(content_type)) {
     head.append("content-type: ").append(content_type).append("\r\n");
   }
-  for (const auto [name, value] : headers) {
-    // Values may come from peers: what could end the line never gets into it.
-    if (!IsToken(name) || !IsFieldValue(value)) {
-      LOG_EVERY_N(WARNING, 100) << "an answer's header is not valid HTTP and was left out: " << name;
-      continue;
-    }
-    head.append(name).append(": ").append(value).append("\r\n");
+  if (!headers.left_out().empty()) {
+    LOG_EVERY_N(WARNING, 100) << "an answer's header is not valid HTTP and was left out: " << headers.left_out();
   }
+  headers.WriteTo(head, [](std::string_view) { return false; });
   if (!keep_alive_ || core_->draining) head.append("connection: close\r\n");
   return head;
 }

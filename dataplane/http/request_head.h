@@ -59,8 +59,4 @@ struct ResponseHead {
 // `head` up to and with its empty line. What is wrong with it, in words; empty: nothing.
 std::string ParseResponseHead(std::string_view head, ResponseHead& response);
 
-// Token and field-value characters of RFC 9110; also used on what is written.
-bool IsToken(std::string_view text);
-bool IsFieldValue(std::string_view text);
-
 }  // namespace signalbox

@@ -45,10 +45,8 @@ enum class Framing { kNone, kLength, kChunked, kUntilClose };
 // The state of one call; shared by the caller's handle and the coroutine at work, so that either may go first.
 class Call : public std::enable_shared_from_this<Call> {
  public:
-  Call(std::shared_ptr<ConnectionPool> pool, UpstreamEndpoint endpoint)
-      : pool_(std::move(pool)), endpoint_(std::move(endpoint)), timer_(pool_->io()) {
-    place_ = absl::StrCat(endpoint_.tls ? "https " : "http ", endpoint_.host, " ", endpoint_.port);
-  }
+  Call(std::shared_ptr<ConnectionPool> pool, std::shared_ptr<const UpstreamEndpoint> endpoint)
+      : pool_(std::move(pool)), place_(std::move(endpoint)), endpoint_(*place_), timer_(pool_->io()) {}
 
   // The request as written on the wire but for a long body.
   struct Message {
@@ -133,7 +131,7 @@ class Call : public std::enable_shared_from_this<Call> {
   absl::StatusOr<std::string_view> EndBody(const error_code& error);
   void Finish();
 
-  std::string authority() const { return HostHeader(endpoint_); }  // as in the Host header
+  absl::string_view authority() const { return Abseil(endpoint_.authority()); }
   absl::Status Explain(std::string_view what, const error_code& error) const {
     if (cancelled_) return failure_;
     if (timed_out_) {
@@ -177,8 +175,8 @@ class Call : public std::enable_shared_from_this<Call> {
   }
 
   const std::shared_ptr<ConnectionPool> pool_;
-  const UpstreamEndpoint endpoint_;
-  std::string place_;  // the pool's key
+  const std::shared_ptr<const UpstreamEndpoint> place_;
+  const UpstreamEndpoint& endpoint_;
 
   std::unique_ptr<UpstreamConnection> connection_;
   std::shared_ptr<Dial> dial_;  // while connecting
@@ -272,7 +270,7 @@ awaitable<absl::Status> Call::ConnectTls() {
   if (!ExpectTlsPeer(ssl, endpoint_.host)) {
     co_return absl::UnavailableError(absl::StrCat("provider ", authority(), ": not a host name TLS can verify"));
   }
-  if (SSL_SESSION* session = pool_->TlsSession(place_); session != nullptr) SSL_set_session(ssl, session);
+  if (SSL_SESSION* session = pool_->TlsSession(endpoint_.origin); session != nullptr) SSL_set_session(ssl, session);
   const error_code error = co_await connection_->stream.Handshake(asio::ssl::stream_base::client);
   if (!failure_.ok()) co_return failure_;
   if (!error) co_return absl::OkStatus();
@@ -292,19 +290,18 @@ absl::StatusOr<Call::Message> Call::Serialize(const UpstreamRequest& request) co
   if (!IsToken(request.method) || !target_ok) {
     return absl::InvalidArgumentError(absl::StrCat("provider ", authority(), ": the request line is not valid HTTP"));
   }
+  if (!request.headers.left_out().empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("provider ", authority(), ": header \"", request.headers.left_out(), "\" is not valid HTTP"));
+  }
   Message message{request.method, {}, request.body};
   std::string& head = message.head;
   head.reserve(512 + request.headers.text_bytes() +
                (request.body.size() <= kBodyJoinedBytesMax ? request.body.size() : 0));
   absl::StrAppend(&head, request.method, " ", request.target, " HTTP/1.1\r\nhost: ", authority(), "\r\n");
-  for (const auto [name, value] : request.headers) {
-    if (!IsToken(name) || !IsFieldValue(value)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("provider ", authority(), ": header \"", Abseil(name), "\" is not valid HTTP"));
-    }
-    const bool ours = name == "host" || name == "content-length" || name == "transfer-encoding" || name == "connection";
-    if (!ours) head.append(name).append(": ").append(value).append("\r\n");
-  }
+  request.headers.WriteTo(head, [](std::string_view name) {
+    return name == "host" || name == "content-length" || name == "transfer-encoding" || name == "connection";
+  });
   const bool has_body =
       !request.body.empty() || request.method == "POST" || request.method == "PUT" || request.method == "PATCH";
   if (has_body) absl::StrAppend(&head, "content-length: ", request.body.size(), "\r\n");
@@ -376,7 +373,7 @@ awaitable<absl::StatusOr<UpstreamHead>> Call::Begin(const Message& message, int6
   if (!failure_.ok()) co_return failure_;
   UpstreamHead response;
   SetDeadline(deadline_us);
-  connection_ = pool_->Take(place_);
+  connection_ = pool_->Take(endpoint_.origin);
   if (connection_) {
     const Attempt attempt = co_await SendAndAwait(message, response);
     if (attempt.status.ok()) co_return response;
@@ -555,7 +552,7 @@ void Call::Finish() {
   timer_.cancel();
   const bool surplus = in_.size() > delivered_span_;
   if (keep_alive_ && !surplus) {
-    pool_->Put(place_, std::move(connection_));
+    pool_->Put(endpoint_.origin, std::move(connection_));
   } else {
     connection_->stream.Close();
   }
@@ -585,8 +582,8 @@ class KeepAlivePool final : public UpstreamPool {
  public:
   KeepAlivePool(asio::io_context& io, asio::ssl::context& tls) : pool_(std::make_shared<ConnectionPool>(io, tls)) {}
   ~KeepAlivePool() override { pool_->Close(); }
-  std::unique_ptr<UpstreamCall> NewCall(const UpstreamEndpoint& endpoint) override {
-    return std::make_unique<PooledCall>(std::make_shared<Call>(pool_, endpoint));
+  std::unique_ptr<UpstreamCall> NewCall(std::shared_ptr<const UpstreamEndpoint> endpoint) override {
+    return std::make_unique<PooledCall>(std::make_shared<Call>(pool_, std::move(endpoint)));
   }
 
  private:

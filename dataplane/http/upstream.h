@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "dataplane/http/header_fields.h"
@@ -16,17 +17,28 @@
 
 namespace signalbox {
 
-// Parsed from a base URL such as https://api.openai.com/v1 once per provider.
+// Parsed from a base URL such as https://api.openai.com/v1.
 struct UpstreamEndpoint {
   bool tls = true;
   std::string host;         // without port
   std::string port;         // "443"
   std::string path_prefix;  // "/v1", no slash at the end
+  std::string origin;       // "https://api.openai.com", with the port where that is not the scheme's
+  // host[:port], as the Host header says it.
+  std::string_view authority() const { return std::string_view(origin).substr(tls ? 8 : 7); }
 };
 // INVALID_ARGUMENT for anything but http(s)://host[:port][/path].
 absl::StatusOr<UpstreamEndpoint> ParseEndpoint(std::string_view base_url);
-// host[:port] as the Host header says it.
-std::string HostHeader(const UpstreamEndpoint& endpoint);
+
+// Endpoints by their base URLs, each parsed once. One thread.
+class KnownEndpoints {
+ public:
+  // As ParseEndpoint.
+  absl::StatusOr<std::shared_ptr<const UpstreamEndpoint>> At(std::string_view base_url);
+
+ private:
+  absl::flat_hash_map<std::string, std::shared_ptr<const UpstreamEndpoint>> by_base_url_;
+};
 
 struct UpstreamRequest {
   std::string method = "POST";
@@ -63,7 +75,7 @@ class UpstreamCall {
 class UpstreamPool {
  public:
   virtual ~UpstreamPool() = default;
-  virtual std::unique_ptr<UpstreamCall> NewCall(const UpstreamEndpoint& endpoint) = 0;
+  virtual std::unique_ptr<UpstreamCall> NewCall(std::shared_ptr<const UpstreamEndpoint> endpoint) = 0;
 };
 
 // `tls` verifies peers; it outlives the pool.

@@ -13,6 +13,8 @@ namespace {
 
 using boost::system::error_code;
 
+constexpr size_t kKnownEndpointsMax = 4'096;  // more than are configured at once
+
 absl::Status BadUrl(std::string_view url, std::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat("base URL \"", absl::string_view(url.data(), url.size()), "\" ",
                                                  absl::string_view(why.data(), why.size()),
@@ -76,6 +78,20 @@ absl::StatusOr<UpstreamEndpoint> ParseEndpoint(std::string_view base_url) {
     endpoint.port = std::to_string(value);
   }
   for (char& c : endpoint.host) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  const bool v6 = endpoint.host.find(':') != std::string::npos;
+  endpoint.origin = absl::StrCat(endpoint.tls ? "https://" : "http://", v6 ? "[" : "", endpoint.host, v6 ? "]" : "");
+  if (endpoint.port != (endpoint.tls ? "443" : "80")) absl::StrAppend(&endpoint.origin, ":", endpoint.port);
+  return endpoint;
+}
+
+absl::StatusOr<std::shared_ptr<const UpstreamEndpoint>> KnownEndpoints::At(std::string_view base_url) {
+  const absl::string_view key(base_url.data(), base_url.size());
+  if (const auto known = by_base_url_.find(key); known != by_base_url_.end()) return known->second;
+  absl::StatusOr<UpstreamEndpoint> parsed = ParseEndpoint(base_url);
+  if (!parsed.ok()) return parsed.status();
+  if (by_base_url_.size() >= kKnownEndpointsMax) by_base_url_.clear();
+  auto endpoint = std::make_shared<const UpstreamEndpoint>(*std::move(parsed));
+  by_base_url_.emplace(key, endpoint);
   return endpoint;
 }
 
@@ -94,14 +110,6 @@ absl::StatusOr<asio::ssl::context> NewUpstreamTlsContext(const std::string& ca_f
     if (error) return absl::InvalidArgumentError(absl::StrCat("CA file ", ca_file, ": ", error.message()));
   }
   return context;
-}
-
-std::string HostHeader(const UpstreamEndpoint& endpoint) {
-  const bool default_port = endpoint.port == (endpoint.tls ? "443" : "80");
-  const bool v6 = endpoint.host.find(':') != std::string::npos;
-  std::string host = v6 ? absl::StrCat("[", endpoint.host, "]") : endpoint.host;
-  if (!default_port) absl::StrAppend(&host, ":", endpoint.port);
-  return host;
 }
 
 }  // namespace signalbox

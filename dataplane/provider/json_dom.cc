@@ -104,7 +104,7 @@ std::optional<dom::element> FindLast(dom::object object, std::string_view key) {
 Members::Members(dom::object object) {
   for (auto field = object.begin(); field != object.end(); ++field) {
     members_.emplace_back(field.key(), field.value());
-    lengths_ |= LengthBit(members_.back().first);
+    known_ |= Bit(members_.back().first);
   }
 }
 

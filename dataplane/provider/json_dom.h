@@ -35,7 +35,7 @@ class Members {
   explicit Members(simdjson::dom::object object);
   // As FindLast.
   std::optional<simdjson::dom::element> Find(std::string_view key) const {
-    if ((lengths_ & LengthBit(key)) == 0) return std::nullopt;  // most names that are looked for are not there
+    if ((known_ & Bit(key)) == 0) return std::nullopt;  // most names that are looked for are not there
     for (auto member = members_.rbegin(); member != members_.rend(); ++member) {
       if (member->first == key) return member->second;
     }
@@ -43,10 +43,13 @@ class Members {
   }
 
  private:
-  static uint64_t LengthBit(std::string_view key) { return uint64_t{1} << (key.size() % 64); }
+  static uint64_t Bit(std::string_view key) {
+    const size_t ends = key.empty() ? 0 : static_cast<size_t>(key.front()) * 5 + static_cast<size_t>(key.back());
+    return uint64_t{1} << ((key.size() + ends) % 64);
+  }
 
   absl::InlinedVector<std::pair<std::string_view, simdjson::dom::element>, 12> members_;
-  uint64_t lengths_ = 0;  // the bits of all names
+  uint64_t known_ = 0;  // the bits of all names
 };
 
 // The offset at which `json` stops being JSON, found by a slower parser; nullopt when that one sees no fault either.

@@ -6,8 +6,8 @@
 namespace signalbox {
 
 std::string ApplyEdits(std::string_view json, std::vector<JsonEdit> edits) {
-  std::stable_sort(edits.begin(), edits.end(),
-                   [](const JsonEdit& a, const JsonEdit& b) { return a.range.begin < b.range.begin; });
+  const auto before = [](const JsonEdit& a, const JsonEdit& b) { return a.range.begin < b.range.begin; };
+  if (!std::is_sorted(edits.begin(), edits.end(), before)) std::stable_sort(edits.begin(), edits.end(), before);
   size_t bytes = json.size();
   for (const JsonEdit& edit : edits) bytes += edit.text.size();
   std::string out;

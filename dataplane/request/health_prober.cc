@@ -31,12 +31,11 @@ struct Watched {
   bool stopped = false;
 };
 
-UpstreamRequest Question(const Watched& watched, const UpstreamEndpoint& place, const std::string& host,
-                         int64_t unix_us) {
+UpstreamRequest Question(const Watched& watched, const UpstreamEndpoint& place, int64_t unix_us) {
   const v1::SnapshotProvider& provider = *watched.provider;
   CallPlace call_place;
   call_place.secret = watched.endpoint.secret();
-  call_place.host = host;
+  call_place.host = place.authority();
   call_place.path_prefix = place.path_prefix;
   std::string target = absl::StrCat(place.path_prefix, provider.health_check().path());
   ProviderCall call = BuildRawCall(provider, call_place, "GET", std::move(target), "", unix_us);
@@ -58,6 +57,7 @@ struct HealthProber::State {
   ProviderHealth& health;
   const Clock& clock;
   std::unique_ptr<UpstreamPool> upstreams;
+  KnownEndpoints endpoints;
   std::mt19937_64 random{std::random_device{}()};
   std::vector<std::shared_ptr<Watched>> watched;
 
@@ -77,10 +77,10 @@ struct HealthProber::State {
 
   static asio::awaitable<void> AskOnce(std::shared_ptr<State> self, std::shared_ptr<Watched> watched) {
     using Check = ProviderHealth::Check;
-    const absl::StatusOr<UpstreamEndpoint> place = ParseEndpoint(watched->endpoint.base_url());
+    const absl::StatusOr<std::shared_ptr<const UpstreamEndpoint>> place =
+        self->endpoints.At(watched->endpoint.base_url());
     if (!place.ok()) co_return;  // the control plane does not let one pass
-    const std::string host = HostHeader(*place);
-    const UpstreamRequest request = Question(*watched, *place, host, self->clock.UnixMicros());
+    const UpstreamRequest request = Question(*watched, **place, self->clock.UnixMicros());
     const std::unique_ptr<UpstreamCall> call = self->upstreams->NewCall(*place);
     const int64_t deadline_us = self->clock.MonotonicMicros() + int64_t{kHealthCheckTimeoutMs} * 1'000;
     const absl::StatusOr<UpstreamHead> head = co_await call->Start(request, deadline_us);

@@ -19,7 +19,7 @@ template <typename Start>
 asio::awaitable<absl::StatusOr<v1::QuotaAnswer>> AwaitAnswer(Start start) {
   struct Pending {
     Waiter waiter;
-    absl::StatusOr<v1::QuotaAnswer> answer = absl::UnknownError("not answered");
+    absl::StatusOr<v1::QuotaAnswer> answer = v1::QuotaAnswer();
   };
   auto pending = std::make_shared<Pending>();
   Pending& asked = *pending;  // Done's, as long as it is not done
@@ -73,17 +73,19 @@ int64_t FinallyRemaining(const v1::CompiledElement::Limit& limit, const v1::Limi
 LimitGate::LimitGate(Worker& worker, const v1::CompiledRoute& route, const RequestBody& body, RequestRecord& record)
     : worker_(worker), route_(route), body_(body), record_(record) {}
 
-InputBound LimitGate::InputOf(const v1::CompiledElement::Model& model) const {
+const InputBound& LimitGate::InputOf(const v1::CompiledElement::Model& model) {
+  if (input_of_ == &model) return input_;
   const size_t sent_bytes = body_.body_bytes() + model.parameters_json().size();
-  if (model.has_price()) return BoundInput(body_, sent_bytes, model.price());
   v1::ModelPrice unpriced;
-  unpriced.set_model(model.model());
-  return BoundInput(body_, sent_bytes, unpriced);
+  if (!model.has_price()) unpriced.set_model(model.model());
+  input_ = BoundInput(body_, sent_bytes, model.has_price() ? model.price() : unpriced);
+  input_of_ = &model;
+  return input_;
 }
 
 // `bounded_models` are the model elements behind acquire.bounds, in order.
 std::optional<Refusal> LimitGate::AddBounds(const v1::CompiledElement& element, v1::Acquire& acquire,
-                                            v1::LimitCheck& check, std::vector<uint32_t>& bounded_models) const {
+                                            v1::LimitCheck& check, std::vector<uint32_t>& bounded_models) {
   const v1::CompiledElement::Limit& limit = element.limit();
   for (const uint32_t index : limit.reachable_models()) {
     const v1::CompiledElement::Model& model = at(index).model();
@@ -94,7 +96,7 @@ std::optional<Refusal> LimitGate::AddBounds(const v1::CompiledElement& element, 
                                   model.model(), "\" has no price in this gateway: set one, or call another model"),
                      "model"};
     }
-    const InputBound input = InputOf(model);
+    const InputBound& input = InputOf(model);
     if (!input.unbounded.ok() && LowersCap(limit)) {
       return Refusal{
           400, "unbounded_request",
@@ -270,8 +272,8 @@ asio::awaitable<std::optional<Refusal>> LimitGate::Extend(Use required) {
                     std::max(RetryAfterSeconds(), 1)};
 }
 
-Use LimitGate::AttemptBound(const v1::CompiledElement::Model& model) const {
-  const InputBound input = InputOf(model);
+Use LimitGate::AttemptBound(const v1::CompiledElement::Model& model) {
+  const InputBound& input = InputOf(model);
   int64_t cap = OutputTokensMax(model.price());
   if (body_.output_cap().has_value()) cap = std::min(cap, *body_.output_cap());
   if (output_cap_.has_value()) cap = std::min(cap, *output_cap_);

@@ -39,7 +39,7 @@ class LimitGate {
   // The cap that strict limits on dollars and tokens granted; nullopt: none was passed and the client's own stands.
   std::optional<int64_t> output_cap() const { return output_cap_; }
   // The most one attempt at `model` can use under that cap; no dollars when it has no price.
-  Use AttemptBound(const v1::CompiledElement::Model& model) const;
+  Use AttemptBound(const v1::CompiledElement::Model& model);
 
   // signalbox-limit, one a limit that the service decided. With what the request finally used, what its hold did not
   // use is given back to `remaining`.
@@ -66,15 +66,17 @@ class LimitGate {
   void FillCounterAt(uint32_t element, const Identifier& identifier, v1::CounterKey& counter) const;
   std::variant<Question, Refusal> BuildQuestion(const CheckLimits& asked, Ask ask);
   std::optional<Refusal> AddBounds(const v1::CompiledElement& element, v1::Acquire& acquire, v1::LimitCheck& check,
-                                   std::vector<uint32_t>& bounded_models) const;
+                                   std::vector<uint32_t>& bounded_models);
   std::variant<size_t, Refusal> PassWithoutAnswer(const CheckLimits& asked, const Question& question);
   void Note(uint32_t element, const Identifier& identifier, const v1::LimitState* state, bool denied);
-  InputBound InputOf(const v1::CompiledElement::Model& model) const;
+  const InputBound& InputOf(const v1::CompiledElement::Model& model);
 
   Worker& worker_;
   const v1::CompiledRoute& route_;
   const RequestBody& body_;
   RequestRecord& record_;
+  const v1::CompiledElement::Model* input_of_ = nullptr;  // whose bound `input_` is: the last one asked for
+  InputBound input_;
   std::optional<int64_t> output_cap_;
   bool holds_ = false;            // dollars or tokens
   bool holds_or_denies_ = false;  // one of them at a limit that neither is a shadow nor lets through on errors

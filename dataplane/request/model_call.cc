@@ -68,8 +68,8 @@ bool IsStream(const UpstreamHead& head) {
 // What one attempt sends, and in which format.
 struct PlannedCall {
   const v1::SnapshotProvider& provider;
-  UpstreamEndpoint place;  // of the attempt's endpoint, as is its key
-  std::string secret;
+  std::shared_ptr<const UpstreamEndpoint> place;  // of the attempt's endpoint, as is its key
+  std::string_view secret;
   CallOperation operation;
   std::string body;
 };
@@ -129,9 +129,8 @@ UpstreamRequest BuildUpstreamRequest(const ActiveRequest& request, const Planned
   const v1::SnapshotProvider& provider = planned.provider;
   CallPlace place;
   place.secret = planned.secret;
-  const std::string host = HostHeader(planned.place);
-  place.host = host;
-  place.path_prefix = planned.place.path_prefix;
+  place.host = planned.place->authority();
+  place.path_prefix = planned.place->path_prefix;
   ProviderCall call =
       BuildProviderCall(provider, place, planned.operation, planned.body, request.worker.clock.UnixMicros());
   UpstreamRequest upstream;
@@ -176,17 +175,17 @@ std::variant<PlannedCall, Refusal> PlanCall(ActiveRequest& request, const v1::Co
   operation.format = format;
   operation.model = model.model();
   operation.stream = request.body.stream();
-  return PlannedCall{provider, UpstreamEndpoint(), "", operation, std::get<std::string>(std::move(body))};
+  return PlannedCall{provider, nullptr, "", operation, std::get<std::string>(std::move(body))};
 }
 
 // False when the endpoint's address is none, which the control plane does not let pass.
-bool AimAt(const std::string& endpoint, PlannedCall& planned) {
-  const std::optional<v1::SnapshotProvider::Endpoint> known = EndpointNamed(planned.provider, endpoint);
-  if (!known.has_value()) return false;
-  const absl::StatusOr<UpstreamEndpoint> place = ParseEndpoint(known->base_url());
+bool AimAt(const std::string& endpoint, KnownEndpoints& endpoints, PlannedCall& planned) {
+  const std::optional<EndpointAccess> access = AccessTo(planned.provider, endpoint);
+  if (!access.has_value()) return false;
+  absl::StatusOr<std::shared_ptr<const UpstreamEndpoint>> place = endpoints.At(access->base_url);
   if (!place.ok()) return false;
-  planned.place = *place;
-  planned.secret = known->secret();
+  planned.place = *std::move(place);
+  planned.secret = access->secret;
   return true;
 }
 
@@ -370,7 +369,7 @@ asio::awaitable<ModelResult> TryModel(ActiveRequest& request, const v1::Compiled
     }
     auto& granted = std::get<AttemptGate::Attempt>(next);
     if (granted.wait_us > 0 && !co_await WaitUnlessClientGone(request, granted.wait_us)) co_return ClientGone{};
-    if (!AimAt(granted.endpoint, planned)) co_return NotConfigured(model.provider());
+    if (!AimAt(granted.endpoint, request.worker.endpoints, planned)) co_return NotConfigured(model.provider());
     // What earlier attempts may have cost stays charged; the next one needs room of its own.
     if (const Use charged = request.record.Used(); charged.nanos > 0 || charged.tokens > 0) {
       Use required;

@@ -31,8 +31,8 @@ constexpr char kElement[] = "passthrough";  // of its attempt, since no element 
 // A call that is only relayed: nothing in it is read.
 struct RawCall {
   const v1::SnapshotProvider& provider;
-  v1::SnapshotProvider::Endpoint endpoint;
-  UpstreamEndpoint place;
+  EndpointAccess endpoint;
+  std::shared_ptr<const UpstreamEndpoint> place;
   std::string target;
   int64_t timeout_us = 0;
 };
@@ -79,35 +79,34 @@ asio::awaitable<std::optional<Refusal>> PassDefaultRoute(const Call& call, const
 }
 
 // By weight, or the one the client names.
-std::optional<v1::SnapshotProvider::Endpoint> ChooseEndpoint(const v1::SnapshotProvider& provider,
-                                                             const std::string& alias, uint64_t random) {
-  if (!alias.empty()) return EndpointNamed(provider, alias);
+std::optional<EndpointAccess> ChooseEndpoint(const v1::SnapshotProvider& provider, const std::string& alias,
+                                             uint64_t random) {
+  if (!alias.empty()) return AccessTo(provider, alias);
   const std::vector<v1::SnapshotProvider::Endpoint> endpoints = EndpointsOf(provider);
   uint64_t total = 0;
   for (const auto& endpoint : endpoints) total += static_cast<uint64_t>(std::max(endpoint.weight(), 1));
   uint64_t at = random % total;
   for (const auto& endpoint : endpoints) {
     const uint64_t weight = static_cast<uint64_t>(std::max(endpoint.weight(), 1));
-    if (at < weight) return endpoint;
+    if (at < weight) return AccessTo(provider, endpoint.name());
     at -= weight;
   }
-  return endpoints.back();
+  return AccessTo(provider, endpoints.back().name());
 }
 
 std::variant<RawCall, Refusal> PlanRaw(const Call& call, const v1::SnapshotProvider& provider, const std::string& rest,
                                        const std::string& query, const RequestOptions& options) {
-  const std::optional<v1::SnapshotProvider::Endpoint> endpoint =
-      ChooseEndpoint(provider, options.byok_alias, call.worker.random());
+  const std::optional<EndpointAccess> endpoint = ChooseEndpoint(provider, options.byok_alias, call.worker.random());
   if (!endpoint.has_value()) {
     return Refusal(400, "invalid_request",
                    absl::StrCat("provider \"", provider.name(), "\" has no endpoint \"", options.byok_alias, "\""),
                    "cf-aig-byok-alias");
   }
-  const absl::StatusOr<UpstreamEndpoint> place = ParseEndpoint(endpoint->base_url());
+  const absl::StatusOr<std::shared_ptr<const UpstreamEndpoint>> place = call.worker.endpoints.At(endpoint->base_url);
   if (!place.ok()) {
     return Refusal(502, "model_failed", absl::StrCat("provider \"", provider.name(), "\" cannot be called"));
   }
-  std::optional<std::string> path = ProviderPath(place->path_prefix, rest);
+  std::optional<std::string> path = ProviderPath((*place)->path_prefix, rest);
   if (!path.has_value()) {
     return Refusal(400, "invalid_request", "the path may not contain \".\" and \"..\": write it without");
   }
@@ -125,10 +124,9 @@ std::variant<RawCall, Refusal> PlanRaw(const Call& call, const v1::SnapshotProvi
 UpstreamRequest BuildRaw(const Call& call, const RawCall& raw) {
   const HttpRequest& http = call.exchange.request();
   CallPlace place;
-  place.secret = raw.endpoint.secret();
-  const std::string host = HostHeader(raw.place);
-  place.host = host;
-  place.path_prefix = raw.place.path_prefix;
+  place.secret = raw.endpoint.secret;
+  place.host = raw.place->authority();
+  place.path_prefix = raw.place->path_prefix;
   ProviderCall built =
       BuildRawCall(raw.provider, place, http.method, raw.target, http.body, call.worker.clock.UnixMicros());
   UpstreamRequest upstream;
@@ -168,7 +166,7 @@ asio::awaitable<void> RelayRaw(const Call& call, const RawCall& raw) {
   v1::Attempt& attempt = call.record.AddAttempt();
   attempt.set_element_id(kElement);
   attempt.set_provider(raw.provider.name());
-  attempt.set_endpoint(raw.endpoint.name());
+  attempt.set_endpoint(std::string(raw.endpoint.name));
   call.record.record().set_provider(raw.provider.name());
   const UpstreamRequest request = BuildRaw(call, raw);
   const std::unique_ptr<UpstreamCall> upstream = call.worker.upstreams->NewCall(raw.place);
@@ -288,8 +286,9 @@ asio::awaitable<std::unique_ptr<OpenStream>> AnswerNative(const Call& call, cons
   }
   std::optional<NativeCall> native;
   if (call.exchange.request().method == "POST") {
-    const absl::StatusOr<UpstreamEndpoint> place = ParseEndpoint(provider->base_url());
-    native = ReadNativePath(KindOf(*provider), place.ok() ? place->path_prefix : "", rest, query);
+    const absl::StatusOr<std::shared_ptr<const UpstreamEndpoint>> place =
+        call.worker.endpoints.At(provider->base_url());
+    native = ReadNativePath(KindOf(*provider), place.ok() ? (*place)->path_prefix : "", rest, query);
   }
   Call own{call.worker,  call.exchange,      call.logged,   call.record,      call.snapshot, call.key,
            call.gateway, call.presented_key, Format::kChat, provider->name(), PathSays(),    ""};

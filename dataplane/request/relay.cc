@@ -52,10 +52,10 @@ HeaderFields Filter(const HeaderFields& headers, Drop drop) {
   const absl::string_view connection(field.data(), field.size());
   HeaderFields kept;
   kept.Reserve(headers.text_bytes() + kOwnHeaderBytesExpected);
-  for (const auto [name, value] : headers) {
-    if (Contains(kHopByHop, name) || IsOurs(name) || NamedByConnection(connection, name) || drop(name, value)) continue;
-    kept.Add(name, value);
-  }
+  kept.AppendIf(headers, [&](const HeaderFields::Field& field) {
+    return !Contains(kHopByHop, field.name) && !IsOurs(field.name) && !NamedByConnection(connection, field.name) &&
+           !drop(field.name, field.value);
+  });
   return kept;
 }
 

@@ -25,10 +25,10 @@ int64_t TokensOf(const v1::Attempt& attempt) {
   return attempt.estimated() ? std::min(used, attempt.bound_tokens()) : used;
 }
 
-std::string NewRequestId(Worker& worker) {
+std::string NewRequestId(Worker& worker, int64_t unix_us) {
   static constexpr char kCrockford[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
   std::string id(26, '0');
-  uint64_t time_ms = static_cast<uint64_t>(worker.clock.UnixMicros() / 1000);
+  uint64_t time_ms = static_cast<uint64_t>(unix_us / 1000);
   for (int i = 9; i >= 0; --i, time_ms >>= 5) id[i] = kCrockford[time_ms & 31];
   uint64_t bits = 0;
   for (int i = 10; i < 26; ++i, bits >>= 5) {
@@ -43,9 +43,9 @@ RequestRecord::RequestRecord(Worker& worker, const std::string& gateway)
       start_us_(worker.clock.MonotonicMicros()),
       arena_(kRecordArena),
       record_(*google::protobuf::Arena::CreateMessage<v1::SpendRecord>(&arena_)) {
-  record_.set_request_id(NewRequestId(worker));
-  record_.set_gateway(gateway);
   record_.set_start_time_us(worker.clock.UnixMicros());
+  record_.set_request_id(NewRequestId(worker, record_.start_time_us()));
+  record_.set_gateway(gateway);
   record_.set_proxy_id(worker.proxy_id);
   record_.set_boot_id(worker.boot_id);
 }

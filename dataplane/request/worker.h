@@ -49,6 +49,7 @@ struct Worker {
   std::string proxy_id;
   std::string boot_id;
   std::unique_ptr<UpstreamPool> upstreams;
+  KnownEndpoints endpoints;
   AnswerCache* cache = nullptr;                    // of the whole proxy; null: none
   std::shared_ptr<const ActiveSnapshot> snapshot;  // the worker's own pointer; null before the first
   int64_t request_timeout_us = int64_t{kRequestTimeoutMs} * 1'000;
@@ -58,7 +59,7 @@ struct Worker {
   bool stopping = false;     // the process is ending: cut requests end as SHUTDOWN
 };
 
-// A ULID: 26 characters, ordered by time.
-std::string NewRequestId(Worker& worker);
+// A ULID of that time: 26 characters, ordered by time.
+std::string NewRequestId(Worker& worker, int64_t unix_us);
 
 }  // namespace signalbox

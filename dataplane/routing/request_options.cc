@@ -28,6 +28,7 @@ class HeaderReader {
   // Most requests have no header that is an option: what is none is not looked through for each.
   explicit HeaderReader(const HeaderFields& headers) {
     for (const HeaderFields::Field field : headers) {
+      if (!field.name.starts_with('c') && !field.name.starts_with('s')) continue;
       const absl::string_view name(field.name.data(), field.name.size());
       for (const absl::string_view prefix : kPrefixes) {
         if (!absl::StartsWith(name, prefix)) continue;
@@ -38,9 +39,10 @@ class HeaderReader {
     }
   }
 
+  bool empty() const { return own_.empty(); }
+
   Header Find(absl::string_view option) {
     Header header;
-    if (own_.empty()) return header;
     size_t sent = 0;
     for (const absl::string_view prefix : kPrefixes) {
       bool found = false;
@@ -114,6 +116,7 @@ class HeaderReader {
 std::variant<RequestOptions, Refusal> ReadRequestOptions(const HeaderFields& headers) {
   HeaderReader reader(headers);
   RequestOptions options;
+  if (reader.empty()) return options;
   options.cache_ttl_s = reader.Integer("cache-ttl", 0, kCacheTtlSecondsMax);
   options.skip_cache = reader.Boolean("skip-cache").value_or(false);
   options.cache_key = reader.Text("cache-key");
@@ -139,6 +142,7 @@ std::variant<RequestOptions, Refusal> ReadRequestOptions(const HeaderFields& hea
 
 std::string ReadEventId(const HeaderFields& headers) {
   HeaderReader reader(headers);
+  if (reader.empty()) return "";
   std::string event_id = reader.Text("event-id");
   return reader.fault().empty() ? event_id : "";
 }

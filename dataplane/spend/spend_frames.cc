@@ -1,6 +1,6 @@
 #include "dataplane/spend/spend_frames.h"
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "absl/strings/str_cat.h"
 #include "common/give_back.h"
@@ -11,10 +11,9 @@ namespace {
 
 constexpr size_t kBytesKept = 256 << 10;  // of memory from one round to the next
 
-// Over length and payload: a run of zeros, as a power cut leaves, is no record.
+// CRC-32 (of gzip) over length and payload: a run of zeros, as a power cut leaves, is no record.
 uint32_t Checksum(const char* length, const char* payload, size_t payload_bytes) {
-  const uLong crc = crc32(0, reinterpret_cast<const Bytef*>(length), 4);
-  return crc32(crc, reinterpret_cast<const Bytef*>(payload), payload_bytes);
+  return libdeflate_crc32(libdeflate_crc32(0, length, 4), payload, payload_bytes);
 }
 
 }  // namespace

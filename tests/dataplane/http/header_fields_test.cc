@@ -3,7 +3,6 @@
 #include <string>
 #include <string_view>
 
-#include "dataplane/http/request_head.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/header_pairs.h"
@@ -15,19 +14,60 @@ using ::testing::ElementsAre;
 using testing::HeaderPairs;
 using ::testing::Pair;
 
+// One byte at a time: other characters are no part of a name, and are told from those next to them in ASCII.
 TEST(HeaderFields, NamesAreLowerCaseWhateverTheirLengthAndOtherBytesStay) {
   for (size_t length = 1; length <= 40; ++length) {
     for (int byte = 1; byte < 256; ++byte) {
       const std::string name(length, static_cast<char>(byte));
       HeaderFields fields;
-      fields.Add(name, "A Value");
+      ASSERT_EQ(fields.Add(name, "A Value"), IsToken(name));
+      if (!IsToken(name)) {
+        ASSERT_EQ(fields.size(), 0u);
+        ASSERT_EQ(fields.left_out(), name);
+        continue;
+      }
       std::string lower = name;
       for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
       ASSERT_THAT(HeaderPairs(fields), ElementsAre(Pair(lower, "A Value"))) << length << " times " << byte;
     }
   }
-  HeaderFields mixed{{"X-Ratelimit-Limit-Requests@[`{", "1"}};
-  EXPECT_THAT(HeaderPairs(mixed), ElementsAre(Pair("x-ratelimit-limit-requests@[`{", "1")));
+  HeaderFields mixed{{"X-Ratelimit-Limit-Requests^`|", "1"}};
+  EXPECT_THAT(HeaderPairs(mixed), ElementsAre(Pair("x-ratelimit-limit-requests^`|", "1")));
+}
+
+TEST(HeaderFields, WhatIsNotValidIsLeftOutAndSaidSo) {
+  HeaderFields fields{{"a", "1"}};
+  EXPECT_EQ(fields.left_out(), "");
+  for (const char* name : {"", "b c", "b:", "b\r\n", "\xc3\xa9"}) EXPECT_FALSE(fields.Add(name, "2")) << name;
+  for (const char* value : {"2\r\nc: 3", "2\n", "\r", "\x7f"}) EXPECT_FALSE(fields.Add("d", value)) << value;
+  EXPECT_FALSE(fields.Add("d", std::string_view("\0", 1)));
+  EXPECT_TRUE(fields.Add("E", "\xc3\xa9 \t"));
+  EXPECT_THAT(HeaderPairs(fields), ElementsAre(Pair("a", "1"), Pair("e", "\xc3\xa9 \t")));
+  EXPECT_EQ(fields.left_out(), "(empty)") << "the first";
+  HeaderFields others;
+  others.Append(fields);
+  EXPECT_EQ(others.left_out(), "(empty)") << "whoever writes them may say so";
+}
+
+std::string Written(const HeaderFields& fields, std::string_view but = "") {
+  std::string head = "head\r\n";
+  fields.WriteTo(head, [but](std::string_view name) { return name == but; });
+  return head;
+}
+
+TEST(HeaderFields, AreWrittenAsLinesWithoutWhatWasRemovedOrIsSkipped) {
+  HeaderFields fields{{"A", "1"}, {"b", ""}, {"c", "3"}, {"a", "4"}, {"d", "5"}};
+  EXPECT_EQ(Written(HeaderFields()), "head\r\n");
+  EXPECT_EQ(Written(fields), "head\r\na: 1\r\nb: \r\nc: 3\r\na: 4\r\nd: 5\r\n");
+  EXPECT_EQ(Written(fields, "a"), "head\r\nb: \r\nc: 3\r\nd: 5\r\n");
+  EXPECT_EQ(Written(fields, "d"), "head\r\na: 1\r\nb: \r\nc: 3\r\na: 4\r\n");
+  fields.Remove("c");
+  EXPECT_EQ(Written(fields), "head\r\na: 1\r\nb: \r\na: 4\r\nd: 5\r\n");
+  EXPECT_EQ(Written(fields, "b"), "head\r\na: 1\r\na: 4\r\nd: 5\r\n");
+  fields.Set("a", "6");
+  HeaderFields some{{"x", "0"}};
+  some.AppendIf(fields, [](const HeaderFields::Field& field) { return field.value != "5"; });
+  EXPECT_EQ(Written(some), "head\r\nx: 0\r\nb: \r\na: 6\r\n");
 }
 
 TEST(HeaderFields, AppendedOnesFollowAndRemovedOnesStayAway) {

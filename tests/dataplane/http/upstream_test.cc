@@ -92,7 +92,7 @@ class UpstreamTest : public ::testing::Test {
 
   void Listen(ScriptedServer::Script script) {
     server_ = std::make_unique<ScriptedServer>(std::move(script));
-    endpoint_ = *ParseEndpoint("http://127.0.0.1:" + server_->port());
+    endpoint_ = *known_.At("http://127.0.0.1:" + server_->port());
   }
   UpstreamPool& pool() {
     if (!pool_) pool_ = NewUpstreamPool(io_, tls_);
@@ -132,11 +132,38 @@ class UpstreamTest : public ::testing::Test {
   asio::io_context io_{1};
   asio::ssl::context tls_;
   std::unique_ptr<ScriptedServer> server_;
-  UpstreamEndpoint endpoint_;
+  KnownEndpoints known_;
+  std::shared_ptr<const UpstreamEndpoint> endpoint_;
   std::unique_ptr<UpstreamPool> pool_;
 };
 
 constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\nx-id: 7\r\ncontent-length: 5\r\n\r\nhello";
+
+TEST(KnownEndpoints, SayWhereAProviderIs) {
+  KnownEndpoints known;
+  struct {
+    const char* base_url;
+    const char* origin;
+    const char* authority;
+    const char* path_prefix;
+  } const cases[] = {
+      {"https://API.openai.com/v1/", "https://api.openai.com", "api.openai.com", "/v1"},
+      {"https://a.example:443", "https://a.example", "a.example", ""},
+      {"http://a.example:443/x", "http://a.example:443", "a.example:443", "/x"},
+      {"HTTP://127.0.0.1:80", "http://127.0.0.1", "127.0.0.1", ""},
+      {"https://[::1]:8443/v1", "https://[::1]:8443", "[::1]:8443", "/v1"},
+      {"http://[::1]", "http://[::1]", "[::1]", ""},
+  };
+  for (const auto& c : cases) {
+    const auto endpoint = known.At(c.base_url);
+    ASSERT_TRUE(endpoint.ok()) << endpoint.status();
+    EXPECT_EQ((*endpoint)->origin, c.origin);
+    EXPECT_EQ((*endpoint)->authority(), c.authority);
+    EXPECT_EQ((*endpoint)->path_prefix, c.path_prefix);
+    EXPECT_EQ(*known.At(c.base_url), *endpoint) << "parsed once";
+  }
+  EXPECT_EQ(known.At("ftp://a.example").status().code(), absl::StatusCode::kInvalidArgument);
+}
 
 TEST_F(UpstreamTest, SendsTheRequestAndReadsTheResponse) {
   std::promise<std::string>& seen = seen_;
@@ -275,7 +302,7 @@ TEST_F(UpstreamTest, FreshConnectionLostWithoutAByteIsUnavailable) {
 TEST_F(UpstreamTest, RefusedConnectionIsUnavailableAndNothingWasSent) {
   {
     const ScriptedServer gone([](int, RawSocket&) {});
-    endpoint_ = *ParseEndpoint("http://127.0.0.1:" + gone.port());
+    endpoint_ = *known_.At("http://127.0.0.1:" + gone.port());
   }
   const auto call = pool().NewCall(endpoint_);
   const auto head = Start(*call);
@@ -285,7 +312,7 @@ TEST_F(UpstreamTest, RefusedConnectionIsUnavailableAndNothingWasSent) {
 }
 
 TEST_F(UpstreamTest, UnknownHostIsUnavailable) {
-  endpoint_ = *ParseEndpoint("http://no-such-host.invalid");
+  endpoint_ = *known_.At("http://no-such-host.invalid");
   const auto call = pool().NewCall(endpoint_);
   const auto head = Start(*call);
   EXPECT_EQ(head.status().code(), absl::StatusCode::kUnavailable) << head.status();
@@ -298,7 +325,7 @@ TEST_F(UpstreamTest, HostNamesAreLookedUp) {
     peer.Send(kOk);
     peer.ReadToEnd();
   });
-  endpoint_.host = "localhost";
+  endpoint_ = *known_.At("http://localhost:" + server_->port());
   EXPECT_EQ(Whole().value(), "hello");
 }
 
@@ -524,7 +551,7 @@ TEST_F(UpstreamTest, DestroyingACallInFlightClosesItsConnection) {
 }
 
 TEST_F(UpstreamTest, HeadersThatWouldBreakTheRequestAreRefused) {
-  endpoint_ = *ParseEndpoint("http://127.0.0.1:1");
+  endpoint_ = *known_.At("http://127.0.0.1:1");
   for (const auto& [target, value] :
        {std::pair("/a b", "v"), std::pair("/\r\nx: y", "v"), std::pair("/", "v\r\nx: y")}) {
     const auto call = pool().NewCall(endpoint_);
@@ -546,7 +573,7 @@ class UpstreamTlsTest : public UpstreamTest {
     certificate.UseIn(server_tls_);
     SSL_CTX_set_session_id_context(server_tls_, reinterpret_cast<const unsigned char*>("t"), 1);
     server_ = std::make_unique<ScriptedServer>(std::move(script), server_tls_);
-    endpoint_ = *ParseEndpoint("https://" + host + ":" + server_->port());
+    endpoint_ = *known_.At("https://" + host + ":" + server_->port());
   }
   void Trust(const TestCertificate& certificate) {
     auto tls = NewUpstreamTlsContext(certificate.path());
@@ -637,7 +664,7 @@ TEST_F(UpstreamTlsTest, PeerThatDoesNotSpeakTlsIsUnavailable) {
     peer.Send("HTTP/1.1 400 Bad Request\r\n\r\n");
     peer.ReadToEnd();
   });
-  endpoint_.tls = true;
+  endpoint_ = *known_.At("https://127.0.0.1:" + server_->port());
   const auto head = Start(*pool().NewCall(endpoint_));
   EXPECT_EQ(head.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_TRUE(Contains(head.status().ToString(), "TLS handshake")) << head.status();
@@ -645,7 +672,7 @@ TEST_F(UpstreamTlsTest, PeerThatDoesNotSpeakTlsIsUnavailable) {
 
 TEST_F(UpstreamTlsTest, SilentTlsPeerExceedsTheDeadline) {
   Listen([](int, RawSocket& peer) { peer.ReadToEnd(); });
-  endpoint_.tls = true;
+  endpoint_ = *known_.At("https://127.0.0.1:" + server_->port());
   const auto call = pool().NewCall(endpoint_);
   EXPECT_EQ(Start(*call, "{}", InMs(50)).status().code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_FALSE(call->request_sent());

@@ -785,7 +785,7 @@ TEST_F(RequestFlowTest, ClientLeavingBeforeTheFirstTokenCancelsTheProviderAndSet
 class UnreachablePool : public UpstreamPool {
  public:
   explicit UnreachablePool(asio::io_context& io, bool throws) : io_(io), throws_(throws) {}
-  std::unique_ptr<UpstreamCall> NewCall(const UpstreamEndpoint&) override {
+  std::unique_ptr<UpstreamCall> NewCall(std::shared_ptr<const UpstreamEndpoint>) override {
     if (throws_) throw std::runtime_error("a defect");
     return std::make_unique<Call>(*this);
   }
