@@ -39,7 +39,7 @@ struct LedgerCounts {
 class SqliteLedger {
  public:
   // Opens or creates, and migrates. Errors as SqliteDb::Open and Migrate.
-  static absl::StatusOr<std::unique_ptr<SqliteLedger>> Open(const SqliteOptions& options);
+  static absl::StatusOr<std::unique_ptr<SqliteLedger>> Open(SqliteOptions options);
 
   // All of the batch or nothing; committed on return. INVALID_ARGUMENT names the record and the field that is
   // malformed. Records known already are left as they are; those older than the horizon are not kept.

@@ -6,6 +6,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
@@ -73,32 +75,48 @@ absl::Status ErrorOf(sqlite3* db, int code, const std::string& path) {
 
 // ---- Statements that are kept ----
 
-// Those not in use, by their text: parsing one costs several times what running it does.
+struct SqliteKeptStatement {
+  sqlite3_stmt* statement = nullptr;
+  bool taken = false;
+};
+
+// By their text: parsing one costs several times what running it does.
 class SqliteStatementCache {
  public:
   ~SqliteStatementCache() { Close(); }
-  sqlite3_stmt* Take(std::string_view sql) {
-    const auto kept = kept_.extract(absl::string_view(sql.data(), sql.size()));
-    return kept.empty() ? nullptr : kept.mapped();
+  // Null: there is none, or it is in use.
+  SqliteKeptStatement* Take(std::string_view sql) {
+    const auto found = kept_.find(absl::string_view(sql.data(), sql.size()));
+    if (found == kept_.end() || std::exchange(found->second->taken, true)) return nullptr;
+    return found->second.get();
   }
-  void Put(sqlite3_stmt* statement) {
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
-    if (kept_.size() >= kKeptMax) Clear();  // texts that are made up as they are needed
-    if (closed_ || !kept_.emplace(sqlite3_sql(statement), statement).second) sqlite3_finalize(statement);
+  // In use from the start. Null: there is one of that text already, and this one is the caller's alone.
+  SqliteKeptStatement* Keep(sqlite3_stmt* statement) {
+    if (kept_.size() >= kKeptMax) ClearUnused();  // texts that are made up as they are needed
+    auto& kept = kept_[sqlite3_sql(statement)];
+    if (kept != nullptr) return nullptr;
+    kept = std::make_unique<SqliteKeptStatement>(SqliteKeptStatement{statement, true});
+    return kept.get();
+  }
+  void Put(SqliteKeptStatement* kept) {
+    kept->taken = false;
+    if (closed_) ClearUnused();
   }
   void Close() {
     closed_ = true;
-    Clear();
+    ClearUnused();
   }
 
  private:
   static constexpr size_t kKeptMax = 128;
-  void Clear() {
-    for (const auto& [sql, statement] : kept_) sqlite3_finalize(statement);
-    kept_.clear();
+  void ClearUnused() {
+    absl::erase_if(kept_, [](const auto& entry) {
+      if (entry.second->taken) return false;
+      sqlite3_finalize(entry.second->statement);
+      return true;
+    });
   }
-  absl::flat_hash_map<std::string, sqlite3_stmt*> kept_;
+  absl::flat_hash_map<std::string, std::unique_ptr<SqliteKeptStatement>> kept_;
   bool closed_ = false;
 };
 
@@ -106,20 +124,31 @@ class SqliteStatementCache {
 
 SqliteStatement& SqliteStatement::operator=(SqliteStatement&& other) noexcept {
   if (this != &other) {
-    if (statement_ != nullptr) cache_->Put(statement_);
+    GiveBack();
     statement_ = std::exchange(other.statement_, nullptr);
+    kept_ = std::exchange(other.kept_, nullptr);
     cache_ = std::move(other.cache_);
     path_ = other.path_;
     bind_error_ = other.bind_error_;
+    used_ = other.used_;
   }
   return *this;
 }
 
-SqliteStatement::~SqliteStatement() {
-  if (statement_ != nullptr) cache_->Put(statement_);
+SqliteStatement::~SqliteStatement() { GiveBack(); }
+
+void SqliteStatement::GiveBack() {
+  if (statement_ == nullptr) return;
+  if (kept_ == nullptr) {
+    sqlite3_finalize(statement_);
+    return;
+  }
+  if (used_) Reset();
+  cache_->Put(kept_);
 }
 
 void SqliteStatement::Note(int code) {
+  used_ = true;
   if (code != SQLITE_OK && bind_error_ == SQLITE_OK) bind_error_ = code;
 }
 
@@ -139,6 +168,7 @@ void SqliteStatement::BindBlob(int index, std::string_view value) {
 
 absl::StatusOr<bool> SqliteStatement::Step() {
   if (bind_error_ != SQLITE_OK) return ErrorOf(nullptr, bind_error_, *path_);
+  used_ = true;
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
@@ -160,6 +190,7 @@ void SqliteStatement::Reset() {
   sqlite3_reset(statement_);
   sqlite3_clear_bindings(statement_);
   bind_error_ = SQLITE_OK;
+  used_ = false;
 }
 
 int64_t SqliteStatement::Int(int column) const { return sqlite3_column_int64(statement_, column); }
@@ -190,6 +221,7 @@ absl::StatusOr<std::unique_ptr<SqliteDb>> SqliteDb::Open(const SqliteOptions& op
   if (code != SQLITE_OK) return ErrorOf(db->db_, code, options.path);
   sqlite3_extended_result_codes(db->db_, 1);
   sqlite3_busy_timeout(db->db_, options.busy_timeout_ms);
+  if (options.page_bytes > 0) RETURN_IF_ERROR(db->Exec(absl::StrCat("PRAGMA page_size=", options.page_bytes)));
   // EXCLUSIVE before WAL: the wal-index then lives in memory, and no second process can open the file.
   for (const char* pragma : {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=WAL",
                              options.power_safe ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
@@ -223,11 +255,15 @@ absl::StatusOr<SqliteStatement> SqliteDb::Prepare(std::string_view sql) {
   SqliteStatement statement;
   statement.path_ = &path_;
   statement.cache_ = cache_;
-  statement.statement_ = cache_->Take(sql);
-  if (statement.statement_ != nullptr) return statement;
+  if (SqliteKeptStatement* const kept = cache_->Take(sql); kept != nullptr) {
+    statement.kept_ = kept;
+    statement.statement_ = kept->statement;
+    return statement;
+  }
   const int code = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
                                       &statement.statement_, nullptr);
   if (code != SQLITE_OK) return ErrorOf(db_, code, path_);
+  if (statement.statement_ != nullptr) statement.kept_ = cache_->Keep(statement.statement_);
   return statement;
 }
 

@@ -27,6 +27,7 @@ struct SqlBlob {
 };
 
 class SqliteStatementCache;
+struct SqliteKeptStatement;
 
 // A prepared statement. Parameters count from 1, columns from 0. Bound bytes are copied, except by BindBorrowed. What
 // it was prepared for is kept by the database when it goes, for the next of the same text.
@@ -86,17 +87,22 @@ class SqliteStatement {
   void BindNull(int index);
   void Note(int code);
 
+  void GiveBack();
+
   sqlite3_stmt* statement_ = nullptr;
+  SqliteKeptStatement* kept_ = nullptr;  // the cache's, if it keeps the statement
   std::shared_ptr<SqliteStatementCache> cache_;
   const std::string* path_ = nullptr;  // the SqliteDb's
   int bind_error_ = 0;
   bool borrows_ = false;
+  bool used_ = false;  // since it was made or reset
 };
 
 struct SqliteOptions {
   std::string path;
   bool power_safe = true;  // synchronous=FULL; false: NORMAL (survives kill -9, not a power cut)
   int busy_timeout_ms = 5'000;
+  int page_bytes = 0;            // of a database that is made now; 0: SQLite's 4,096
   int checkpoint_pages = 1'000;  // of log, then a commit brings them into the database, which syncs both
   std::string vfs;               // empty: the system's; tests put faults here
 };
