@@ -10,7 +10,9 @@ class Clock {
   virtual ~Clock() = default;
   virtual int64_t UnixMicros() const = 0;       // wall clock; may jump
   virtual int64_t MonotonicMicros() const = 0;  // never goes back; its zero means nothing
-  static const Clock& System();                 // the machine's clocks
+  // The same in milliseconds, by up to 4 behind: as of the kernel's last tick, which costs next to nothing to read.
+  virtual int64_t CoarseMonotonicMs() const { return MonotonicMicros() / 1'000; }
+  static const Clock& System();  // the machine's clocks
 };
 
 // For tests: stands still until told.

@@ -16,6 +16,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "common/clock.h"
 #include "common/limits.h"
+#include "dataplane/http/deadlines.h"
 #include "dataplane/http/stream.h"
 #include "dataplane/http/tcp_acked.h"
 
@@ -41,24 +42,28 @@ struct UpstreamConnection {
   const std::optional<uint64_t> acked_when_new;  // the kernel counts the connection's start too
   uint64_t written_bytes = 0;
   bool reused = false;
-  int64_t idle_since_us = 0;
+  int64_t idle_since_ms = 0;  // by the clock's CoarseMonotonicMs
 };
 
 class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
  public:
-  ConnectionPool(asio::io_context& io, asio::ssl::context& tls) : io_(io), tls_(tls), reaper_(io) {}
+  ConnectionPool(asio::io_context& io, asio::ssl::context& tls)
+      : io_(io), tls_(tls), deadlines_(std::make_shared<Deadlines>(io)), reaper_(io) {}
 
   asio::io_context& io() { return io_; }
   asio::ssl::context& tls() { return tls_; }
+  Deadlines& deadlines() { return *deadlines_; }
 
-  // The one used last, which is the least likely to be closed; null when there is none that is open.
+  // The one used last, which is the least likely to be closed; null when there is none that is open. One that was in
+  // use just now is taken for open unless it was heard of: a peer closes those that were idle for long.
   std::unique_ptr<UpstreamConnection> Take(const std::string& origin) {
     const auto found = idle_.find(origin);
     if (found == idle_.end()) return nullptr;
     while (!found->second.empty()) {
       std::unique_ptr<UpstreamConnection> connection = std::move(found->second.back());
       found->second.pop_back();
-      if (connection->stream.Quiet()) return connection;
+      const bool just_used = Clock::System().CoarseMonotonicMs() - connection->idle_since_ms < kJustUsedMs;
+      if ((just_used && !connection->stream.heard()) || connection->stream.Quiet()) return connection;
     }
     return nullptr;
   }
@@ -73,7 +78,7 @@ class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
       }
     }
     connection->reused = true;
-    connection->idle_since_us = Clock::System().MonotonicMicros();
+    connection->idle_since_ms = Clock::System().CoarseMonotonicMs();
     auto& idle = idle_[origin];
     if (idle.size() >= kUpstreamIdlePerHostMax) idle.erase(idle.begin());
     idle.push_back(std::move(connection));
@@ -93,6 +98,7 @@ class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
 
  private:
   static constexpr int kReapMs = 1'000;
+  static constexpr int kJustUsedMs = 1'000;
 
   void ScheduleReap() {
     reaping_ = true;
@@ -102,10 +108,10 @@ class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
 
   void Reap() {
     reaping_ = false;
-    const int64_t oldest_us = Clock::System().MonotonicMicros() - int64_t{kUpstreamIdleTimeoutMs} * 1000;
+    const int64_t oldest_ms = Clock::System().CoarseMonotonicMs() - kUpstreamIdleTimeoutMs;
     size_t left = 0;
     for (auto& [origin, idle] : idle_) {
-      std::erase_if(idle, [&](const auto& connection) { return connection->idle_since_us < oldest_us; });
+      std::erase_if(idle, [&](const auto& connection) { return connection->idle_since_ms < oldest_ms; });
       left += idle.size();
     }
     if (left > 0 && !closed_) ScheduleReap();
@@ -113,6 +119,7 @@ class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
 
   asio::io_context& io_;
   asio::ssl::context& tls_;
+  const std::shared_ptr<Deadlines> deadlines_;
   asio::steady_timer reaper_;
   bool reaping_ = false;
   bool closed_ = false;

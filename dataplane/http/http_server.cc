@@ -43,7 +43,7 @@ awaitable<void> SweepDeadlines(std::shared_ptr<HttpServerShared> core) {
                                     options.write_stall_timeout_ms, options.linger_timeout_ms});
   const std::chrono::milliseconds pace(std::clamp(shortest_ms / 8, 1, kSweepMsMax));
   while (!core->sessions.empty() && !core->closed) {
-    const int64_t now_ms = core->NowMs();
+    const int64_t now_ms = Clock::System().CoarseMonotonicMs();
     for (HttpSession* session : core->sessions) session->CheckDeadline(now_ms);
     core->sweep_timer.expires_after(pace);
     co_await core->sweep_timer.async_wait(kNoThrow);

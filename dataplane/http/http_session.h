@@ -2,8 +2,6 @@
 // own coroutine, by the read in flight, and by nobody else. One thread.
 #pragma once
 
-#include <time.h>
-
 #include <array>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
@@ -13,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/clock.h"
 #include "common/give_back.h"
 #include "dataplane/http/http_server.h"
 #include "dataplane/http/request_head.h"
@@ -31,13 +30,6 @@ struct HttpServerShared {
         acceptor(io),
         sweep_timer(io),
         accept_pause(io) {}
-
-  // Of the clock that stands between two ticks of the kernel (4 ms or less), which costs next to nothing.
-  static int64_t NowMs() {
-    timespec now;
-    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return int64_t{now.tv_sec} * 1'000 + now.tv_nsec / 1'000'000;
-  }
 
   asio::io_context& io;
   const HttpServerOptions options;
@@ -136,7 +128,7 @@ class HttpSession final : public HttpExchange, public std::enable_shared_from_th
 
   void SetDeadline(int timeout_ms) {
     expired_ = false;
-    deadline_ms_ = core_->NowMs() + timeout_ms;
+    deadline_ms_ = Clock::System().CoarseMonotonicMs() + timeout_ms;
   }
   void ClearDeadline() {
     expired_ = false;

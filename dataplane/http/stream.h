@@ -128,6 +128,8 @@ class Stream {
     tls_->lowest_layer().set_option(asio::socket_base::linger(true, 0), ignored);
     tls_->lowest_layer().close(ignored);
   }
+  // False: nothing was heard of it since all was read, not even its end, by the last turn of the loop.
+  bool heard() const { return !plain_ || plain_->maybe_readable(); }
   // For a connection on which nothing is expected: quiet and open.
   bool Quiet() {
     char byte;

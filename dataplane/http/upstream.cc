@@ -43,10 +43,10 @@ absl::string_view Abseil(std::string_view text) { return {text.data(), text.size
 enum class Framing { kNone, kLength, kChunked, kUntilClose };
 
 // The state of one call; shared by the caller's handle and the coroutine at work, so that either may go first.
-class Call : public std::enable_shared_from_this<Call> {
+class Call final : public std::enable_shared_from_this<Call>, private Deadline {
  public:
   Call(std::shared_ptr<ConnectionPool> pool, std::shared_ptr<const UpstreamEndpoint> endpoint)
-      : pool_(std::move(pool)), place_(std::move(endpoint)), endpoint_(*place_), timer_(pool_->io()) {}
+      : pool_(std::move(pool)), place_(std::move(endpoint)), endpoint_(*place_) {}
 
   // The request as written on the wire but for a long body.
   struct Message {
@@ -91,9 +91,10 @@ class Call : public std::enable_shared_from_this<Call> {
     if (cancelled_) return;
     cancelled_ = true;
     Fail(absl::CancelledError(absl::StrCat("the call to provider ", authority(), " was cancelled")));
-    timer_.cancel();
+    SetDeadline(0);
   }
   bool request_sent() const { return request_sent_; }
+  bool finished() const { return finished_; }  // the response was read to its end
 
  private:
   // One address being tried.
@@ -154,22 +155,8 @@ class Call : public std::enable_shared_from_this<Call> {
     }
   }
 
-  // One timer for all operations: it is set anew only when it would fire too late.
-  void SetDeadline(int64_t deadline_us) {
-    deadline_us_ = deadline_us;
-    if (deadline_us != 0 && (timer_at_us_ == 0 || deadline_us < timer_at_us_)) ArmTimer();
-  }
-  void ArmTimer() {
-    timer_at_us_ = deadline_us_;
-    timer_.expires_after(std::chrono::microseconds(std::max<int64_t>(deadline_us_ - NowUs(), 0)));
-    timer_.async_wait([self = shared_from_this()](const error_code& error) {
-      if (!error) self->OnTimer();
-    });
-  }
-  void OnTimer() {
-    timer_at_us_ = 0;
-    if (deadline_us_ == 0 || finished_ || cancelled_) return;
-    if (NowUs() < deadline_us_) return ArmTimer();
+  void SetDeadline(int64_t deadline_us) { pool_->deadlines().Set(*this, deadline_us); }
+  void OnDeadline() override {
     timed_out_ = true;
     Fail(absl::DeadlineExceededError(absl::StrCat("provider ", authority(), ": no answer in time")));
   }
@@ -179,11 +166,8 @@ class Call : public std::enable_shared_from_this<Call> {
   const UpstreamEndpoint& endpoint_;
 
   std::unique_ptr<UpstreamConnection> connection_;
-  std::shared_ptr<Dial> dial_;  // while connecting
-  asio::steady_timer timer_;
+  std::shared_ptr<Dial> dial_;   // while connecting
   Waiter* resolving_ = nullptr;  // while Resolve waits
-  int64_t deadline_us_ = 0;      // 0: none
-  int64_t timer_at_us_ = 0;      // 0: not armed
   bool timed_out_ = false;
   bool cancelled_ = false;
   bool request_sent_ = false;
@@ -243,7 +227,7 @@ awaitable<absl::Status> Call::Connect() {
     // Each address gets its share of the time left, so that a black hole does not hide the one that works.
     asio::steady_timer share(pool_->io());
     if (i + 1 < endpoints->size()) {
-      const int64_t left_us = std::max<int64_t>(deadline_us_ - NowUs(), 0);
+      const int64_t left_us = std::max<int64_t>(Deadline::deadline_us() - NowUs(), 0);
       share.expires_after(std::chrono::microseconds(left_us / static_cast<int64_t>(endpoints->size() - i)));
       share.async_wait([dial](const error_code& error) {
         if (!error) dial->GiveUp();
@@ -549,7 +533,7 @@ awaitable<absl::StatusOr<std::string_view>> Call::ReadSome(std::shared_ptr<Call>
 // The response was read to its end.
 void Call::Finish() {
   finished_ = true;
-  timer_.cancel();
+  SetDeadline(0);
   const bool surplus = in_.size() > delivered_span_;
   if (keep_alive_ && !surplus) {
     pool_->Put(endpoint_.origin, std::move(connection_));
@@ -561,7 +545,9 @@ void Call::Finish() {
 class PooledCall final : public UpstreamCall {
  public:
   explicit PooledCall(std::shared_ptr<Call> call) : call_(std::move(call)) {}
-  ~PooledCall() override { call_->Cancel(); }
+  ~PooledCall() override {
+    if (!call_->finished()) call_->Cancel();
+  }
   awaitable<absl::StatusOr<UpstreamHead>> Start(const UpstreamRequest& request, int64_t deadline_us) override {
     return Call::Start(call_, call_->Serialize(request), deadline_us);
   }
