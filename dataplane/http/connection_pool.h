@@ -42,6 +42,7 @@ struct UpstreamConnection {
   const std::optional<uint64_t> acked_when_new;  // the kernel counts the connection's start too
   uint64_t written_bytes = 0;
   bool reused = false;
+  uint64_t listening = 0;     // Stream::listening when it became idle
   int64_t idle_since_ms = 0;  // by the clock's CoarseMonotonicMs
 };
 
@@ -55,7 +56,7 @@ class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
   Deadlines& deadlines() { return *deadlines_; }
 
   // The one used last, which is the least likely to be closed; null when there is none that is open. One that was in
-  // use just now is taken for open unless it was heard of: a peer closes those that were idle for long.
+  // use just now is taken for open unless it was heard of meanwhile: a peer closes those that were idle for long.
   std::unique_ptr<UpstreamConnection> Take(const std::string& origin) {
     const auto found = idle_.find(origin);
     if (found == idle_.end()) return nullptr;
@@ -63,7 +64,8 @@ class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
       std::unique_ptr<UpstreamConnection> connection = std::move(found->second.back());
       found->second.pop_back();
       const bool just_used = Clock::System().CoarseMonotonicMs() - connection->idle_since_ms < kJustUsedMs;
-      if ((just_used && !connection->stream.heard()) || connection->stream.Quiet()) return connection;
+      if (just_used && connection->stream.nothing_heard_since(connection->listening)) return connection;
+      if (connection->stream.Quiet()) return connection;
     }
     return nullptr;
   }
@@ -78,6 +80,7 @@ class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
       }
     }
     connection->reused = true;
+    connection->listening = connection->stream.listening();
     connection->idle_since_ms = Clock::System().CoarseMonotonicMs();
     auto& idle = idle_[origin];
     if (idle.size() >= kUpstreamIdlePerHostMax) idle.erase(idle.begin());

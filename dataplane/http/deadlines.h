@@ -28,7 +28,8 @@ class Deadline : public boost::intrusive::list_base_hook<boost::intrusive::link_
   int64_t deadline_us_ = 0;
 };
 
-// Outlives every Deadline that was set. Its io_context has work until the last of them would have passed.
+// Those still set when it goes have no deadline any more. Its io_context has work until the last one set would have
+// passed.
 class Deadlines : public std::enable_shared_from_this<Deadlines> {
  public:
   explicit Deadlines(boost::asio::io_context& io) : timer_(io) {}

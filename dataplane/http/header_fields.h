@@ -46,7 +46,7 @@ class HeaderFields {
 
   // Room for the fields of a head of so many bytes.
   void Reserve(size_t head_bytes);
-  // False: it is not valid and was left out.
+  // Neither is a view of these fields. False: it is not valid and was left out.
   bool Add(std::string_view name, std::string_view value);
   void Append(const HeaderFields& others) {
     AppendIf(others, [](const Field&) { return true; });

@@ -94,6 +94,7 @@ void Readiness::Arm() {
     armed_ = false;
     if (!error) Deliver();
     Arm();
+    if (!armed_) ++lapses_;
   });
 }
 
@@ -117,6 +118,11 @@ ReadySocket::ReadySocket(asio::ip::tcp::socket socket)
   socket.native_non_blocking(true, ignored);
   descriptor_ = socket.release(fault_);
   if (!fault_) readiness_->Watch(*this, fault_);
+}
+
+uint64_t ReadySocket::listening() const {
+  const bool listens = readiness_ != nullptr && (readiness_->armed_ || readiness_->end_ > 0);
+  return listens ? readiness_->lapses_ + 1 : 0;
 }
 
 size_t ReadySocket::TryRead(asio::mutable_buffer buffer, error_code& error) {

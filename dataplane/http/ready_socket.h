@@ -14,6 +14,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/intrusive/list.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "dataplane/http/waiter.h"
@@ -35,6 +36,9 @@ class ReadySocket
 
   // False: there was nothing more to read when last looked at, and no word of more. Urgent data is skipped, as ever.
   bool maybe_readable() const { return readable_; }
+  // How far that can be relied on while nobody waits for this socket: the same number, and not 0, says that the loop
+  // has listened to all sockets in each of its turns since. It does as long as anybody waits for one.
+  uint64_t listening() const;
   // What is there. 0 without an error: nothing is. Its end is asio::error::eof.
   size_t TryRead(asio::mutable_buffer buffer, error_code& error);
   // What the kernel takes at once of at most four pieces. 0 without an error: nothing.
@@ -102,6 +106,7 @@ class Readiness final : public asio::execution_context::service {
   asio::io_context& io_;
   asio::posix::stream_descriptor epoll_;
   bool armed_ = false;
+  uint64_t lapses_ = 0;  // times that it stopped listening
   size_t waiting_ = 0;
   std::array<epoll_event, kBatch> batch_;  // those being delivered: [next_, end_)
   size_t next_ = 0;

@@ -128,8 +128,12 @@ class Stream {
     tls_->lowest_layer().set_option(asio::socket_base::linger(true, 0), ignored);
     tls_->lowest_layer().close(ignored);
   }
-  // False: nothing was heard of it since all was read, not even its end, by the last turn of the loop.
-  bool heard() const { return !plain_ || plain_->maybe_readable(); }
+  // Whether nothing was heard of it since all was read, not even its end, by the last turn of the loop; `listening` is
+  // what that said then. False too where nobody listened meanwhile.
+  uint64_t listening() const { return plain_ ? plain_->listening() : 0; }
+  bool nothing_heard_since(uint64_t listening) const {
+    return plain_ && listening != 0 && plain_->listening() == listening && !plain_->maybe_readable();
+  }
   // For a connection on which nothing is expected: quiet and open.
   bool Quiet() {
     char byte;

@@ -185,11 +185,13 @@ std::string_view PlainKey(ondemand::field& field, const std::string& json) {
 }
 
 void ReadChoice(ondemand::object choice, const std::string& json, UnaryReport& report) {
+  bool hit_cap = false;  // as the last field of that name says
   for (ondemand::field field : choice) {
     std::string_view reason;
     if (PlainKey(field, json) != "finish_reason") continue;
-    report.hit_cap |= field.value().get_string().get(reason) == simdjson::SUCCESS && reason == "length";
+    hit_cap = field.value().get_string().get(reason) == simdjson::SUCCESS && reason == "length";
   }
+  report.hit_cap |= hit_cap;
 }
 
 // The report of an answer whose usage is where most have it. Nothing has to be known of the text then, which is nearly
@@ -215,9 +217,11 @@ std::optional<UnaryReport> PassOver(const std::string& json, ondemand::parser& p
   }
   const char* behind = nullptr;
   if (answer.current_location().get(behind) != simdjson::OUT_OF_BOUNDS) return std::nullopt;
+  if (usage.empty()) return std::nullopt;
   thread_local dom::document figures;
-  const size_t readable_bytes = json.data() + json.capacity() - usage.data();
-  if (usage.empty() || ParseDom(usage, readable_bytes, figures) != simdjson::SUCCESS) return std::nullopt;
+  if (figures.capacity() > kKeptDocumentBytesMax) figures = dom::document();
+  const size_t readable_bytes = static_cast<size_t>(json.data() + json.capacity() - usage.data());
+  if (ParseDom(usage, readable_bytes, figures) != simdjson::SUCCESS) return std::nullopt;
   report.usage = ReadUsage(figures.root());
   report.names_usage = true;
   report.only_error = error && !choices;

@@ -30,9 +30,9 @@ HeaderFields UpstreamHeaders(const HeadersWanted& wanted, const HeaderFields& ow
       return Has(configured, field.name) || (wanted.translated && BelongsToFormat(field.name));
     });
   }
-  for (const auto [name, value] : own) {
-    if (!headers.Find(name).has_value() && !Has(configured, name)) headers.Add(name, value);
-  }
+  headers.AppendIf(own, [&](const HeaderFields::Field& field) {
+    return !headers.Find(field.name).has_value() && !Has(configured, field.name);
+  });
   if (!wanted.content_type.empty()) headers.Add("content-type", wanted.content_type);
   headers.Add("accept-encoding", "identity");  // usage is read from the response
   headers.Add("x-client-request-id", wanted.request_id);

@@ -26,7 +26,6 @@ using std::chrono::microseconds;
 
 // Records go to the control plane as they stand in the spool, encoded already: hence a stub that takes bytes.
 using SpendStub = grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::SpendAck>;
-constexpr char kReportMethod[] = "/signalbox.v1.Spend/Report";
 constexpr uint32_t kBytes = 2;  // protobuf's wire type of what has a length
 
 bool IsRecord(std::string_view encoded, v1::SpendRecord& record) {
@@ -40,7 +39,7 @@ class ReportStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, v1::
   ReportStream(SpendStub& stub, const std::string& token, Mutex& mutex, CondVar& changed)
       : mutex_(mutex), changed_(changed) {
     AddToken(context_, token);
-    stub.PrepareBidiStreamingCall(&context_, kReportMethod, {}, this);
+    stub.PrepareBidiStreamingCall(&context_, method_, {}, this);
     AddHold();
     StartRead(&ack_);
     StartCall();
@@ -105,6 +104,7 @@ class ReportStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, v1::
  private:
   Mutex& mutex_;
   CondVar& changed_;
+  const std::string method_ = "/signalbox.v1.Spend/Report";
   grpc::ClientContext context_;
   grpc::ByteBuffer batch_;
   v1::SpendAck ack_;
@@ -347,10 +347,17 @@ class GrpcSpendClient final : public SpendClient {
 
   // The control plane would end the stream at a record that is none, and never say so: until it has acked something on
   // a stream, nothing is sent unread.
-  void DropUnreadable(Spool::Batch& batch) const {
+  void DropUnreadable(Spool::Batch& batch) {
+    if (batch.places.empty()) return;
+    const Spool::Batch::Place& last = batch.places.back();
+    const int64_t begin =
+        batch.end.offset - static_cast<int64_t>(last.begin + last.bytes);  // of the data, in the segment
     std::erase_if(batch.places, [&](const Spool::Batch::Place& place) {
       v1::SpendRecord record;
       if (IsRecord(std::string_view(batch.data).substr(place.begin, place.bytes), record)) return false;
+      const Spool::Position at{batch.end.segment, begin + static_cast<int64_t>(place.begin)};
+      if (at <= dropped_) return true;  // said before: nothing behind it was acked yet
+      dropped_ = at;
       Drop(record, "it cannot be read");
       return true;
     });
@@ -385,11 +392,12 @@ class GrpcSpendClient final : public SpendClient {
   bool idle_ SB_GUARDED_BY(mutex_) = false;  // the thread waits for a record
   int flushing_ SB_GUARDED_BY(mutex_) = 0;
   // Written by the thread alone.
-  bool untidy_ = false;   // files acked whole could not be removed
-  bool isolate_ = false;  // after a refused batch: one record at a time
-  bool failing_ = false;  // said so already
-  bool keeping_ = false;  // records in memory, said so already
-  std::thread thread_;    // last: it uses all of the above
+  Spool::Position dropped_;  // of the last record that could not be read
+  bool untidy_ = false;      // files acked whole could not be removed
+  bool isolate_ = false;     // after a refused batch: one record at a time
+  bool failing_ = false;     // said so already
+  bool keeping_ = false;     // records in memory, said so already
+  std::thread thread_;       // last: it uses all of the above
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -59,6 +60,51 @@ class ReadySocketTest : public ::testing::Test {
   tcp::acceptor acceptor_{peer_io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0)};
   error_code error_;
 };
+
+TEST_F(ReadySocketTest, TellsWhetherTheLoopListenedWithoutABreak) {
+  auto [idle, idle_peer] = Connect();
+  auto [busy, busy_peer] = Connect();
+  EXPECT_EQ(idle->listening(), 0u) << "nobody waits yet";
+  busy->AwaitReadable([](error_code) {});
+  const uint64_t since = idle->listening();
+  EXPECT_NE(since, 0u);
+  Send(idle_peer, "heard");
+  Send(busy_peer, "a");
+  // Who waits again before it is done leaves no break.
+  error_code error;
+  EXPECT_EQ(io_->run_one(), 1u);
+  EXPECT_EQ(Read(*busy, 8, error), "a");
+  EXPECT_TRUE(idle->maybe_readable()) << "though nobody waited for it";
+  Run();
+  EXPECT_EQ(idle->listening(), 0u) << "nobody waits any more";
+  busy->AwaitReadable([](error_code) {});
+  EXPECT_NE(idle->listening(), 0u);
+  EXPECT_NE(idle->listening(), since) << "what came in between may not have been heard";
+  busy->Cancel();
+  Run();
+  EXPECT_EQ(idle->listening(), 0u);
+}
+
+TEST_F(ReadySocketTest, WaitingAnewWithinATurnIsNoBreak) {
+  auto [idle, idle_peer] = Connect();
+  auto [busy, busy_peer] = Connect();
+  int turns = 0;
+  error_code error;
+  uint64_t since = 0;
+  std::function<void(error_code)> again = [&](error_code) {
+    EXPECT_EQ(Read(*busy, 8, error), "a");
+    if (++turns == 1) since = idle->listening();
+    EXPECT_EQ(idle->listening(), since);
+    if (turns == 5) return;
+    Send(busy_peer, "a");
+    busy->AwaitReadable(again);
+  };
+  busy->AwaitReadable(again);
+  Send(busy_peer, "a");
+  Run();
+  EXPECT_EQ(turns, 5);
+  EXPECT_NE(since, 0u);
+}
 
 TEST_F(ReadySocketTest, TellsOfWhatComesAndOfNothingElse) {
   auto [socket, peer] = Connect();

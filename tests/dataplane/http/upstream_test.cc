@@ -563,6 +563,25 @@ TEST_F(UpstreamTest, HeadersThatWouldBreakTheRequestAreRefused) {
   }
 }
 
+// The next call may come at once: nobody listened meanwhile, so the connection is looked at.
+TEST_F(UpstreamTest, WhatComesUnaskedOnAnIdleConnectionIsNobodysAnswer) {
+  std::promise<void> idle, sent;
+  Listen([&](int number, RawSocket& peer) {
+    peer.ReadRequest();
+    peer.Send(kOk);
+    if (number == 0) {
+      idle.get_future().wait();
+      peer.Send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwrong");
+      sent.set_value();
+    }
+    peer.ReadToEnd();
+  });
+  EXPECT_EQ(Whole().value(), "hello");
+  idle.set_value();
+  sent.get_future().wait();
+  EXPECT_EQ(Whole().value(), "hello");
+}
+
 class UpstreamTlsTest : public UpstreamTest {
  protected:
   ~UpstreamTlsTest() override {

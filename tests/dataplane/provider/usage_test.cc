@@ -193,6 +193,8 @@ TEST(ReadUnary, SaysTheSameWhetherThereIsRoomBehindTheTextOrNot) {
       R"({"choices":[{"finish_reason":null}],"usage":{"prompt_tokens":1,"completion_tokens":2}})",
       R"({"choices":[{"finish_re\u0061son":"length"}],"usage":{"prompt_tokens":1,"completion_tokens":2}})",
       R"({"choices":[{"finish_reason":"length"}],"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}})",
+      R"({"choices":[{"finish_reason":"length","finish_reason":"stop"},{"finish_reason":"stop","finish_reason":null}],
+          "usage":{"prompt_tokens":1,"completion_tokens":2}})",
       R"({"us\u0061ge":{"prompt_tokens":1,"completion_tokens":2}})",
       R"({"usage":{"prompt_tokens":1,"completion_tokens":2},"usage":{"prompt_tokens":3,"completion_tokens":4}})",
       R"({"usage":{"prompt_tokens":1,"completion_tokens":2},"usage":null})",
