@@ -1,11 +1,9 @@
 #include "dataplane/http/request_head.h"
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <cstring>
 #include <utility>
 
 #include "common/limits.h"

@@ -128,9 +128,10 @@ class Stream {
     tls_->lowest_layer().set_option(asio::socket_base::linger(true, 0), ignored);
     tls_->lowest_layer().close(ignored);
   }
-  // Whether nothing was heard of it since all was read, not even its end, by the last turn of the loop; `listening` is
-  // what that said then. False too where nobody listened meanwhile.
+  // As ReadySocket says it; 0 under TLS.
   uint64_t listening() const { return plain_ ? plain_->listening() : 0; }
+  // Of a connection whose bytes were all read when listening() was `listening`: whether nothing was heard of it since,
+  // not even its end, by the last turn of the loop. False too where nobody listened meanwhile.
   bool nothing_heard_since(uint64_t listening) const {
     return plain_ && listening != 0 && plain_->listening() == listening && !plain_->maybe_readable();
   }

@@ -46,7 +46,7 @@ enum class Framing { kNone, kLength, kChunked, kUntilClose };
 class Call final : public std::enable_shared_from_this<Call>, private Deadline {
  public:
   Call(std::shared_ptr<ConnectionPool> pool, std::shared_ptr<const UpstreamEndpoint> endpoint)
-      : pool_(std::move(pool)), place_(std::move(endpoint)), endpoint_(*place_) {}
+      : pool_(std::move(pool)), endpoint_(std::move(endpoint)) {}
 
   // The request as written on the wire but for a long body.
   struct Message {
@@ -132,7 +132,7 @@ class Call final : public std::enable_shared_from_this<Call>, private Deadline {
   absl::StatusOr<std::string_view> EndBody(const error_code& error);
   void Finish();
 
-  absl::string_view authority() const { return Abseil(endpoint_.authority()); }
+  absl::string_view authority() const { return Abseil(endpoint_->authority()); }
   absl::Status Explain(std::string_view what, const error_code& error) const {
     if (cancelled_) return failure_;
     if (timed_out_) {
@@ -162,8 +162,7 @@ class Call final : public std::enable_shared_from_this<Call>, private Deadline {
   }
 
   const std::shared_ptr<ConnectionPool> pool_;
-  const std::shared_ptr<const UpstreamEndpoint> place_;
-  const UpstreamEndpoint& endpoint_;
+  const std::shared_ptr<const UpstreamEndpoint> endpoint_;
 
   std::unique_ptr<UpstreamConnection> connection_;
   std::shared_ptr<Dial> dial_;   // while connecting
@@ -188,9 +187,9 @@ class Call final : public std::enable_shared_from_this<Call>, private Deadline {
 
 awaitable<absl::StatusOr<std::vector<tcp::endpoint>>> Call::Resolve() {
   error_code not_literal;
-  const asio::ip::address literal = asio::ip::make_address(endpoint_.host, not_literal);
+  const asio::ip::address literal = asio::ip::make_address(endpoint_->host, not_literal);
   int port = 0;
-  for (const char c : endpoint_.port) port = port * 10 + (c - '0');
+  for (const char c : endpoint_->port) port = port * 10 + (c - '0');
   if (!not_literal) co_return std::vector<tcp::endpoint>{tcp::endpoint(literal, static_cast<uint16_t>(port))};
 
   // A look-up cannot be interrupted: it is left alone when the call ends first.
@@ -204,7 +203,7 @@ awaitable<absl::StatusOr<std::vector<tcp::endpoint>>> Call::Resolve() {
   auto owned = std::make_shared<Lookup>(pool_->io());
   Lookup& lookup = *owned;  // the handler's, until it ran
   lookup.resolver.async_resolve(
-      endpoint_.host, endpoint_.port,
+      endpoint_->host, endpoint_->port,
       [lookup = std::move(owned)](const error_code& error, const tcp::resolver::results_type& results) {
         lookup->error = error;
         for (const auto& result : results) lookup->endpoints.push_back(result.endpoint());
@@ -227,7 +226,7 @@ awaitable<absl::Status> Call::Connect() {
     // Each address gets its share of the time left, so that a black hole does not hide the one that works.
     asio::steady_timer share(pool_->io());
     if (i + 1 < endpoints->size()) {
-      const int64_t left_us = std::max<int64_t>(Deadline::deadline_us() - NowUs(), 0);
+      const int64_t left_us = std::max<int64_t>(deadline_us() - NowUs(), 0);
       share.expires_after(std::chrono::microseconds(left_us / static_cast<int64_t>(endpoints->size() - i)));
       share.async_wait([dial](const error_code& error) {
         if (!error) dial->GiveUp();
@@ -240,8 +239,8 @@ awaitable<absl::Status> Call::Connect() {
     if (!failure_.ok()) co_return failure_;
     if (!error && !dial->given_up) {
       connection_ =
-          std::make_unique<UpstreamConnection>(std::move(dial->socket), endpoint_.tls ? &pool_->tls() : nullptr);
-      if (endpoint_.tls) co_return co_await ConnectTls();
+          std::make_unique<UpstreamConnection>(std::move(dial->socket), endpoint_->tls ? &pool_->tls() : nullptr);
+      if (endpoint_->tls) co_return co_await ConnectTls();
       co_return absl::OkStatus();
     }
     last = Explain("connecting", dial->given_up ? error_code(asio::error::timed_out) : error);
@@ -251,10 +250,10 @@ awaitable<absl::Status> Call::Connect() {
 
 awaitable<absl::Status> Call::ConnectTls() {
   SSL* ssl = connection_->stream.ssl();
-  if (!ExpectTlsPeer(ssl, endpoint_.host)) {
+  if (!ExpectTlsPeer(ssl, endpoint_->host)) {
     co_return absl::UnavailableError(absl::StrCat("provider ", authority(), ": not a host name TLS can verify"));
   }
-  if (SSL_SESSION* session = pool_->TlsSession(endpoint_.origin); session != nullptr) SSL_set_session(ssl, session);
+  if (SSL_SESSION* session = pool_->TlsSession(endpoint_->origin); session != nullptr) SSL_set_session(ssl, session);
   const error_code error = co_await connection_->stream.Handshake(asio::ssl::stream_base::client);
   if (!failure_.ok()) co_return failure_;
   if (!error) co_return absl::OkStatus();
@@ -357,7 +356,7 @@ awaitable<absl::StatusOr<UpstreamHead>> Call::Begin(const Message& message, int6
   if (!failure_.ok()) co_return failure_;
   UpstreamHead response;
   SetDeadline(deadline_us);
-  connection_ = pool_->Take(endpoint_.origin);
+  connection_ = pool_->Take(endpoint_->origin);
   if (connection_) {
     const Attempt attempt = co_await SendAndAwait(message, response);
     if (attempt.status.ok()) co_return response;
@@ -536,7 +535,7 @@ void Call::Finish() {
   SetDeadline(0);
   const bool surplus = in_.size() > delivered_span_;
   if (keep_alive_ && !surplus) {
-    pool_->Put(endpoint_.origin, std::move(connection_));
+    pool_->Put(endpoint_->origin, std::move(connection_));
   } else {
     connection_->stream.Close();
   }

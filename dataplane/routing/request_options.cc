@@ -28,7 +28,6 @@ class HeaderReader {
   // Most requests have no header that is an option: what is none is not looked through for each.
   explicit HeaderReader(const HeaderFields& headers) {
     for (const HeaderFields::Field field : headers) {
-      if (!field.name.starts_with('c') && !field.name.starts_with('s')) continue;
       const absl::string_view name(field.name.data(), field.name.size());
       for (const absl::string_view prefix : kPrefixes) {
         if (!absl::StartsWith(name, prefix)) continue;

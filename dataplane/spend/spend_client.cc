@@ -348,14 +348,10 @@ class GrpcSpendClient final : public SpendClient {
   // The control plane would end the stream at a record that is none, and never say so: until it has acked something on
   // a stream, nothing is sent unread.
   void DropUnreadable(Spool::Batch& batch) {
-    if (batch.places.empty()) return;
-    const Spool::Batch::Place& last = batch.places.back();
-    const int64_t begin =
-        batch.end.offset - static_cast<int64_t>(last.begin + last.bytes);  // of the data, in the segment
     std::erase_if(batch.places, [&](const Spool::Batch::Place& place) {
       v1::SpendRecord record;
       if (IsRecord(std::string_view(batch.data).substr(place.begin, place.bytes), record)) return false;
-      const Spool::Position at{batch.end.segment, begin + static_cast<int64_t>(place.begin)};
+      const Spool::Position at{batch.begin.segment, batch.begin.offset + static_cast<int64_t>(place.begin)};
       if (at <= dropped_) return true;  // said before: nothing behind it was acked yet
       dropped_ = at;
       Drop(record, "it cannot be read");

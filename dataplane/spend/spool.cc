@@ -246,6 +246,7 @@ absl::StatusOr<Spool::Batch> Spool::Read(Position from, size_t records_max, int6
     }
     // The file is read without the lock: what is within good_bytes never changes, and only Ack removes it.
     const int64_t wanted = std::min(size, std::max(bytes_max, kSpoolRecordBytesMax + kFrameHeaderBytes));
+    batch.begin = batch.end;
     ASSIGN_OR_RETURN(batch.data, options_.files->Read(Path(number), batch.end.offset, wanted));
     int64_t taken = 0;
     while (batch.size() < records_max) {

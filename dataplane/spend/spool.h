@@ -59,6 +59,7 @@ class Spool {
     };
     std::string data;
     std::vector<Place> places;  // of the records in `data`
+    Position begin;             // of `data`
     Position end;               // hand to Ack when they are committed, to Read for what follows
   };
   // A record that was not taken: its place among the frames.

@@ -306,6 +306,28 @@ TEST_F(SpendClientTest, ARecordThatCannotBeReadDoesNotBlockTheOthers) {
   EXPECT_EQ(server.streams(), 2);
 }
 
+TEST_F(SpendClientTest, AnUnreadableRecordIsCountedOnceHoweverOftenItIsMet) {
+  ScriptedSpend server([](int stream, const v1::SpendBatch&) { return stream <= 3 ? Act::kDrop : Act::kAck; });
+  const auto spool = OpenSpool();
+  std::set<std::string> ids = Append(*spool, 1);
+  for (const char* id : {"unreadable", "unreadable too"}) {
+    v1::SpendRecord unreadable = Record(id);
+    unreadable.set_path("\xff");
+    ASSERT_TRUE(spool->Append(unreadable).ok());
+  }
+  ASSERT_TRUE(spool->Append(Record("behind")).ok());
+  ids.insert("behind");
+  std::vector<std::string> refused;  // the client's thread's until Stop
+  SpendClientOptions options = Options(*spool, server.address());
+  options.on_refused = [&](const std::string& request_id) { refused.push_back(request_id); };
+  const auto client = NewSpendClient(options);
+  EXPECT_TRUE(client->Flush(kLongMs));
+  client->Stop();
+  EXPECT_EQ(server.streams(), 4);
+  EXPECT_EQ(server.committed(), ids);
+  EXPECT_THAT(refused, ElementsAre("unreadable", "unreadable too"));
+}
+
 TEST_F(SpendClientTest, AnUnreadableLastRecordIsDoneWithTheOneBefore) {
   ScriptedSpend server(Always(Act::kAck));
   const auto spool = OpenSpool();
