@@ -92,30 +92,58 @@ bool IsFieldValue(std::string_view text) {
 }
 
 void HeaderFields::Reserve(size_t head_bytes) {
-  text_.reserve(head_bytes);
+  if (head_bytes > text_.size()) text_.resize(head_bytes);
   places_.reserve(head_bytes / kFieldBytesExpected + 1);
 }
 
-bool HeaderFields::Add(std::string_view name, std::string_view value) {
-  if (!IsToken(name) || !IsFieldValue(value)) {
-    if (left_out_.empty()) left_out_ = name.empty() ? "(empty)" : name;
-    return false;
-  }
-  const Place place{text_.size(), static_cast<uint32_t>(name.size()), static_cast<uint32_t>(value.size())};
-  text_.resize(place.begin + LineBytes(place));
-  char* at = text_.data() + place.begin;
-  at = std::copy(name.begin(), name.end(), at);
-  LowerAll(at - name.size(), name.size());
-  at = std::copy(kColon.begin(), kColon.end(), at);
-  at = std::copy(value.begin(), value.end(), at);
-  std::copy(kEnd.begin(), kEnd.end(), at);
+char* HeaderFields::Line(const Place& place) {
+  const size_t end = place.begin + LineBytes(place);
+  if (end > text_.size()) text_.resize(std::max(end, 2 * text_.size()));
+  return text_.data() + place.begin;
+}
+
+void HeaderFields::Keep(const Place& place) {
+  text_bytes_ = place.begin + LineBytes(place);
   places_.push_back(place);
+}
+
+void HeaderFields::WriteValue(char* at, std::string_view value) {
+  std::memcpy(at, kColon.data(), kColon.size());
+  at += kColon.size();
+  std::memcpy(at, value.data(), value.size());
+  std::memcpy(at + value.size(), kEnd.data(), kEnd.size());
+}
+
+bool HeaderFields::LeaveOut(std::string_view name) {
+  if (left_out_.empty()) left_out_ = name.empty() ? "(empty)" : name;
+  return false;
+}
+
+bool HeaderFields::Add(std::string_view name, std::string_view value) {
+  const Place place = NextPlace(name, value);
+  char* const line = Line(place);
+  std::memcpy(line, name.data(), name.size());
+  LowerAll(line, name.size());
+  if (!IsToken({line, name.size()}) || !IsFieldValue(value)) return LeaveOut(name);
+  WriteValue(line + name.size(), value);
+  Keep(place);
+  return true;
+}
+
+bool HeaderFields::AddOwn(OwnName name, std::string_view value) {
+  if (!IsFieldValue(value)) return LeaveOut(name.text);
+  const Place place = NextPlace(name.text, value);
+  char* const line = Line(place);
+  std::memcpy(line, name.text.data(), name.text.size());
+  WriteValue(line + name.text.size(), value);
+  Keep(place);
   return true;
 }
 
 void HeaderFields::AppendFrom(const HeaderFields& others, const Place& place) {
-  places_.push_back({text_.size(), place.name_bytes, place.value_bytes});
-  text_.append(others.text_, place.begin, LineBytes(place));
+  const Place own{text_bytes_, place.name_bytes, place.value_bytes};
+  std::memcpy(Line(own), others.text_.data() + place.begin, LineBytes(place));
+  Keep(own);
 }
 
 void HeaderFields::Set(std::string_view name, std::string_view value) {

@@ -18,6 +18,18 @@ bool EqualsIgnoreCase(std::string_view a, std::string_view b);
 bool IsToken(std::string_view text);       // RFC 9110 section 5.6.2: a method, a field's name
 bool IsFieldValue(std::string_view text);  // no control character but tabs
 
+// A name that stands in these sources: the compiler sees to it that it is a token in lower case.
+class OwnName {
+ public:
+  consteval OwnName(const char* name) : text(name) {  // NOLINT: as it stands in a call
+    if (text.empty()) throw "a field's name is empty";
+    for (const char c : text) {
+      if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-') throw "no small letter, digit or hyphen";
+    }
+  }
+  const std::string_view text;
+};
+
 class HeaderFields {
  public:
   struct Field {
@@ -48,6 +60,7 @@ class HeaderFields {
   void Reserve(size_t head_bytes);
   // Neither is a view of these fields. False: it is not valid and was left out.
   bool Add(std::string_view name, std::string_view value);
+  bool AddOwn(OwnName name, std::string_view value);
   void Append(const HeaderFields& others) {
     AppendIf(others, [](const Field&) { return true; });
   }
@@ -73,7 +86,7 @@ class HeaderFields {
   size_t size() const { return places_.size(); }
   // The first name that Add left out; empty: none.
   const std::string& left_out() const { return left_out_; }
-  size_t text_bytes() const { return text_.size(); }  // what WriteTo appends at most
+  size_t text_bytes() const { return text_bytes_; }  // what WriteTo appends at most
   // Appends "name: value\r\n" for each field but those that `skip`, of a name, says.
   template <typename Skip>
   void WriteTo(std::string& head, Skip skip) const {
@@ -108,8 +121,18 @@ class HeaderFields {
   }
   bool Is(const Place& place, std::string_view name) const;
   void AppendFrom(const HeaderFields& others, const Place& place);
+  Place NextPlace(std::string_view name, std::string_view value) const {
+    return {text_bytes_, static_cast<uint32_t>(name.size()), static_cast<uint32_t>(value.size())};
+  }
+  // Behind the name of a line.
+  static void WriteValue(char* at, std::string_view value);
+  // Room for a line behind the others, which becomes one of them when it is kept.
+  char* Line(const Place& place);
+  void Keep(const Place& place);
+  bool LeaveOut(std::string_view name);  // false
 
-  std::string text_;           // lines; some of them may be no field's any more
+  std::string text_;           // lines, some of which may be no field's any more, and room for more
+  size_t text_bytes_ = 0;      // of the lines
   std::vector<Place> places_;  // of the fields, as they stand in text_
   std::string left_out_;
 };

@@ -34,7 +34,7 @@ std::string_view OpenAiPath(Format format) {
 }
 
 void Bearer(std::string_view secret, ProviderCall& call) {
-  if (!secret.empty()) call.headers.Add("authorization", absl::StrCat("Bearer ", std::string(secret)));
+  if (!secret.empty()) call.headers.AddOwn("authorization", absl::StrCat("Bearer ", std::string(secret)));
 }
 
 void KeyHeader(const char* name, std::string_view secret, ProviderCall& call) {
@@ -128,7 +128,7 @@ ProviderCall BuildProviderCall(const v1::SnapshotProvider& provider, const CallP
     case ProviderKind::kAnthropic:
       path = "/messages";
       KeyHeader("x-api-key", place.secret, call);
-      call.headers.Add("anthropic-version", kAnthropicVersion);
+      call.headers.AddOwn("anthropic-version", kAnthropicVersion);
       break;
     case ProviderKind::kGoogle:
       if (operation.format == Format::kEmbeddings) {
@@ -163,7 +163,7 @@ ProviderCall BuildRawCall(const v1::SnapshotProvider& provider, const CallPlace&
       break;
     case ProviderKind::kAnthropic:
       KeyHeader("x-api-key", place.secret, call);
-      call.headers.Add("anthropic-version", kAnthropicVersion);
+      call.headers.AddOwn("anthropic-version", kAnthropicVersion);
       break;
     case ProviderKind::kGoogle:
       if (call.target.find("/openai/") != std::string::npos) {

@@ -41,7 +41,7 @@ asio::awaitable<bool> LoggedExchange::EndStream(std::string_view last) {
 }
 
 void LoggedExchange::Echo(HeaderFields& headers) const {
-  if (!event_id_.empty() && !headers.Find("cf-aig-event-id").has_value()) headers.Add("cf-aig-event-id", event_id_);
+  if (!event_id_.empty() && !headers.Find("cf-aig-event-id").has_value()) headers.AddOwn("cf-aig-event-id", event_id_);
 }
 
 void LoggedExchange::Keep(std::string_view data) {

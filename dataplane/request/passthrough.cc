@@ -141,9 +141,9 @@ UpstreamRequest BuildRaw(const Call& call, const RawCall& raw) {
 
 HeaderFields AnswerHeaders(const Call& call, const RawCall& raw, const UpstreamHead& head) {
   HeaderFields headers = ForwardedResponseHeaders(head.headers);
-  headers.Add("cf-aig-log-id", call.record.request_id());
-  headers.Add("cf-aig-provider", HeaderSafe(raw.provider.name()));
-  headers.Add("cf-aig-step", "0");
+  headers.AddOwn("cf-aig-log-id", call.record.request_id());
+  headers.AddOwn("cf-aig-provider", HeaderSafe(raw.provider.name()));
+  headers.AddOwn("cf-aig-step", "0");
   return headers;
 }
 

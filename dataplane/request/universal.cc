@@ -62,7 +62,7 @@ class EntryExchange final : public ForwardedExchange {
   void Mark(HeaderFields& headers) const {
     headers.Set("cf-aig-step", step_);
     const std::string event_id = ReadEventId(request_.headers);
-    if (!event_id.empty()) headers.Add("cf-aig-event-id", event_id);
+    if (!event_id.empty()) headers.AddOwn("cf-aig-event-id", event_id);
   }
 
   HttpRequest request_;
@@ -151,7 +151,7 @@ HttpReply UniversalError(const Refusal& refusal, bool gateway_exists) {
   body["error"] = nlohmann::ordered_json::array({error});
   // Messages may quote what is no UTF-8.
   reply.body = body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-  if (refusal.retry_after_s > 0) reply.headers.Add("retry-after", absl::StrCat(refusal.retry_after_s));
+  if (refusal.retry_after_s > 0) reply.headers.AddOwn("retry-after", absl::StrCat(refusal.retry_after_s));
   return reply;
 }
 
@@ -161,7 +161,7 @@ asio::awaitable<void> AnswerUniversal(const Call& call) {
   if (const auto* fault = std::get_if<BodyFault>(&read)) {
     call.record.End(v1::REFUSED, fault->status, fault->code);
     HttpReply reply = UniversalError(Refusal(fault->status, fault->code, fault->message, fault->param), true);
-    reply.headers.Add("cf-aig-log-id", call.record.request_id());
+    reply.headers.AddOwn("cf-aig-log-id", call.record.request_id());
     co_await call.exchange.Reply(std::move(reply));
     co_return;
   }

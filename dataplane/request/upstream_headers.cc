@@ -33,9 +33,9 @@ HeaderFields UpstreamHeaders(const HeadersWanted& wanted, const HeaderFields& ow
   headers.AppendIf(own, [&](const HeaderFields::Field& field) {
     return !headers.Find(field.name).has_value() && !Has(configured, field.name);
   });
-  if (!wanted.content_type.empty()) headers.Add("content-type", wanted.content_type);
-  headers.Add("accept-encoding", "identity");  // usage is read from the response
-  headers.Add("x-client-request-id", wanted.request_id);
+  if (!wanted.content_type.empty()) headers.AddOwn("content-type", wanted.content_type);
+  headers.AddOwn("accept-encoding", "identity");  // usage is read from the response
+  headers.AddOwn("x-client-request-id", wanted.request_id);
   for (const auto& [name, value] : configured) headers.Add(name, value);
   return headers;
 }

@@ -49,6 +49,32 @@ TEST(HeaderFields, WhatIsNotValidIsLeftOutAndSaidSo) {
   EXPECT_EQ(others.left_out(), "(empty)") << "whoever writes them may say so";
 }
 
+TEST(HeaderFields, AnOwnNameIsTakenAsItIsAndItsValueCheckedAllTheSame) {
+  HeaderFields fields;
+  EXPECT_TRUE(fields.AddOwn("cf-aig-step", "0"));
+  EXPECT_FALSE(fields.AddOwn("cf-aig-model", "a\r\nb: c"));
+  EXPECT_THAT(HeaderPairs(fields), ElementsAre(Pair("cf-aig-step", "0")));
+  EXPECT_EQ(fields.left_out(), "cf-aig-model");
+}
+
+// Whether there was room made for them or not.
+TEST(HeaderFields, ManyAreKeptWhole) {
+  for (const size_t room : {0, 10, 10'000}) {
+    HeaderFields fields;
+    fields.Reserve(room);
+    std::string expected = "head\r\n";
+    for (int i = 0; i < 100; ++i) {
+      const std::string name = "n" + std::to_string(i), value(static_cast<size_t>(i), 'v');
+      ASSERT_TRUE(fields.Add(name, value));
+      expected += name + ": " + value + "\r\n";
+    }
+    std::string head = "head\r\n";
+    HeaderFields(fields).WriteTo(head, [](std::string_view) { return false; });
+    EXPECT_EQ(head, expected);
+    EXPECT_EQ(fields.text_bytes(), expected.size() - 6) << "not the room behind them";
+  }
+}
+
 std::string Written(const HeaderFields& fields, std::string_view but = "") {
   std::string head = "head\r\n";
   fields.WriteTo(head, [but](std::string_view name) { return name == but; });
