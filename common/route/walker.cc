@@ -19,6 +19,7 @@ namespace signalbox {
 namespace {
 
 constexpr uint32_t kShares = 10'000;
+constexpr size_t kPathBytesExpected = 96;
 
 // Empty and `identifier` filled, or why the value identifies nobody.
 std::string ReadIdentifier(const FieldValue& value, v1::Scalar& identifier) {
@@ -106,12 +107,15 @@ const v1::CompiledElement::Branch& PickBranch(const v1::CompiledElement::Percent
 }  // namespace
 
 Walker::Walker(const v1::CompiledRoute& route, const RequestView& request, uint32_t draw)
-    : route_(&route), request_(&request), draw_(draw) {}
+    : route_(&route), request_(&request), draw_(draw) {
+  path_.reserve(kPathBytesExpected);
+}
 
 Step Walker::Next() { return Advance(0); }
 
 Step Walker::OnLimits(size_t passed) {
-  const std::vector<uint32_t> asked = std::exchange(asked_, {});
+  const auto asked = asked_;
+  asked_.clear();
   if (asked.empty()) return Refuse(position_, 500, "internal_error", "limits were answered that nobody asked about");
   for (size_t i = 0; i < passed && i < asked.size(); ++i) Take(asked[i], "success");
   if (passed >= asked.size()) {

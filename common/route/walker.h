@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "common/identifier.h"
 #include "common/route/request_view.h"
@@ -16,11 +17,13 @@
 
 namespace signalbox {
 
+inline constexpr size_t kLimitsExpected = 4;  // in a chain
+
 // The consecutive limits of one success chain, to be decided together. Answer with OnLimits.
 struct CheckLimits {
-  std::vector<uint32_t> elements;
+  absl::InlinedVector<uint32_t, kLimitsExpected> elements;
   // One per element. Empty: a shadow limit whose key finds nobody; there is nothing to count, and it passes.
-  std::vector<Identifier> identifiers;
+  absl::InlinedVector<Identifier, kLimitsExpected> identifiers;
 };
 
 // Answer with OnModel.
@@ -44,6 +47,7 @@ struct TrailEntry {
   uint32_t element = 0;
   std::string_view output;
 };
+using Trail = absl::InlinedVector<TrailEntry, 8>;
 
 class Walker {
  public:
@@ -56,7 +60,7 @@ class Walker {
   // `answered`: the model's response is what the client gets (its own 4xx included).
   Step OnModel(bool answered);
 
-  const std::vector<TrailEntry>& trail() const { return trail_; }
+  const Trail& trail() const { return trail_; }
   // start/plan/free-requests/... Bytes of ids that a header or a path cannot carry are percent-encoded.
   const std::string& Path() const { return path_; }
   // Whether a model can still be reached from where the walk stands (else holds are released).
@@ -76,10 +80,10 @@ class Walker {
   enum class LastEdge { kNone, kLimit, kModel } last_edge_ = LastEdge::kNone;
   bool model_answered_ = false;
   bool finished_ = false;
-  uint32_t position_ = 0;        // the element the last step is about
-  int percentages_ = 0;          // drawn so far
-  std::vector<uint32_t> asked_;  // limits asked about and not answered yet
-  std::vector<TrailEntry> trail_;
+  uint32_t position_ = 0;                  // the element the last step is about
+  int percentages_ = 0;                    // drawn so far
+  decltype(CheckLimits::elements) asked_;  // and not answered yet
+  Trail trail_;
   std::string path_;  // of the trail
 };
 

@@ -82,7 +82,15 @@ struct Reported {
   int64_t reasoning = 0;
   int64_t citation = 0;
   // What is spoken, drawn and filmed, of it cached; what the provider searched besides.
-  v1::TokenUsage apart;
+  int64_t audio_input = 0;
+  int64_t image_input = 0;
+  int64_t video_input = 0;
+  int64_t cached_audio_input = 0;
+  int64_t cached_image_input = 0;
+  int64_t audio_output = 0;
+  int64_t image_output = 0;
+  int64_t video_output = 0;
+  int64_t web_searches = 0;
   // Anthropic's names for cache reads and writes, which its own API counts beside the input.
   int64_t anthropic_cache = 0;
   bool anthropic_names = false;  // input_tokens: then they surely stand beside
@@ -94,18 +102,18 @@ struct Reported {
 void ReadBesides(const Members& usage, Reported& figures) {
   figures.citation = FirstPositive(usage, {"citation_tokens"});
   figures.perplexity = usage.Find("citation_tokens") || usage.Find("num_search_queries");
-  figures.apart.set_web_searches(FirstPositive(usage, {"num_search_queries"}));
+  figures.web_searches = FirstPositive(usage, {"num_search_queries"});
   if (const auto tools = Member(usage, "server_tool_use")) {
-    figures.apart.set_web_searches(FirstPositive(*tools, {"web_search_requests"}));
+    figures.web_searches = FirstPositive(*tools, {"web_search_requests"});
   }
 }
 
-std::optional<Reported> ReadFigures(const Members& usage) {
-  Reported figures;
+// False: no usage without both totals.
+bool ReadFigures(const Members& usage, Reported& figures) {
   const bool plain = usage.Find("prompt_tokens") || usage.Find("completion_tokens");
   const std::optional<int64_t> input = Tokens(usage.Find(plain ? "prompt_tokens" : "input_tokens"));
   const std::optional<int64_t> output = Tokens(usage.Find(plain ? "completion_tokens" : "output_tokens"));
-  if (!input || !output) return std::nullopt;
+  if (!input || !output) return false;
   figures.input = *input;
   figures.output = *output;
   figures.total = Tokens(usage.Find("total_tokens"));
@@ -118,12 +126,12 @@ std::optional<Reported> ReadFigures(const Members& usage) {
     figures.written =
         FirstPositive(*details, {"cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens"});
     figures.written_1h = FirstPositive(*details, {"cache_write_1h_tokens"});
-    figures.apart.set_audio_input(FirstPositive(*details, {"audio_tokens"}));
-    figures.apart.set_image_input(FirstPositive(*details, {"image_tokens"}));
-    figures.apart.set_video_input(FirstPositive(*details, {"video_tokens"}));
+    figures.audio_input = FirstPositive(*details, {"audio_tokens"});
+    figures.image_input = FirstPositive(*details, {"image_tokens"});
+    figures.video_input = FirstPositive(*details, {"video_tokens"});
     if (const auto cached = Member(*details, "cached_tokens_details")) {
-      figures.apart.set_cached_audio_input(FirstPositive(*cached, {"audio_tokens"}));
-      figures.apart.set_cached_image_input(FirstPositive(*cached, {"image_tokens"}));
+      figures.cached_audio_input = FirstPositive(*cached, {"audio_tokens"});
+      figures.cached_image_input = FirstPositive(*cached, {"image_tokens"});
     }
   }
   // DeepSeek; Moonshot; Anthropic's compatible endpoint.
@@ -136,16 +144,16 @@ std::optional<Reported> ReadFigures(const Members& usage) {
   }
   if (const auto details = Member(usage, plain ? "completion_tokens_details" : "output_tokens_details")) {
     figures.reasoning = FirstPositive(*details, {"reasoning_tokens"});
-    figures.apart.set_audio_output(FirstPositive(*details, {"audio_tokens"}));
-    figures.apart.set_image_output(FirstPositive(*details, {"image_tokens"}));
-    figures.apart.set_video_output(FirstPositive(*details, {"video_tokens"}));
+    figures.audio_output = FirstPositive(*details, {"audio_tokens"});
+    figures.image_output = FirstPositive(*details, {"image_tokens"});
+    figures.video_output = FirstPositive(*details, {"video_tokens"});
   }
   if (figures.reasoning == 0) {
     figures.reasoning = FirstPositive(usage, {"reasoning_tokens"});  // Perplexity
     figures.reasoning_apart = figures.reasoning > 0;
   }
   ReadBesides(usage, figures);
-  return figures;
+  return true;
 }
 
 int64_t Excess(const Reported& figures) {
@@ -195,9 +203,8 @@ void ReadChoice(ondemand::object choice, const std::string& json, UnaryReport& r
 }
 
 // The report of an answer whose usage is where most have it. Nothing has to be known of the text then, which is nearly
-// all of the answer: it is passed over. Throws simdjson_error where that cannot be done.
-std::optional<UnaryReport> PassOver(const std::string& json, ondemand::parser& parser) {
-  UnaryReport report;
+// all of the answer: it is passed over. False, or throws simdjson_error, where that cannot be done.
+bool PassOver(const std::string& json, ondemand::parser& parser, UnaryReport& report) {
   ondemand::document answer = parser.iterate(json.data(), json.size(), json.capacity());
   std::string_view usage;
   bool error = false, choices = false;
@@ -216,66 +223,66 @@ std::optional<UnaryReport> PassOver(const std::string& json, ondemand::parser& p
     }
   }
   const char* behind = nullptr;
-  if (answer.current_location().get(behind) != simdjson::OUT_OF_BOUNDS) return std::nullopt;
-  if (usage.empty()) return std::nullopt;
+  if (answer.current_location().get(behind) != simdjson::OUT_OF_BOUNDS || usage.empty()) return false;
   thread_local dom::document figures;
   if (figures.capacity() > kKeptDocumentBytesMax) figures = dom::document();
   const size_t readable_bytes = static_cast<size_t>(json.data() + json.capacity() - usage.data());
-  if (ParseDom(usage, readable_bytes, figures) != simdjson::SUCCESS) return std::nullopt;
+  if (ParseDom(usage, readable_bytes, figures) != simdjson::SUCCESS) return false;
   report.usage = ReadUsage(figures.root());
   report.names_usage = true;
   report.only_error = error && !choices;
-  if (!report.usage.has_value()) return std::nullopt;
-  return report;
+  return report.usage.has_value();
 }
 
-std::optional<UnaryReport> PassOver(const std::string& json) {
-  if (json.capacity() < json.size() + simdjson::SIMDJSON_PADDING) return std::nullopt;
+bool PassOver(const std::string& json, UnaryReport& report) {
+  if (json.capacity() < json.size() + simdjson::SIMDJSON_PADDING) return false;
   thread_local std::unique_ptr<ondemand::parser> parser;
   if (parser == nullptr) parser = std::make_unique<ondemand::parser>();
-  std::optional<UnaryReport> report;
+  bool passed = false;
   try {
-    report = PassOver(json, *parser);
+    passed = PassOver(json, *parser, report);
   } catch (const simdjson::simdjson_error&) {
-    report.reset();
+    passed = false;
   }
   if (parser->capacity() > kKeptDocumentBytesMax) parser.reset();
-  return report;
+  return passed;
 }
 
 }  // namespace
 
 std::optional<v1::TokenUsage> ReadUsage(dom::element element) {
   dom::object usage;
-  if (element.get_object().get(usage) != simdjson::SUCCESS) return std::nullopt;
-  std::optional<Reported> figures = ReadFigures(Members(usage));
-  if (!figures) return std::nullopt;
-  Reconcile(*figures);
-  v1::TokenUsage result;
-  result.set_input(figures->input);
-  result.set_cached_input(std::min(figures->cached, figures->input));
-  result.set_cache_write(std::min(figures->written, figures->input - result.cached_input()));
-  result.set_cache_write_1h(std::min(figures->written_1h, result.cache_write()));
-  int64_t left = figures->input - result.cached_input() - result.cache_write();
+  Reported figures;
+  if (element.get_object().get(usage) != simdjson::SUCCESS || !ReadFigures(Members(usage), figures)) {
+    return std::nullopt;
+  }
+  Reconcile(figures);
+  std::optional<v1::TokenUsage> read(std::in_place);
+  v1::TokenUsage& result = *read;
+  result.set_input(figures.input);
+  result.set_cached_input(std::min(figures.cached, figures.input));
+  result.set_cache_write(std::min(figures.written, figures.input - result.cached_input()));
+  result.set_cache_write_1h(std::min(figures.written_1h, result.cache_write()));
+  int64_t left = figures.input - result.cached_input() - result.cache_write();
   const auto part = [&left](int64_t count, int64_t cached) {
     const int64_t taken = std::min(std::max<int64_t>(count - cached, 0), left);
     left -= taken;
     return cached + taken;
   };
-  result.set_cached_audio_input(std::min(figures->apart.cached_audio_input(), result.cached_input()));
+  result.set_cached_audio_input(std::min(figures.cached_audio_input, result.cached_input()));
   result.set_cached_image_input(
-      std::min(figures->apart.cached_image_input(), result.cached_input() - result.cached_audio_input()));
-  result.set_audio_input(part(figures->apart.audio_input(), result.cached_audio_input()));
-  result.set_image_input(part(figures->apart.image_input(), result.cached_image_input()));
-  result.set_video_input(part(figures->apart.video_input(), 0));
-  result.set_output(figures->output);
-  result.set_reasoning(std::min(figures->reasoning, figures->output));
-  result.set_citation(std::min(figures->citation, figures->output));
-  result.set_audio_output(std::min(figures->apart.audio_output(), figures->output));
-  result.set_image_output(std::min(figures->apart.image_output(), figures->output));
-  result.set_video_output(std::min(figures->apart.video_output(), figures->output));
-  result.set_web_searches(figures->apart.web_searches());
-  return result;
+      std::min(figures.cached_image_input, result.cached_input() - result.cached_audio_input()));
+  result.set_audio_input(part(figures.audio_input, result.cached_audio_input()));
+  result.set_image_input(part(figures.image_input, result.cached_image_input()));
+  result.set_video_input(part(figures.video_input, 0));
+  result.set_output(figures.output);
+  result.set_reasoning(std::min(figures.reasoning, figures.output));
+  result.set_citation(std::min(figures.citation, figures.output));
+  result.set_audio_output(std::min(figures.audio_output, figures.output));
+  result.set_image_output(std::min(figures.image_output, figures.output));
+  result.set_video_output(std::min(figures.video_output, figures.output));
+  result.set_web_searches(figures.web_searches);
+  return read;
 }
 
 size_t ContentBytes(const Members& choice, std::string_view holder) {
@@ -323,8 +330,9 @@ std::optional<v1::TokenUsage> ParseUsage(std::string_view response_json) {
 }
 
 UnaryReport ReadUnary(const std::string& response_json) {
-  if (std::optional<UnaryReport> report = PassOver(response_json)) return *std::move(report);
   UnaryReport report;
+  if (PassOver(response_json, report)) return report;
+  report = UnaryReport();
   report.content_bytes = response_json.size();  // nothing better is known of what cannot be read
   thread_local dom::document document;
   if (document.capacity() > kKeptDocumentBytesMax) document = dom::document();

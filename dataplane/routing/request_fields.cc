@@ -48,12 +48,12 @@ std::string ParseFlatObject(std::string_view json, Metadata& entries) {
   entries.reserve(std::min(entries.size() + object.size(), static_cast<size_t>(kMetadataEntriesMax) + 1));
   for (const auto& [key, value] : object) {
     std::optional<v1::Scalar> scalar = ToScalar(value);
-    const std::string name(key);
+    std::string name(key);
     if (!scalar.has_value()) return absl::StrCat("must be flat: \"", name, "\" is not a string, number or boolean");
     for (const auto& entry : entries) {
       if (entry.first == name) return absl::StrCat("names \"", name, "\" twice");
     }
-    entries.emplace_back(name, *std::move(scalar));
+    entries.emplace_back(std::move(name), *std::move(scalar));
     if (entries.size() > static_cast<size_t>(kMetadataEntriesMax)) {
       return absl::StrCat("may have at most ", kMetadataEntriesMax, " entries");
     }
@@ -177,14 +177,15 @@ std::string MetadataJson(const Metadata& metadata) {
 
 FieldValue RequestFields::Get(const v1::FieldRef& field) const {
   switch (field.root()) {
-    case v1::FieldRef::METADATA:
+    case v1::FieldRef::METADATA: {
       // Metadata is flat: a dot in the path is a dot in the key.
+      const std::string joined = field.path_size() == 1 ? "" : absl::StrJoin(field.path(), ".");
+      const std::string& wanted = field.path_size() == 1 ? field.path(0) : joined;
       for (const auto& [key, scalar] : metadata_) {
-        if (key == (field.path_size() == 1 ? field.path(0) : absl::StrJoin(field.path(), "."))) {
-          return FromScalar(scalar);
-        }
+        if (key == wanted) return FromScalar(scalar);
       }
       return {};
+    }
     case v1::FieldRef::BODY:
       return body_.Get({field.path().begin(), field.path().end()});
     case v1::FieldRef::HEADERS: {

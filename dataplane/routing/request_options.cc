@@ -23,18 +23,25 @@ struct Header {
 
 constexpr absl::string_view kPrefixes[] = {"cf-aig-", "signalbox-"};
 
+// Empty: the header is no option.
+absl::string_view PrefixOf(absl::string_view header) {
+  for (const absl::string_view prefix : kPrefixes) {
+    const size_t last = prefix.size() - 1;  // which tells most that are none
+    if (header.size() > last && header[last] == prefix[last] && absl::StartsWith(header, prefix)) return prefix;
+  }
+  return {};
+}
+
 class HeaderReader {
  public:
   // Most requests have no header that is an option: what is none is not looked through for each.
   explicit HeaderReader(const HeaderFields& headers) {
     for (const HeaderFields::Field field : headers) {
       const absl::string_view name(field.name.data(), field.name.size());
-      for (const absl::string_view prefix : kPrefixes) {
-        if (!absl::StartsWith(name, prefix)) continue;
-        const absl::string_view option = name.substr(prefix.size());
-        if (option == "metadata" || option == "authorization") continue;  // read elsewhere
-        own_.push_back({prefix, option, {field.value.data(), field.value.size()}});
-      }
+      const absl::string_view prefix = PrefixOf(name);
+      const absl::string_view option = name.substr(prefix.size());
+      if (prefix.empty() || option == "metadata" || option == "authorization") continue;  // those are read elsewhere
+      own_.push_back({prefix, option, {field.value.data(), field.value.size()}});
     }
   }
 
