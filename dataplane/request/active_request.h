@@ -29,7 +29,7 @@ struct ActiveRequest {
   const v1::SnapshotKey& key;
   CacheStage* cache = nullptr;  // of the walk, as long as it lasts
   // What the whole walk may still take, counted from the request's start.
-  RequestAllowance allowance{worker.clock.MonotonicMicros() - record.ElapsedUs() + worker.request_timeout_us};
+  RequestAllowance allowance{record.start_us() + worker.request_timeout_us};
   std::string_view native_query = {};  // to go along to a provider whose own API is called
 };
 

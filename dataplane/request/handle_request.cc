@@ -29,7 +29,7 @@ asio::awaitable<void> Refuse(HttpExchange& exchange, Format format, const Refusa
   HttpReply reply = ErrorReply(refusal.status, refusal.code, refusal.message, refusal.param);
   reply.body = ErrorFor(format, refusal.status, std::move(reply.body));
   reply.headers.Append(headers);
-  if (refusal.retry_after_s > 0) reply.headers.Add("retry-after", absl::StrCat(refusal.retry_after_s));
+  if (refusal.retry_after_s > 0) reply.headers.AddOwn("retry-after", absl::StrCat(refusal.retry_after_s));
   co_await exchange.Reply(std::move(reply));
 }
 
@@ -41,12 +41,12 @@ constexpr size_t kRouteHeaderBytesExpected = 1 << 10;
 HeaderFields RouteHeaders(const ActiveRequest& request, const Walker& walker, std::optional<Use> final_use) {
   HeaderFields headers;
   headers.Reserve(kRouteHeaderBytesExpected);
-  headers.Add("cf-aig-log-id", request.record.request_id());
+  headers.AddOwn("cf-aig-log-id", request.record.request_id());
   // A plain model without a default route passes through a route that nobody wrote.
-  if (!request.route.name().empty()) headers.Add("signalbox-route", RouteLabel(request.route));
-  headers.Add("signalbox-path", HeaderSafe(walker.Path()));
+  if (!request.route.name().empty()) headers.AddOwn("signalbox-route", RouteLabel(request.route));
+  headers.AddOwn("signalbox-path", HeaderSafe(walker.Path()));
   const v1::CacheStatus cache = request.record.record().cache();
-  if (cache != v1::CACHE_STATUS_UNSPECIFIED) headers.Add("cf-aig-cache-status", v1::CacheStatus_Name(cache));
+  if (cache != v1::CACHE_STATUS_UNSPECIFIED) headers.AddOwn("cf-aig-cache-status", v1::CacheStatus_Name(cache));
   request.gate.AddHeaders(final_use, headers);
   return headers;
 }
@@ -56,13 +56,13 @@ HeaderFields AnswerHeaders(const ActiveRequest& request, const Walker& walker, c
   std::optional<Use> final_use;  // known before a unary answer's first byte
   if (unary) final_use = request.record.Used();
   HeaderFields headers = RouteHeaders(request, walker, final_use);
-  headers.Add("cf-aig-provider", HeaderSafe(model.provider()));
-  headers.Add("cf-aig-model", HeaderSafe(model.model()));
-  headers.Add("cf-aig-step", absl::StrCat(step));
+  headers.AddOwn("cf-aig-provider", HeaderSafe(model.provider()));
+  headers.AddOwn("cf-aig-model", HeaderSafe(model.model()));
+  headers.AddOwn("cf-aig-step", absl::StrCat(step));
   if (const std::optional<int64_t> cap = LoweredCap(request, model); cap.has_value()) {
-    headers.Add("signalbox-max-tokens", absl::StrCat(*cap));
+    headers.AddOwn("signalbox-max-tokens", absl::StrCat(*cap));
   }
-  if (final_use.has_value()) headers.Add("signalbox-cost-usd", FormatDollars(final_use->nanos));
+  if (final_use.has_value()) headers.AddOwn("signalbox-cost-usd", FormatDollars(final_use->nanos));
   return headers;
 }
 
@@ -70,11 +70,11 @@ HeaderFields AnswerHeaders(const ActiveRequest& request, const Walker& walker, c
 HeaderFields HitHeaders(const ActiveRequest& request, const Walker& walker, const CacheHit& hit, int step) {
   const Use used = request.record.Used();  // by models that failed before
   HeaderFields headers = RouteHeaders(request, walker, used);
-  headers.Add("cf-aig-provider", HeaderSafe(hit.answer->provider()));
-  headers.Add("cf-aig-model", HeaderSafe(hit.answer->model()));
-  headers.Add("cf-aig-step", absl::StrCat(step));
-  headers.Add("age", absl::StrCat(hit.age_us / 1'000'000));
-  headers.Add("signalbox-cost-usd", FormatDollars(used.nanos));
+  headers.AddOwn("cf-aig-provider", HeaderSafe(hit.answer->provider()));
+  headers.AddOwn("cf-aig-model", HeaderSafe(hit.answer->model()));
+  headers.AddOwn("cf-aig-step", absl::StrCat(step));
+  headers.AddOwn("age", absl::StrCat(hit.age_us / 1'000'000));
+  headers.AddOwn("signalbox-cost-usd", FormatDollars(used.nanos));
   return headers;
 }
 
@@ -169,6 +169,19 @@ FoundRoute FindPricedRoute(const Call& call, const RequestOptions& options, std:
   return AtCustomCost(*std::get<std::shared_ptr<const v1::CompiledRoute>>(found), *cost);
 }
 
+// However the walk ends, its record says how far it came.
+class RecordPath {
+ public:
+  RecordPath(const Walker& walker, v1::SpendRecord& record) : walker_(walker), record_(record) {}
+  ~RecordPath() { record_.set_path(walker_.Path()); }
+  RecordPath(const RecordPath&) = delete;
+  RecordPath& operator=(const RecordPath&) = delete;
+
+ private:
+  const Walker& walker_;
+  v1::SpendRecord& record_;
+};
+
 // Walks the route to its end. Each step is a question: the limits' is put to the quota service, the model's to a
 // provider; the first model that answers is relayed, a stream (returned, else null) by the caller. Before each step the
 // cache is asked for the answer of the model that comes next: on the way to a hit only limits on requests are asked.
@@ -180,6 +193,7 @@ asio::awaitable<std::unique_ptr<OpenStream>> WalkRoute(ActiveRequest& request, W
   CacheStage cache(request);
   request.cache = &cache;
   std::optional<std::pair<Walker, Step>> before_hit;  // where the walk stood when it set out for one
+  const RecordPath path(walker, request.record.record());
   Step step = walker.Next();
   for (;;) {
     if (cache.looks_up()) co_await cache.LookUp(walker, step);
@@ -190,7 +204,6 @@ asio::awaitable<std::unique_ptr<OpenStream>> WalkRoute(ActiveRequest& request, W
       walker = before_hit->first;
       step = before_hit->second;
     }
-    request.record.record().set_path(walker.Path());
     if (request.exchange.client_gone()) co_return nullptr;  // the record says cancelled
     std::optional<Refusal> refusal;
     if (auto* limits = std::get_if<CheckLimits>(&step)) {
@@ -207,7 +220,6 @@ asio::awaitable<std::unique_ptr<OpenStream>> WalkRoute(ActiveRequest& request, W
       if (cache.hit() != nullptr) {
         const CacheHit hit = *cache.hit();
         walker.OnModel(true);
-        request.record.record().set_path(walker.Path());
         request.record.record().set_provider(hit.answer->provider());
         request.record.record().set_model(hit.answer->model());
         co_await RelayKept(request, hit.answer, HitHeaders(request, walker, hit, failed_models));
@@ -229,7 +241,6 @@ asio::awaitable<std::unique_ptr<OpenStream>> WalkRoute(ActiveRequest& request, W
         auto& answer = std::get<ModelAnswer>(result);
         walker.OnModel(true);
         v1::SpendRecord& record = request.record.record();
-        record.set_path(walker.Path());
         record.set_provider(element.model().provider());
         record.set_model(element.model().model());
         const bool streamed = answer.stream != nullptr;
@@ -250,14 +261,13 @@ asio::awaitable<std::unique_ptr<OpenStream>> WalkRoute(ActiveRequest& request, W
       }
     }
     if (refusal.has_value()) {
-      request.record.record().set_path(walker.Path());
       v1::Outcome outcome = v1::REFUSED;
       if (refusal->status >= 500) {
         outcome = last_timed_out || refusal->code == "deadline_exceeded" ? v1::TIMEOUT : v1::ERROR;
       }
       request.record.End(outcome, refusal->status, refusal->code);
       HeaderFields headers = RouteHeaders(request, walker, request.record.Used());
-      if (failed_models > 0) headers.Add("cf-aig-step", absl::StrCat(failed_models));
+      if (failed_models > 0) headers.AddOwn("cf-aig-step", absl::StrCat(failed_models));
       co_await Refuse(request.exchange, request.body.format(), *refusal, std::move(headers));
       co_return nullptr;
     }

@@ -76,16 +76,20 @@ LimitGate::LimitGate(Worker& worker, const v1::CompiledRoute& route, const Reque
 const InputBound& LimitGate::InputOf(const v1::CompiledElement::Model& model) {
   if (input_of_ == &model) return input_;
   const size_t sent_bytes = body_.body_bytes() + model.parameters_json().size();
-  v1::ModelPrice unpriced;
-  if (!model.has_price()) unpriced.set_model(model.model());
-  input_ = BoundInput(body_, sent_bytes, model.has_price() ? model.price() : unpriced);
+  if (model.has_price()) {
+    input_ = BoundInput(body_, sent_bytes, model.price());
+  } else {
+    v1::ModelPrice unpriced;
+    unpriced.set_model(model.model());
+    input_ = BoundInput(body_, sent_bytes, unpriced);
+  }
   input_of_ = &model;
   return input_;
 }
 
 // `bounded_models` are the model elements behind acquire.bounds, in order.
 std::optional<Refusal> LimitGate::AddBounds(const v1::CompiledElement& element, v1::Acquire& acquire,
-                                            v1::LimitCheck& check, std::vector<uint32_t>& bounded_models) {
+                                            v1::LimitCheck& check, BoundedModels& bounded_models) {
   const v1::CompiledElement::Limit& limit = element.limit();
   for (const uint32_t index : limit.reachable_models()) {
     const v1::CompiledElement::Model& model = at(index).model();
@@ -125,17 +129,19 @@ void LimitGate::FillCounterAt(uint32_t element, const Identifier& identifier, v1
   *counter.mutable_identifier() = identifier;
 }
 
-std::variant<LimitGate::Question, Refusal> LimitGate::BuildQuestion(const CheckLimits& asked, Ask ask) {
-  Question question{google::protobuf::Arena::CreateMessage<v1::Acquire>(&worker_.questions.Fresh()), {}};
-  v1::Acquire& acquire = *question.acquire;
+// Fills the worker's question.
+std::variant<LimitGate::Checked, Refusal> LimitGate::BuildQuestion(const CheckLimits& asked, Ask ask) {
+  Checked checked;
+  v1::Acquire& acquire = worker_.question;
+  acquire.Clear();
   acquire.set_request_id(record_.request_id());
-  std::vector<uint32_t> bounded_models;
+  BoundedModels bounded_models;
   for (size_t i = 0; i < asked.elements.size(); ++i) {
     const v1::CompiledElement& element = at(asked.elements[i]);
     const v1::CompiledElement::Limit& limit = element.limit();
     if (asked.identifiers[i].empty() || counted_.contains(asked.elements[i])) continue;
     if (ask == Ask::kRequests && Holds(limit)) continue;
-    question.limits.push_back(i);
+    checked.push_back(i);
     v1::LimitCheck& check = *acquire.add_checks();
     FillCounterAt(asked.elements[i], asked.identifiers[i], *check.mutable_counter());
     check.set_limit(limit.limit());
@@ -152,14 +158,14 @@ std::variant<LimitGate::Question, Refusal> LimitGate::BuildQuestion(const CheckL
   if (body_.output_cap().has_value()) asked_cap = *body_.output_cap();
   if (output_cap_.has_value()) asked_cap = std::min(asked_cap, *output_cap_);
   acquire.set_output_cap(std::max<int64_t>(asked_cap, 1));
-  return question;
+  return checked;
 }
 
-std::variant<size_t, Refusal> LimitGate::PassWithoutAnswer(const CheckLimits& asked, const Question& question) {
-  for (const size_t i : question.limits) {
+std::variant<size_t, Refusal> LimitGate::PassWithoutAnswer(const CheckLimits& asked, const Checked& checked) {
+  for (const size_t i : checked) {
     if (DeniesOnError(at(asked.elements[i]).limit())) return QuotaUnavailable();
   }
-  for (const size_t i : question.limits) {
+  for (const size_t i : checked) {
     v1::CounterKey counter;
     FillCounterAt(asked.elements[i], asked.identifiers[i], counter);
     const bool granted = std::any_of(granted_.begin(), granted_.end(), [&](const Granted& earlier) {
@@ -199,23 +205,23 @@ asio::awaitable<std::variant<size_t, Refusal>> LimitGate::Check(CheckLimits aske
     seen_mark_ = seen_.size();
     noted_mark_ = static_cast<size_t>(record_.record().limits_size());
   }
-  std::variant<Question, Refusal> built = BuildQuestion(asked, ask);
+  std::variant<Checked, Refusal> built = BuildQuestion(asked, ask);
   if (auto* refusal = std::get_if<Refusal>(&built)) co_return std::move(*refusal);
-  Question& question = std::get<Question>(built);
+  const Checked& checked = std::get<Checked>(built);
   absl::StatusOr<v1::QuotaAnswer> answer = v1::QuotaAnswer();
   size_t passed = asked.elements.size();
-  if (!question.limits.empty()) {
+  if (!checked.empty()) {
     record_.MustSettle();  // whatever becomes of the answer, the service may hold something from here on
-    answer = co_await AwaitAnswer(
-        [&](QuotaClient::Done done) { worker_.quota.Acquire(*question.acquire, std::move(done)); });
+    answer =
+        co_await AwaitAnswer([&](QuotaClient::Done done) { worker_.quota.Acquire(worker_.question, std::move(done)); });
     if (absl::IsInvalidArgument(answer.status())) {
       co_return NotAccepted({answer.status().message().data(), answer.status().message().size()});
     }
     if (!answer.ok()) {
-      std::variant<size_t, Refusal> unanswered = PassWithoutAnswer(asked, question);
+      std::variant<size_t, Refusal> unanswered = PassWithoutAnswer(asked, checked);
       if (std::holds_alternative<Refusal>(unanswered)) co_return unanswered;
     } else if (answer->result() == v1::QuotaAnswer::DENIED) {
-      passed = question.limits[std::min<size_t>(answer->denied_index(), question.limits.size() - 1)];
+      passed = checked[std::min<size_t>(answer->denied_index(), checked.size() - 1)];
     } else if (answer->result() != v1::QuotaAnswer::GRANTED) {
       co_return NotAccepted(answer->message());
     }
@@ -224,7 +230,7 @@ asio::awaitable<std::variant<size_t, Refusal>> LimitGate::Check(CheckLimits aske
   for (size_t i = 0; i < asked.elements.size() && i <= passed; ++i) {
     const uint32_t index = asked.elements[i];
     const v1::CompiledElement::Limit& limit = at(index).limit();
-    const bool in_question = check < question.limits.size() && question.limits[check] == i;
+    const bool in_question = check < checked.size() && checked[check] == i;
     const bool decided = answer.ok() && in_question;
     const v1::LimitState* state = nullptr;
     if (decided && static_cast<int>(check) < answer->limits_size()) state = &answer->limits(static_cast<int>(check));
@@ -243,7 +249,7 @@ asio::awaitable<std::variant<size_t, Refusal>> LimitGate::Check(CheckLimits aske
     if (LowersCap(limit)) output_cap_ = answer->output_cap();
   }
   if (answer.ok()) {
-    for (const size_t i : std::span(question.limits).first(check)) {
+    for (const size_t i : std::span(checked).first(check)) {
       granted_.push_back({asked.elements[i], std::move(asked.identifiers[i])});
     }
   }
@@ -292,11 +298,11 @@ void LimitGate::AddHeaders(std::optional<Use> final_use, HeaderFields& headers) 
     const int64_t remaining = final_use.has_value() && !seen.denied ? FinallyRemaining(limit, seen.state, *final_use)
                                                                     : seen.state.remaining();
     const char* shadow = !limit.shadow() ? "" : seen.state.shadow_denied() ? "; shadow=denied" : "; shadow=passed";
-    headers.Add("signalbox-limit",
-                absl::StrCat("pool=", HeaderSafe(limit.pool()), "; unit=", std::string(UnitName(limit.unit())),
-                             "; limit=", FormatAmount(limit.unit(), limit.limit()),
-                             "; remaining=", FormatAmount(limit.unit(), remaining),
-                             "; reset=", SecondsUntil(seen.state.reset_us(), now_us), shadow));
+    headers.AddOwn("signalbox-limit",
+                   absl::StrCat("pool=", HeaderSafe(limit.pool()), "; unit=", std::string(UnitName(limit.unit())),
+                                "; limit=", FormatAmount(limit.unit(), limit.limit()),
+                                "; remaining=", FormatAmount(limit.unit(), remaining),
+                                "; reset=", SecondsUntil(seen.state.reset_us(), now_us), shadow));
   }
 }
 

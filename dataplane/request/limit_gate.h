@@ -7,9 +7,9 @@
 #include <optional>
 #include <string>
 #include <variant>
-#include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
 #include "common/route/walker.h"
 #include "dataplane/provider/request_body.h"
 #include "dataplane/request/request_record.h"
@@ -53,21 +53,19 @@ class LimitGate {
     v1::LimitState state;
     bool denied;
   };
-  // `limits` names the asked limit behind each check: those of a shadow that finds nobody are left out.
-  struct Question {
-    v1::Acquire* acquire;  // until it is asked
-    std::vector<size_t> limits;
-  };
+  // The asked limit behind each check of the worker's question: those of a shadow that finds nobody are left out.
+  using Checked = absl::InlinedVector<size_t, kLimitsExpected>;
   struct Granted {
     uint32_t element;
     Identifier identifier;
   };
+  using BoundedModels = absl::InlinedVector<uint32_t, 4>;  // elements
   const v1::CompiledElement& at(uint32_t element) const { return route_.elements(static_cast<int>(element)); }
   void FillCounterAt(uint32_t element, const Identifier& identifier, v1::CounterKey& counter) const;
-  std::variant<Question, Refusal> BuildQuestion(const CheckLimits& asked, Ask ask);
+  std::variant<Checked, Refusal> BuildQuestion(const CheckLimits& asked, Ask ask);
   std::optional<Refusal> AddBounds(const v1::CompiledElement& element, v1::Acquire& acquire, v1::LimitCheck& check,
-                                   std::vector<uint32_t>& bounded_models);
-  std::variant<size_t, Refusal> PassWithoutAnswer(const CheckLimits& asked, const Question& question);
+                                   BoundedModels& bounded_models);
+  std::variant<size_t, Refusal> PassWithoutAnswer(const CheckLimits& asked, const Checked& checked);
   void Note(uint32_t element, const Identifier& identifier, const v1::LimitState* state, bool denied);
   const InputBound& InputOf(const v1::CompiledElement::Model& model);
 
@@ -82,8 +80,8 @@ class LimitGate {
   bool holds_or_denies_ = false;  // one of them at a limit that neither is a shadow nor lets through on errors
   bool passed_over_ = false;
   size_t seen_mark_ = 0, noted_mark_ = 0;  // of `seen_` and the record's limits, before the first passed over
-  std::vector<Seen> seen_;
-  std::vector<Granted> granted_;  // where the walk was charged, or holds and will settle
+  absl::InlinedVector<Seen, kLimitsExpected> seen_;
+  absl::InlinedVector<Granted, kLimitsExpected> granted_;  // where the walk was charged, or holds and will settle
   absl::flat_hash_map<uint32_t, std::optional<v1::LimitState>> counted_;  // by element: requests counted on a hit's way
 };
 

@@ -197,6 +197,9 @@ AnswerContext ContextOf(const ActiveRequest& request, const v1::CompiledElement:
   return context;
 }
 
+// Of a wait for more of what has begun.
+int64_t IdleDeadlineUs(int64_t now_us, int idle_ms) { return now_us + int64_t{idle_ms} * 1'000; }
+
 asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::CompiledElement& element,
                                            const PlannedCall& planned, const AttemptGate& gate, CallPermit& permit,
                                            v1::Attempt& attempt, int index) {
@@ -209,12 +212,8 @@ asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::Com
   std::unique_ptr<UpstreamCall> call = request.worker.upstreams->NewCall(planned.place);
   CancelOnClientGone cancel(request.exchange, [&call] { call->Cancel(); });
   if (request.exchange.client_gone()) co_return Failed(Verdict::kClientGone, "");
-  const int64_t begin_us = clock.MonotonicMicros();
+  const int64_t begin_us = request.record.start_us() + attempt.start_us();
   const int64_t first_byte_deadline_us = request.allowance.AttemptDeadlineUs(gate.policy(), begin_us);
-  // Of a wait for more of what has begun.
-  const auto idle_deadline_us = [&](int idle_ms, int64_t deadline_us) {
-    return std::min(clock.MonotonicMicros() + int64_t{idle_ms} * 1000, deadline_us);
-  };
   const auto broken = [&](const UpstreamCall& broken_call, const absl::Status& status, const v1::TokenUsage& estimate) {
     AttemptResult result = Broken(request, model, attempt, broken_call, status, estimate);
     if (result.failure.timed_out) result.health = gate.ResultOfTimeout(clock.MonotonicMicros() - begin_us);
@@ -225,7 +224,8 @@ asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::Com
       co_await call->Start(BuildUpstreamRequest(request, planned), first_byte_deadline_us);
   if (!head.ok()) co_return broken(*call, head.status(), EstimateUsage(body.size(), 0));
   attempt.set_status(head->status);
-  attempt.set_first_byte_us(request.record.ElapsedUs() - attempt.start_us());
+  const int64_t answered_us = clock.MonotonicMicros();
+  attempt.set_first_byte_us(answered_us - begin_us);
 
   const AttemptVerdict judged = JudgeStatus(head->status);
   AttemptResult result;
@@ -234,8 +234,8 @@ asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::Com
   if (judged == AttemptVerdict::kAnswered && IsStream(*head)) {
     std::unique_ptr<AnswerStream> stream = path.Stream(request.body.client_wants_usage(), context);
     while (result.answer.body.empty() && !stream->done()) {
-      const absl::StatusOr<std::string_view> bytes =
-          co_await call->ReadSome(idle_deadline_us(kStreamIdleTimeoutMs, first_byte_deadline_us));
+      const absl::StatusOr<std::string_view> bytes = co_await call->ReadSome(
+          std::min(IdleDeadlineUs(clock.MonotonicMicros(), kStreamIdleTimeoutMs), first_byte_deadline_us));
       if (!bytes.ok()) co_return broken(*call, bytes.status(), stream->Estimate(body.size()));
       if (bytes->empty()) {
         result.answer.body += stream->Finish();
@@ -268,10 +268,11 @@ asio::awaitable<AttemptResult> AttemptOnce(ActiveRequest& request, const v1::Com
   }
 
   const bool answered = judged == AttemptVerdict::kAnswered;
-  if (answered) permit.Answering(clock.MonotonicMicros());
+  if (answered) permit.Answering(answered_us);
   absl::StatusOr<std::string> whole = co_await call->ReadAll(
       answered ? kUnaryResponseBytesMax : kErrorBodyBytesMax,
-      idle_deadline_us(answered ? kStreamIdleTimeoutMs : kErrorBodyTimeoutMs, request.allowance.deadline_us()));
+      std::min(IdleDeadlineUs(answered_us, answered ? kStreamIdleTimeoutMs : kErrorBodyTimeoutMs),
+               request.allowance.deadline_us()));
   AnswerPath::Unary unary;
   if (answered) {
     if (!whole.ok()) co_return broken(*call, whole.status(), EstimateUsage(body.size(), 0));
@@ -332,9 +333,9 @@ std::optional<int64_t> LoweredCap(const ActiveRequest& request, const v1::Compil
 
 void SettleAttempt(RequestRecord& record, const v1::CompiledElement::Model& model, v1::Attempt& attempt,
                    const std::optional<v1::TokenUsage>& usage, const v1::TokenUsage& estimate) {
-  v1::ModelPrice timed;
+  std::optional<v1::ModelPrice> timed;
   if (!model.price().times().empty()) timed = PriceAt(model.price(), record.record().start_time_us());
-  const v1::ModelPrice& price = model.price().times().empty() ? model.price() : timed;
+  const v1::ModelPrice& price = timed.has_value() ? *timed : model.price();
   if (usage.has_value()) {
     *attempt.mutable_usage() = *usage;
     attempt.set_cost_nanos(CostNanos(*usage, price));
@@ -387,14 +388,15 @@ asio::awaitable<ModelResult> TryModel(ActiveRequest& request, const v1::Compiled
     attempt.set_bound_nanos(bound.nanos);
     attempt.set_bound_tokens(bound.tokens);
     AttemptResult result = co_await AttemptOnce(request, element, planned, attempts, granted.permit, attempt, index);
-    attempt.set_duration_us(request.record.ElapsedUs() - attempt.start_us());
+    const int64_t ended_us = clock.MonotonicMicros();
+    attempt.set_duration_us(ended_us - request.record.start_us() - attempt.start_us());
     request.worker.metrics.CountAttempt(model.provider(), model.model(),
                                         attempt.error().empty() ? "ok" : attempt.error());
     if (result.verdict == Verdict::kClientGone) co_return ClientGone{};
     if (result.answer.stream != nullptr) {
       result.answer.permit = std::move(granted.permit);
     } else {
-      granted.permit.Ended(result.health, clock.MonotonicMicros(), request.worker.random(), attempt.error(),
+      granted.permit.Ended(result.health, ended_us, request.worker.random(), attempt.error(),
                            result.retry_after_us.value_or(0));
     }
     if (result.verdict == Verdict::kAnswered) co_return std::move(result.answer);

@@ -7,17 +7,6 @@
 #include "common/money.h"
 
 namespace signalbox {
-namespace {
-
-// What most records take.
-const google::protobuf::ArenaOptions kRecordArena = [] {
-  google::protobuf::ArenaOptions options;
-  options.start_block_size = 2'048;
-  options.max_block_size = 512;  // those that take more take a little more
-  return options;
-}();
-
-}  // namespace
 
 int64_t TokensOf(const v1::Attempt& attempt) {
   if (!attempt.has_usage()) return attempt.estimated() ? attempt.bound_tokens() : 0;
@@ -39,45 +28,47 @@ std::string NewRequestId(Worker& worker, int64_t unix_us) {
 }
 
 RequestRecord::RequestRecord(Worker& worker, const std::string& gateway)
-    : worker_(worker),
-      start_us_(worker.clock.MonotonicMicros()),
-      arena_(kRecordArena),
-      record_(*google::protobuf::Arena::CreateMessage<v1::SpendRecord>(&arena_)) {
-  record_.set_start_time_us(worker.clock.UnixMicros());
-  record_.set_request_id(NewRequestId(worker, record_.start_time_us()));
-  record_.set_gateway(gateway);
-  record_.set_proxy_id(worker.proxy_id);
-  record_.set_boot_id(worker.boot_id);
+    : worker_(worker), start_us_(worker.clock.MonotonicMicros()), record_(worker.spare_records.Take()) {
+  record_->set_start_time_us(worker.clock.UnixMicros());
+  record_->set_request_id(NewRequestId(worker, record_->start_time_us()));
+  record_->set_gateway(gateway);
+  record_->set_proxy_id(worker.proxy_id);
+  record_->set_boot_id(worker.boot_id);
 }
 
 RequestRecord::~RequestRecord() {
-  if (record_.outcome() == v1::OUTCOME_UNSPECIFIED && std::uncaught_exceptions() > 0) {
+  if (record_->outcome() == v1::OUTCOME_UNSPECIFIED && std::uncaught_exceptions() > 0) {
     End(v1::ERROR, 500, "internal_error");
   }
-  if (record_.outcome() == v1::OUTCOME_UNSPECIFIED) {
+  if (record_->outcome() == v1::OUTCOME_UNSPECIFIED) {
     End(worker_.stopping ? v1::SHUTDOWN : v1::CANCELLED, 0, worker_.stopping ? "shutdown" : "client_gone");
   }
-  record_.set_duration_us(ElapsedUs());
-  v1::TokenUsage& usage = *record_.mutable_usage();
-  for (const v1::Attempt& attempt : record_.attempts()) {
-    AddUsage(usage, attempt.usage());
-    if (attempt.estimated()) record_.set_estimated(true);
+  record_->set_duration_us(ElapsedUs());
+  v1::TokenUsage& usage = *record_->mutable_usage();
+  for (const v1::Attempt& attempt : record_->attempts()) {
+    if (record_->attempts_size() == 1) {
+      usage = attempt.usage();
+    } else {
+      AddUsage(usage, attempt.usage());
+    }
+    if (attempt.estimated()) record_->set_estimated(true);
   }
   const Use used = Used();
-  record_.set_cost_nanos(used.nanos);
-  record_.set_tokens(used.tokens);
-  worker_.ended.Add(record_, must_settle_, std::move(charge_later_));
+  record_->set_cost_nanos(used.nanos);
+  record_->set_tokens(used.tokens);
+  worker_.ended.Add(*record_, must_settle_, std::move(charge_later_));
+  worker_.spare_records.Put(std::move(record_));
 }
 
 v1::Attempt& RequestRecord::AddAttempt() {
-  v1::Attempt& attempt = *record_.add_attempts();
+  v1::Attempt& attempt = *record_->add_attempts();
   attempt.set_start_us(ElapsedUs());
   return attempt;
 }
 
 Use RequestRecord::Used() const {
   Use used;
-  for (const v1::Attempt& attempt : record_.attempts()) {
+  for (const v1::Attempt& attempt : record_->attempts()) {
     used.nanos = AddSaturating(used.nanos, attempt.cost_nanos());
     used.tokens = AddSaturating(used.tokens, TokensOf(attempt));
   }
@@ -93,13 +84,13 @@ void RequestRecord::ChargeLater(const v1::CounterKey& counter) {
 }
 
 void RequestRecord::MarkFirstByte() {
-  if (record_.first_byte_us() == 0) record_.set_first_byte_us(ElapsedUs());
+  if (record_->first_byte_us() == 0) record_->set_first_byte_us(ElapsedUs());
 }
 
 void RequestRecord::End(v1::Outcome outcome, int status, const std::string& error_code) {
-  record_.set_outcome(outcome);
-  record_.set_status(status);
-  record_.set_error_code(error_code);
+  record_->set_outcome(outcome);
+  record_->set_status(status);
+  record_->set_error_code(error_code);
 }
 
 }  // namespace signalbox

@@ -3,8 +3,7 @@
 // the end of the loop's turn. Worker's thread only.
 #pragma once
 
-#include <google/protobuf/arena.h>
-
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,8 +31,9 @@ class RequestRecord {
   RequestRecord(const RequestRecord&) = delete;
   RequestRecord& operator=(const RequestRecord&) = delete;
 
-  v1::SpendRecord& record() { return record_; }
-  const std::string& request_id() const { return record_.request_id(); }
+  v1::SpendRecord& record() { return *record_; }
+  const std::string& request_id() const { return record_->request_id(); }
+  int64_t start_us() const { return start_us_; }  // monotonic
   int64_t ElapsedUs() const { return worker_.clock.MonotonicMicros() - start_us_; }
 
   // The quota service may hold something for this request: settle at the end.
@@ -53,8 +53,7 @@ class RequestRecord {
  private:
   Worker& worker_;
   const int64_t start_us_;
-  google::protobuf::Arena arena_;  // of the record: many small messages and texts that go together
-  v1::SpendRecord& record_;
+  std::unique_ptr<v1::SpendRecord> record_;
   bool must_settle_ = false;
   std::vector<v1::CounterKey> charge_later_;
 };

@@ -2,9 +2,6 @@
 // thread-safe. Owned by the dataplane; outlives every request.
 #pragma once
 
-#include <google/protobuf/arena.h>
-
-#include <array>
 #include <boost/asio/io_context.hpp>
 #include <memory>
 #include <random>
@@ -19,25 +16,13 @@
 #include "dataplane/quota/quota_client.h"
 #include "dataplane/request/ended_requests.h"
 #include "dataplane/request/proxy_metrics.h"
+#include "dataplane/request/spare_records.h"
 #include "dataplane/spend/spend_reporter.h"
+#include "signalbox/v1/quota.pb.h"
 
 namespace signalbox {
 
 class AnswerCache;
-
-// For a message that is built, sent and gone before the loop does anything else.
-class MomentaryArena {
- public:
-  // Ends the message before.
-  google::protobuf::Arena& Fresh() {
-    arena_.Reset();  // keeps the first block
-    return arena_;
-  }
-
- private:
-  alignas(8) std::array<char, 2'048> first_;
-  google::protobuf::Arena arena_{first_.data(), first_.size()};
-};
 
 struct Worker {
   asio::io_context& io;
@@ -55,8 +40,9 @@ struct Worker {
   int64_t request_timeout_us = int64_t{kRequestTimeoutMs} * 1'000;
   std::mt19937_64 random{std::random_device{}()};
   EndedRequests ended{io, reporter, quota, metrics};
-  MomentaryArena questions;  // to the quota service
-  bool stopping = false;     // the process is ending: cut requests end as SHUTDOWN
+  SpareRecords spare_records;
+  v1::Acquire question;   // to the quota service: built, asked and forgotten before the loop does anything else
+  bool stopping = false;  // the process is ending: cut requests end as SHUTDOWN
 };
 
 // A ULID of that time: 26 characters, ordered by time.
