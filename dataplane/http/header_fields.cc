@@ -108,10 +108,9 @@ void HeaderFields::Keep(const Place& place) {
 }
 
 void HeaderFields::WriteValue(char* at, std::string_view value) {
-  std::memcpy(at, kColon.data(), kColon.size());
-  at += kColon.size();
-  std::memcpy(at, value.data(), value.size());
-  std::memcpy(at + value.size(), kEnd.data(), kEnd.size());
+  at = std::copy(kColon.begin(), kColon.end(), at);
+  at = std::copy(value.begin(), value.end(), at);
+  std::copy(kEnd.begin(), kEnd.end(), at);
 }
 
 bool HeaderFields::LeaveOut(std::string_view name) {
@@ -122,7 +121,7 @@ bool HeaderFields::LeaveOut(std::string_view name) {
 bool HeaderFields::Add(std::string_view name, std::string_view value) {
   const Place place = NextPlace(name, value);
   char* const line = Line(place);
-  std::memcpy(line, name.data(), name.size());
+  std::copy(name.begin(), name.end(), line);
   LowerAll(line, name.size());
   if (!IsToken({line, name.size()}) || !IsFieldValue(value)) return LeaveOut(name);
   WriteValue(line + name.size(), value);
@@ -134,7 +133,7 @@ bool HeaderFields::AddOwn(OwnName name, std::string_view value) {
   if (!IsFieldValue(value)) return LeaveOut(name.text);
   const Place place = NextPlace(name.text, value);
   char* const line = Line(place);
-  std::memcpy(line, name.text.data(), name.text.size());
+  std::copy(name.text.begin(), name.text.end(), line);
   WriteValue(line + name.text.size(), value);
   Keep(place);
   return true;

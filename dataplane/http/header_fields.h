@@ -132,7 +132,7 @@ class HeaderFields {
   bool LeaveOut(std::string_view name);  // false
 
   std::string text_;           // lines, some of which may be no field's any more, and room for more
-  size_t text_bytes_ = 0;      // of the lines
+  size_t text_bytes_ = 0;      // of the lines; means nothing in fields that were moved from
   std::vector<Place> places_;  // of the fields, as they stand in text_
   std::string left_out_;
 };

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace signalbox {
 class SpareRecords {
  public:
   static constexpr size_t kRecordsMax = 64;
-  static constexpr int kRecordBytesMax = 4'096;  // encoded: what was larger holds too much
+  static constexpr int kRecordBytesMax = 4'096;  // encoded, and of each text that a client makes as long as it likes
 
   // An empty one.
   std::unique_ptr<v1::SpendRecord> Take() {
@@ -23,11 +24,13 @@ class SpareRecords {
     spare_.pop_back();
     return record;
   }
-  // It was encoded, as what is in it is now.
+  // The record has been encoded, which is when it learned its size.
   void Put(std::unique_ptr<v1::SpendRecord> record) {
-    const bool held_bodies =
-        record->request_body().capacity() > kRecordBytesMax || record->response_body().capacity() > kRecordBytesMax;
-    if (spare_.size() == kRecordsMax || record->GetCachedSize() > kRecordBytesMax || held_bodies) return;
+    if (spare_.size() == kRecordsMax || record->GetCachedSize() > kRecordBytesMax) return;
+    // What was cleared on the way still has its memory.
+    for (const std::string* text : {&record->metadata_json(), &record->request_body(), &record->response_body()}) {
+      if (text->capacity() > kRecordBytesMax) return;
+    }
     record->Clear();
     spare_.push_back(std::move(record));
   }

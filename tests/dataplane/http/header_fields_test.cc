@@ -55,6 +55,9 @@ TEST(HeaderFields, AnOwnNameIsTakenAsItIsAndItsValueCheckedAllTheSame) {
   EXPECT_FALSE(fields.AddOwn("cf-aig-model", "a\r\nb: c"));
   EXPECT_THAT(HeaderPairs(fields), ElementsAre(Pair("cf-aig-step", "0")));
   EXPECT_EQ(fields.left_out(), "cf-aig-model");
+  EXPECT_TRUE(fields.AddOwn("x-none", std::string_view())) << "a view of nothing is an empty value";
+  EXPECT_FALSE(fields.Add(std::string_view(), "1"));
+  EXPECT_THAT(HeaderPairs(fields), ElementsAre(Pair("cf-aig-step", "0"), Pair("x-none", "")));
 }
 
 // Whether there was room made for them or not.

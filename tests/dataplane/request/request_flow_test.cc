@@ -467,6 +467,35 @@ TEST_F(RequestFlowTest, UnaryAnswerIsRelayedBilledAndSettled) {
   EXPECT_EQ(quota_.settles[0].cost_nanos(), 120'000);
 }
 
+// Records are filled again by later requests.
+TEST_F(RequestFlowTest, ARecordHoldsNothingOfTheRequestBefore) {
+  Provider({Answers(200, Completion(100, 10))});
+  ASSERT_TRUE(PostWith({{"cf-aig-collect-log-payload", "true"}, {"cf-aig-event-id", "e1"}}));
+  const v1::SpendRecord first = Wait();
+  EXPECT_EQ(first.response_body(), Completion(100, 10));
+  EXPECT_EQ(first.event_id(), "e1");
+  const httplib::Headers key = {{"authorization", absl::StrCat("Bearer ", kKey)}};
+  ASSERT_TRUE(Client().Post("/v1/chat/completions", key, R"({"model":"dynamic/none"})", "application/json"));
+  v1::SpendRecord second = Wait(2);
+  EXPECT_NE(second.request_id(), first.request_id());
+  EXPECT_GT(second.start_time_us(), 0);
+  v1::SpendRecord expected;  // what such a request has of its own
+  expected.set_gateway("default");
+  expected.set_key_id(first.key_id());
+  expected.set_outcome(v1::REFUSED);
+  expected.set_status(second.status());
+  expected.set_error_code(second.error_code());
+  expected.set_proxy_id(first.proxy_id());
+  expected.set_boot_id(first.boot_id());
+  expected.set_snapshot_sequence(first.snapshot_sequence());
+  expected.set_endpoint("chat");
+  expected.mutable_usage();
+  for (const char* own : {"request_id", "start_time_us", "duration_us"}) {
+    second.GetReflection()->ClearField(&second, second.GetDescriptor()->FindFieldByName(own));
+  }
+  EXPECT_EQ(second.ShortDebugString(), expected.ShortDebugString());
+}
+
 TEST_F(RequestFlowTest, LoweredCapReachesTheProviderAndTheClient) {
   quota_.on_acquire = [](const v1::Acquire& acquire) {
     v1::QuotaAnswer answer = FakeQuota::Granted(acquire);
@@ -777,6 +806,7 @@ TEST_F(RequestFlowTest, ClientLeavingBeforeTheFirstTokenCancelsTheProviderAndSet
   caller.join();
   const v1::SpendRecord record = Wait();
   EXPECT_EQ(record.outcome(), v1::CANCELLED);
+  EXPECT_EQ(record.path(), "start/requests/dollars") << "how far the walk had come";
   EXPECT_EQ(record.attempts_size(), 1);
   EXPECT_THAT(quota_.settles, SizeIs(1));
 }

@@ -77,11 +77,21 @@ TEST(SpareRecords, WhatHoldsMuchMemoryIsNotKept) {
   record->set_metadata_json(much);
   spare.Put(Encoded(std::move(record)));
   EXPECT_EQ(spare.size(), 0u);
-  record = spare.Take();
-  record->set_response_body(much);
-  record->clear_response_body();  // the body is gone and its memory is there
-  spare.Put(Encoded(std::move(record)));
-  EXPECT_EQ(spare.size(), 0u);
+  // The text is gone, and its memory is there.
+  const auto clear = [](v1::SpendRecord& cleared) {
+    cleared.clear_metadata_json();
+    cleared.clear_request_body();
+    cleared.clear_response_body();
+  };
+  for (auto set : {+[](v1::SpendRecord&r, const std::string&text) { r.set_metadata_json(text); },
+                   +[](v1::SpendRecord&r, const std::string&text) { r.set_request_body(text); },
+                   +[](v1::SpendRecord&r, const std::string&text) { r.set_response_body(text); }}) {
+    record = spare.Take();
+    set(*record, much);
+    clear(*record);
+    spare.Put(Encoded(std::move(record)));
+    EXPECT_EQ(spare.size(), 0u);
+  }
 }
 
 TEST(SpareRecords, AFewAreKept) {
