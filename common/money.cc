@@ -116,28 +116,26 @@ int64_t AddSaturating(int64_t a, int64_t b) {
 
 void AddUsage(v1::TokenUsage& sum, const v1::TokenUsage& more) {
   using Usage = v1::TokenUsage;
-  struct Count {
-    int64_t (Usage::*get)() const;
-    void (Usage::*set)(int64_t);
+  const auto add = [&](int64_t (Usage::*get)() const, void (Usage::*set)(int64_t)) {
+    (sum.*set)(AddSaturating((sum.*get)(), (more.*get)()));
   };
-  static constexpr Count kCounts[] = {{&Usage::input, &Usage::set_input},
-                                      {&Usage::cached_input, &Usage::set_cached_input},
-                                      {&Usage::cache_write, &Usage::set_cache_write},
-                                      {&Usage::cache_write_1h, &Usage::set_cache_write_1h},
-                                      {&Usage::audio_input, &Usage::set_audio_input},
-                                      {&Usage::cached_audio_input, &Usage::set_cached_audio_input},
-                                      {&Usage::image_input, &Usage::set_image_input},
-                                      {&Usage::cached_image_input, &Usage::set_cached_image_input},
-                                      {&Usage::video_input, &Usage::set_video_input},
-                                      {&Usage::output, &Usage::set_output},
-                                      {&Usage::reasoning, &Usage::set_reasoning},
-                                      {&Usage::citation, &Usage::set_citation},
-                                      {&Usage::audio_output, &Usage::set_audio_output},
-                                      {&Usage::image_output, &Usage::set_image_output},
-                                      {&Usage::video_output, &Usage::set_video_output},
-                                      {&Usage::web_searches, &Usage::set_web_searches},
-                                      {&Usage::storage_searches, &Usage::set_storage_searches}};
-  for (const Count& count : kCounts) (sum.*count.set)(AddSaturating((sum.*count.get)(), (more.*count.get)()));
+  add(&Usage::input, &Usage::set_input);
+  add(&Usage::cached_input, &Usage::set_cached_input);
+  add(&Usage::cache_write, &Usage::set_cache_write);
+  add(&Usage::cache_write_1h, &Usage::set_cache_write_1h);
+  add(&Usage::audio_input, &Usage::set_audio_input);
+  add(&Usage::cached_audio_input, &Usage::set_cached_audio_input);
+  add(&Usage::image_input, &Usage::set_image_input);
+  add(&Usage::cached_image_input, &Usage::set_cached_image_input);
+  add(&Usage::video_input, &Usage::set_video_input);
+  add(&Usage::output, &Usage::set_output);
+  add(&Usage::reasoning, &Usage::set_reasoning);
+  add(&Usage::citation, &Usage::set_citation);
+  add(&Usage::audio_output, &Usage::set_audio_output);
+  add(&Usage::image_output, &Usage::set_image_output);
+  add(&Usage::video_output, &Usage::set_video_output);
+  add(&Usage::web_searches, &Usage::set_web_searches);
+  add(&Usage::storage_searches, &Usage::set_storage_searches);
 }
 
 int64_t LargestCapWithin(int64_t nanos, int64_t input_nanos, int64_t choices, int64_t output_nanos_per_mtok) {

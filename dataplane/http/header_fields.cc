@@ -53,7 +53,8 @@ constexpr std::array<bool, 256> kToken = [] {
   return table;
 }();
 
-// The top bits of those of eight characters that are no small letters and no hyphens, which is what most names have.
+// The top bits of those of eight characters that are no small letters and no hyphens, which, with capitals made small,
+// is what most names have.
 uint64_t Uncommon(uint64_t bytes) {
   const uint64_t low_bits = bytes & 0x7f * kOnes;
   const uint64_t small = (low_bits + (0x80 - 'a') * kOnes) & ~(low_bits + (0x7f - 'z') * kOnes);
@@ -80,7 +81,7 @@ bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
 
 bool IsToken(std::string_view text) {
   uint64_t uncommon = text.size() < 8;
-  if (text.size() >= 8) ForEachEight(text, [&](const char* at) { uncommon |= Uncommon(Eight(at)); });
+  if (text.size() >= 8) ForEachEight(text, [&](const char* at) { uncommon |= Uncommon(LowerEight(Eight(at))); });
   return uncommon == 0 || (!text.empty() && std::all_of(text.begin(), text.end(),
                                                         [](char c) { return kToken[static_cast<unsigned char>(c)]; }));
 }
@@ -96,21 +97,21 @@ void HeaderFields::Reserve(size_t head_bytes) {
   places_.reserve(head_bytes / kFieldBytesExpected + 1);
 }
 
-char* HeaderFields::Line(const Place& place) {
-  const size_t end = place.begin + LineBytes(place);
-  if (end > text_.size()) text_.resize(std::max(end, 2 * text_.size()));
+char* HeaderFields::NewLine(uint32_t name_bytes, uint32_t value_bytes) {
+  const Place place{text_bytes_, name_bytes, value_bytes};
+  text_bytes_ += LineBytes(place);
+  if (text_bytes_ > text_.size()) text_.resize(std::max(text_bytes_, 2 * text_.size()));
+  places_.push_back(place);
   return text_.data() + place.begin;
 }
 
-void HeaderFields::Keep(const Place& place) {
-  text_bytes_ = place.begin + LineBytes(place);
-  places_.push_back(place);
-}
-
-void HeaderFields::WriteValue(char* at, std::string_view value) {
+char* HeaderFields::WriteLine(std::string_view name, std::string_view value) {
+  char* const line = NewLine(static_cast<uint32_t>(name.size()), static_cast<uint32_t>(value.size()));
+  char* at = std::copy(name.begin(), name.end(), line);
   at = std::copy(kColon.begin(), kColon.end(), at);
   at = std::copy(value.begin(), value.end(), at);
   std::copy(kEnd.begin(), kEnd.end(), at);
+  return line;
 }
 
 bool HeaderFields::LeaveOut(std::string_view name) {
@@ -119,30 +120,19 @@ bool HeaderFields::LeaveOut(std::string_view name) {
 }
 
 bool HeaderFields::Add(std::string_view name, std::string_view value) {
-  const Place place = NextPlace(name, value);
-  char* const line = Line(place);
-  std::copy(name.begin(), name.end(), line);
-  LowerAll(line, name.size());
-  if (!IsToken({line, name.size()}) || !IsFieldValue(value)) return LeaveOut(name);
-  WriteValue(line + name.size(), value);
-  Keep(place);
+  if (!IsToken(name) || !IsFieldValue(value)) return LeaveOut(name);
+  LowerAll(WriteLine(name, value), name.size());
   return true;
 }
 
 bool HeaderFields::AddOwn(OwnName name, std::string_view value) {
   if (!IsFieldValue(value)) return LeaveOut(name.text);
-  const Place place = NextPlace(name.text, value);
-  char* const line = Line(place);
-  std::copy(name.text.begin(), name.text.end(), line);
-  WriteValue(line + name.text.size(), value);
-  Keep(place);
+  WriteLine(name.text, value);
   return true;
 }
 
 void HeaderFields::AppendFrom(const HeaderFields& others, const Place& place) {
-  const Place own{text_bytes_, place.name_bytes, place.value_bytes};
-  std::memcpy(Line(own), others.text_.data() + place.begin, LineBytes(place));
-  Keep(own);
+  std::memcpy(NewLine(place.name_bytes, place.value_bytes), others.text_.data() + place.begin, LineBytes(place));
 }
 
 void HeaderFields::Set(std::string_view name, std::string_view value) {

@@ -121,15 +121,9 @@ class HeaderFields {
   }
   bool Is(const Place& place, std::string_view name) const;
   void AppendFrom(const HeaderFields& others, const Place& place);
-  Place NextPlace(std::string_view name, std::string_view value) const {
-    return {text_bytes_, static_cast<uint32_t>(name.size()), static_cast<uint32_t>(value.size())};
-  }
-  // Behind the name of a line.
-  static void WriteValue(char* at, std::string_view value);
-  // Room for a line behind the others, which becomes one of them when it is kept.
-  char* Line(const Place& place);
-  void Keep(const Place& place);
-  bool LeaveOut(std::string_view name);  // false
+  char* NewLine(uint32_t name_bytes, uint32_t value_bytes);        // behind the others, to be filled
+  char* WriteLine(std::string_view name, std::string_view value);  // where it begins
+  bool LeaveOut(std::string_view name);                            // false
 
   std::string text_;           // lines, some of which may be no field's any more, and room for more
   size_t text_bytes_ = 0;      // of the lines; means nothing in fields that were moved from

@@ -37,8 +37,8 @@ void Bearer(std::string_view secret, ProviderCall& call) {
   if (!secret.empty()) call.headers.AddOwn("authorization", absl::StrCat("Bearer ", std::string(secret)));
 }
 
-void KeyHeader(const char* name, std::string_view secret, ProviderCall& call) {
-  if (!secret.empty()) call.headers.Add(name, secret);
+void KeyHeader(OwnName name, std::string_view secret, ProviderCall& call) {
+  if (!secret.empty()) call.headers.AddOwn(name, secret);
 }
 
 // Azure's newer paths are OpenAI's; the older ones name the deployment, and the version of the API in the query.

@@ -46,11 +46,7 @@ RequestRecord::~RequestRecord() {
   record_->set_duration_us(ElapsedUs());
   v1::TokenUsage& usage = *record_->mutable_usage();
   for (const v1::Attempt& attempt : record_->attempts()) {
-    if (record_->attempts_size() == 1) {
-      usage = attempt.usage();
-    } else {
-      AddUsage(usage, attempt.usage());
-    }
+    AddUsage(usage, attempt.usage());
     if (attempt.estimated()) record_->set_estimated(true);
   }
   const Use used = Used();

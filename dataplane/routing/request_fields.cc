@@ -179,8 +179,7 @@ FieldValue RequestFields::Get(const v1::FieldRef& field) const {
   switch (field.root()) {
     case v1::FieldRef::METADATA: {
       // Metadata is flat: a dot in the path is a dot in the key.
-      const std::string joined = field.path_size() == 1 ? "" : absl::StrJoin(field.path(), ".");
-      const std::string& wanted = field.path_size() == 1 ? field.path(0) : joined;
+      const std::string wanted = absl::StrJoin(field.path(), ".");
       for (const auto& [key, scalar] : metadata_) {
         if (key == wanted) return FromScalar(scalar);
       }

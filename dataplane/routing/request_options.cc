@@ -26,8 +26,7 @@ constexpr absl::string_view kPrefixes[] = {"cf-aig-", "signalbox-"};
 // Empty: the header is no option.
 absl::string_view PrefixOf(absl::string_view header) {
   for (const absl::string_view prefix : kPrefixes) {
-    const size_t last = prefix.size() - 1;  // which tells most that are none
-    if (header.size() > last && header[last] == prefix[last] && absl::StartsWith(header, prefix)) return prefix;
+    if (absl::StartsWith(header, prefix)) return prefix;
   }
   return {};
 }
