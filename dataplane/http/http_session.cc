@@ -291,7 +291,12 @@ awaitable<bool> HttpSession::WriteAll(Pieces pieces) {
     total += pieces[i].size();
   }
   error_code error;
-  size_t written = stream_.TryWriteSome(buffers, error);
+  size_t written = 0;
+  if (stream_.writes_gather()) {
+    std::tie(error) = co_await stream_.plain().WriteTogether(buffers, written);
+  } else {
+    written = stream_.TryWriteSome(buffers, error);
+  }
   if (!error && written < total) {
     std::string joined;  // under TLS small pieces share a record
     if (stream_.ssl() != nullptr && total <= kBodyReadBytes) {

@@ -3,7 +3,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,11 +16,15 @@ namespace signalbox {
 namespace {
 
 constexpr uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLET;
-constexpr size_t kPiecesMax = 4;
 
 error_code LastError() { return error_code(errno, boost::system::system_category()); }
 
-bool WouldBlock() { return errno == EAGAIN || errno == EWOULDBLOCK; }
+// Of a SocketBatch's result; 0 without an error: it would have had to wait.
+size_t Bytes(int result, error_code& error) {
+  if (result >= 0) return static_cast<size_t>(result);
+  if (result != -EAGAIN) error = error_code(-result, boost::system::system_category());
+  return 0;
+}
 
 int NewEpoll() {
   const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
@@ -36,10 +39,14 @@ int NewEpoll() {
 asio::execution_context::id Readiness::id;
 
 Readiness::Readiness(asio::execution_context& context)
-    : service(context), io_(static_cast<asio::io_context&>(context)), epoll_(io_, NewEpoll()) {}
+    : service(context),
+      io_(static_cast<asio::io_context&>(context)),
+      epoll_(io_, NewEpoll()),
+      ahead_(new std::array<std::array<char, kAheadBytes>, kTogether>) {}
 
 // Who waits goes with what it owns: often the socket itself, or another one.
 void Readiness::shutdown() {
+  gathered_.clear();
   while (!sockets_.empty()) {
     ReadySocket& socket = sockets_.front();
     sockets_.pop_front();
@@ -70,6 +77,7 @@ void Readiness::Forget(ReadySocket& socket) {
   for (size_t i = next_; i < end_; ++i) {
     if (batch_[i].data.ptr == &socket) batch_[i].data.ptr = nullptr;
   }
+  std::replace(readers_.begin(), readers_.begin() + reader_count_, &socket, static_cast<ReadySocket*>(nullptr));
 }
 
 void Readiness::BeginWait() {
@@ -103,10 +111,63 @@ void Readiness::Deliver() {
   next_ = 0;
   end_ = static_cast<size_t>(std::max(heard, 0));
   while (next_ < end_) {
-    const epoll_event event = batch_[next_++];
-    if (event.data.ptr != nullptr) static_cast<ReadySocket*>(event.data.ptr)->OnEvents(event.events);
+    const size_t together_end = std::min(next_ + kTogether, end_);
+    ReadAhead({&batch_[next_], together_end - next_});
+    while (next_ < together_end) {
+      const epoll_event event = batch_[next_++];
+      if (event.data.ptr != nullptr) static_cast<ReadySocket*>(event.data.ptr)->Tell(event.events);
+    }
+    WriteGathered();
+    KeepAhead();
   }
   next_ = end_ = 0;
+}
+
+// For those who wait to read. A single one reads for itself, to where it wants it.
+void Readiness::ReadAhead(std::span<const epoll_event> heard) {
+  reader_count_ = 0;
+  for (const epoll_event& event : heard) {
+    if (event.data.ptr == nullptr) continue;
+    ReadySocket& socket = *static_cast<ReadySocket*>(event.data.ptr);
+    socket.Note(event.events);
+    if (socket.readable_ && socket.read_waiter_.waiting()) readers_[reader_count_++] = &socket;
+  }
+  if (reader_count_ < 2) {
+    reader_count_ = 0;
+    return;
+  }
+  for (size_t i = 0; i < reader_count_; ++i) together_.Receive(readers_[i]->descriptor_, asio::buffer((*ahead_)[i]));
+  const std::span<const int> results = together_.Run();
+  for (size_t i = 0; i < reader_count_; ++i) readers_[i]->TakeAhead((*ahead_)[i], results[i]);
+}
+
+// Who is told may write again, and close others.
+void Readiness::WriteGathered() {
+  for (size_t begin = 0; begin < gathered_.size();) {
+    const size_t end = std::min(begin + SocketBatch::kMax, gathered_.size());
+    for (size_t i = begin; i < end; ++i) {
+      if (gathered_[i].socket != nullptr) together_.Send(gathered_[i].socket->descriptor_, gathered_[i].pieces);
+    }
+    std::span<const int> results = together_.Run();
+    for (size_t i = begin; i < end; ++i) {
+      if (gathered_[i].socket == nullptr) continue;
+      gathered_[i].result = results.front();
+      results = results.subspan(1);
+    }
+    for (; begin < end; ++begin) {
+      const Write write = gathered_[begin];
+      if (write.socket != nullptr) write.socket->TellWritten(write.result, *write.written);
+    }
+  }
+  gathered_.clear();
+}
+
+// What nobody asked for yet must not stand where the next ones are read to.
+void Readiness::KeepAhead() {
+  for (ReadySocket* const reader : std::span(readers_).first(reader_count_)) {
+    if (reader != nullptr) reader->KeepAhead();
+  }
+  reader_count_ = 0;
 }
 
 // ---- One socket.
@@ -128,37 +189,83 @@ uint64_t ReadySocket::listening() const {
 size_t ReadySocket::TryRead(asio::mutable_buffer buffer, error_code& error) {
   error = fault_;
   if (error) return 0;
-  const ssize_t n = TEMP_FAILURE_RETRY(::recv(descriptor_, buffer.data(), buffer.size(), 0));
-  const bool nothing = n < 0 && WouldBlock();
-  // Less than there was room for: that was all, and more is heard of.
-  if (nothing || (n < static_cast<ssize_t>(buffer.size()) && !reads_fall_short_)) readable_ = false;
-  if (n > 0) return static_cast<size_t>(n);
-  if (n == 0) {
-    if (buffer.size() > 0) error = asio::error::eof;
-  } else if (!nothing) {
-    error = LastError();
+  int result = ahead_;
+  if (result > 0) {
+    result = static_cast<int>(std::min<size_t>(static_cast<size_t>(result), buffer.size()));
+    std::copy_n(ahead_data_, result, static_cast<char*>(buffer.data()));
+    ahead_data_ += result;
+    ahead_ -= result;
+    if (ahead_ == 0) ahead_kept_.reset();
+    return static_cast<size_t>(result);
   }
-  return 0;
+  if (result == 0) {
+    result = ReceiveNow(descriptor_, buffer);
+    NoteRead(result, buffer.size());
+  }
+  ahead_ = 0;
+  if (result == 0 && buffer.size() > 0) error = asio::error::eof;
+  return Bytes(result, error);
+}
+
+void ReadySocket::NoteRead(int result, size_t room) {
+  // Less than there was room for: that was all, and more is heard of.
+  if (result == -EAGAIN || (result < static_cast<int>(room) && !reads_fall_short_)) readable_ = false;
+}
+
+void ReadySocket::TakeAhead(std::span<char> memory, int result) {
+  NoteRead(result, memory.size());
+  if (result == 0) readable_ = true;  // its end is found once more
+  if (result == -EAGAIN) return;
+  ahead_ = result;
+  ahead_data_ = memory.data();
+}
+
+void ReadySocket::KeepAhead() {
+  if (ahead_ <= 0) return;
+  std::unique_ptr<char[]> kept(new char[static_cast<size_t>(ahead_)]);
+  std::copy_n(ahead_data_, ahead_, kept.get());
+  ahead_data_ = kept.get();
+  ahead_kept_ = std::move(kept);
 }
 
 size_t ReadySocket::TryWrite(std::span<const asio::const_buffer> pieces, error_code& error) {
   error = fault_;
-  if (error) return 0;
-  std::array<iovec, kPiecesMax> parts;
-  msghdr message{};
-  message.msg_iov = parts.data();
-  for (const asio::const_buffer& piece : pieces.first(std::min(pieces.size(), kPiecesMax))) {
-    if (piece.size() > 0) parts[message.msg_iovlen++] = {const_cast<void*>(piece.data()), piece.size()};
+  return error ? 0 : Bytes(SendNow(descriptor_, SocketPieces(pieces)), error);
+}
+
+bool ReadySocket::writes_gather() const { return readiness_ != nullptr && readiness_->end_ > 0; }
+
+void ReadySocket::AwaitWritten(const SocketPieces& pieces, size_t& written, Waiter::Handler handler) {
+  if (readiness_ == nullptr) return;
+  if (fault_) return readiness_->EndSoon(std::move(handler), fault_);
+  gathered_ = true;
+  readiness_->gathered_.push_back({this, pieces, &written});
+  AwaitAt(write_waiter_, std::move(handler));
+}
+
+void ReadySocket::TellWritten(int result, size_t& written) {
+  gathered_ = false;
+  error_code error;
+  written = Bytes(result, error);
+  --readiness_->waiting_;
+  write_waiter_.Wake(error);
+}
+
+// What was gathered of this socket is not written, unless it just was: then who wrote it is told how much.
+void ReadySocket::LeaveTogether() {
+  if (!gathered_ || readiness_ == nullptr) return;
+  gathered_ = false;
+  for (Readiness::Write& write : readiness_->gathered_) {
+    if (write.socket != this) continue;
+    error_code told_otherwise;
+    *write.written = Bytes(write.result, told_otherwise);
+    write.socket = nullptr;
   }
-  const ssize_t n = TEMP_FAILURE_RETRY(::sendmsg(descriptor_, &message, MSG_NOSIGNAL));
-  if (n >= 0) return static_cast<size_t>(n);
-  if (!WouldBlock()) error = LastError();
-  return 0;
 }
 
 void ReadySocket::AwaitReadable(Waiter::Handler handler) {
   if (readiness_ == nullptr) return;
-  if (readable_ || fault_) return readiness_->EndSoon(std::move(handler), fault_);
+  if (maybe_readable() || fault_) return readiness_->EndSoon(std::move(handler), fault_);
   AwaitAt(read_waiter_, std::move(handler));
 }
 
@@ -182,15 +289,18 @@ void ReadySocket::EndWaitAt(Waiter& waiter, error_code error) {
   readiness_->EndWait();
 }
 
-void ReadySocket::OnEvents(uint32_t events) {
+void ReadySocket::Note(uint32_t events) {
   // Behind what a read returns stands the end, or what follows urgent data, at whose mark a read stops.
   constexpr uint32_t kMoreBehind = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
   reads_fall_short_ = reads_fall_short_ || (events & kMoreBehind) != 0;
   readable_ = readable_ || (events & (EPOLLIN | kMoreBehind)) != 0;
+}
+
+void ReadySocket::Tell(uint32_t events) {
   // Either may close or destroy this socket.
   Waiter::Handler writer, reader;
-  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writer = write_waiter_.Take();
-  if (readable_) reader = read_waiter_.Take();
+  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0 && !gathered_) writer = write_waiter_.Take();
+  if (maybe_readable()) reader = read_waiter_.Take();
   Readiness& readiness = *readiness_;
   readiness.waiting_ -= (writer ? 1 : 0) + (reader ? 1 : 0);
   if (writer) writer(error_code());
@@ -198,6 +308,7 @@ void ReadySocket::OnEvents(uint32_t events) {
 }
 
 void ReadySocket::Cancel() {
+  LeaveTogether();
   EndWaitAt(read_waiter_, asio::error::operation_aborted);
   EndWaitAt(write_waiter_, asio::error::operation_aborted);
 }
@@ -206,6 +317,7 @@ void ReadySocket::Close() {
   if (descriptor_ < 0) return;
   if (readiness_ != nullptr) readiness_->Forget(*this);
   ::close(std::exchange(descriptor_, -1));
+  ahead_ = 0;
   fault_ = asio::error::bad_descriptor;
   Cancel();
 }

@@ -76,6 +76,8 @@ class Stream {
     error = {};
     return tls_ ? 0 : plain_->TryWrite(pieces, error);
   }
+  // Whether that had better be plain().WriteTogether.
+  bool writes_gather() const { return plain_ && plain_->writes_gather(); }
   asio::awaitable<std::pair<error_code, size_t>> WriteSome(asio::const_buffer buffer) {
     if (tls_) {
       const auto [error, n] = co_await tls_->async_write_some(buffer, kNoThrow);
@@ -137,6 +139,7 @@ class Stream {
   }
   // For a connection on which nothing is expected: quiet and open.
   bool Quiet() {
+    if (plain_ && plain_->has_read_ahead()) return false;
     char byte;
     const ssize_t n = ::recv(descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);

@@ -120,7 +120,7 @@ class Call final : public std::enable_shared_from_this<Call>, private Deadline {
   awaitable<absl::Status> Connect();
   awaitable<absl::StatusOr<std::vector<tcp::endpoint>>> Resolve();
   awaitable<absl::Status> ConnectTls();
-  bool WriteAtOnce(std::string_view& head, std::string_view& body, error_code& error);
+  void NoteWritten(size_t n, std::string_view& head, std::string_view& body);
   awaitable<error_code> WriteRest(std::string_view data);
   size_t ReadBytesExpected() const;
   bool FillAtOnce(error_code& error);
@@ -296,17 +296,13 @@ absl::StatusOr<Call::Message> Call::Serialize(const UpstreamRequest& request) co
   return message;
 }
 
-// What is left of head and body after what could be written without waiting. True: nothing is, or it failed.
-bool Call::WriteAtOnce(std::string_view& head, std::string_view& body, error_code& error) {
-  const std::array<asio::const_buffer, 2> both = {asio::buffer(head.data(), head.size()),
-                                                  asio::buffer(body.data(), body.size())};
-  const size_t at_once = connection_->stream.TryWriteSome(both, error);
-  if (at_once > 0) request_sent_ = true;
-  connection_->written_bytes += at_once;
-  const size_t of_head = std::min(at_once, head.size());
+// Of head and body so much was written.
+void Call::NoteWritten(size_t n, std::string_view& head, std::string_view& body) {
+  if (n > 0) request_sent_ = true;
+  connection_->written_bytes += n;
+  const size_t of_head = std::min(n, head.size());
   head.remove_prefix(of_head);
-  body.remove_prefix(at_once - of_head);
-  return error || (head.empty() && body.empty());
+  body.remove_prefix(n - of_head);
 }
 
 awaitable<error_code> Call::WriteRest(std::string_view data) {
@@ -388,7 +384,16 @@ awaitable<Call::Attempt> Call::SendAndAwait(const Message& message, UpstreamHead
   any_byte_ = false;
   error_code write_error;
   std::string_view head_left = message.head, body_left = message.body;
-  if (!WriteAtOnce(head_left, body_left, write_error)) {
+  const std::array<asio::const_buffer, 2> both = {asio::buffer(head_left.data(), head_left.size()),
+                                                  asio::buffer(body_left.data(), body_left.size())};
+  size_t written = 0;
+  if (connection_->stream.writes_gather()) {
+    std::tie(write_error) = co_await connection_->stream.plain().WriteTogether(both, written);
+  } else {
+    written = connection_->stream.TryWriteSome(both, write_error);
+  }
+  NoteWritten(written, head_left, body_left);
+  if (!write_error && !(head_left.empty() && body_left.empty())) {
     write_error = co_await WriteRest(head_left);
     if (!write_error) write_error = co_await WriteRest(body_left);
   }

@@ -372,6 +372,273 @@ TEST_F(ReadySocketTest, ALoopThatGoesTakesThoseWhoWaitAlong) {
   EXPECT_EQ(token.use_count(), 1);
 }
 
+// ---- Of those that are told in the same turn.
+
+TEST_F(ReadySocketTest, WhatWasReadAheadIsItsReadersAlone) {
+  constexpr size_t kSockets = 40;  // more than are told together
+  std::vector<std::pair<std::unique_ptr<ReadySocket>, tcp::socket>> connections;
+  std::vector<std::string> texts(kSockets), read(kSockets);
+  for (size_t i = 0; i < kSockets; ++i) {
+    connections.push_back(Connect());
+    texts[i] = std::string(100 + i * 200, static_cast<char>('a' + i % 26));  // the longer ones do not fit
+    Send(connections[i].second, texts[i]);
+  }
+  for (size_t i = 0; i < kSockets; ++i) {
+    connections[i].first->AwaitReadable([&, i](error_code error) {
+      ASSERT_FALSE(error);
+      if (i % 2 == 0) read[i] = Read(*connections[i].first, 10, error);  // the others look later
+    });
+  }
+  Run();
+  // What comes in another turn must not take the place of theirs.
+  auto [late, late_peer] = Connect();
+  auto [later, later_peer] = Connect();
+  for (tcp::socket* const peer : {&late_peer, &later_peer}) Send(*peer, std::string(4'096, '?'));
+  for (ReadySocket* const socket : {late.get(), later.get()}) socket->AwaitReadable([](error_code) {});
+  Run();
+  EXPECT_TRUE(late->has_read_ahead());
+  for (size_t i = 0; i < kSockets; ++i) {
+    ReadySocket& socket = *connections[i].first;
+    EXPECT_TRUE(socket.has_read_ahead());
+    while (read[i].size() < texts[i].size() && socket.maybe_readable()) read[i] += Read(socket, 5'000, error_);
+    EXPECT_EQ(read[i], texts[i]) << i;
+    EXPECT_FALSE(socket.has_read_ahead());
+  }
+  EXPECT_EQ(Read(*late, 10'000, error_), std::string(4'096, '?'));
+}
+
+TEST_F(ReadySocketTest, EndsAndResetsAreFoundWhereBytesAreReadAhead) {
+  auto [ended, ended_peer] = Connect();
+  auto [reset, reset_peer] = Connect();
+  auto [empty, empty_peer] = Connect();
+  Send(ended_peer, "last");
+  ended_peer.close();
+  reset_peer.set_option(asio::socket_base::linger(true, 0));
+  reset_peer.close();
+  empty_peer.close();
+  for (ReadySocket* const socket : {ended.get(), reset.get(), empty.get()}) socket->AwaitReadable([](error_code) {});
+  Run();
+  EXPECT_EQ(Read(*ended, 10, error_), "last");
+  EXPECT_TRUE(ended->maybe_readable());
+  EXPECT_EQ(Read(*ended, 10, error_), "");
+  EXPECT_EQ(error_, error_code(asio::error::eof));
+  EXPECT_TRUE(reset->maybe_readable());
+  EXPECT_EQ(Read(*reset, 10, error_), "");
+  EXPECT_EQ(error_, error_code(asio::error::connection_reset));
+  EXPECT_TRUE(empty->maybe_readable());
+  EXPECT_EQ(Read(*empty, 10, error_), "");
+  EXPECT_EQ(error_, error_code(asio::error::eof));
+}
+
+TEST_F(ReadySocketTest, WhatWasReadAheadIsThereForTheNextOneWhoWaits) {
+  auto [socket, peer] = Connect();
+  auto [other, other_peer] = Connect();
+  Send(peer, "ab");
+  Send(other_peer, "cd");
+  for (ReadySocket* const one : {socket.get(), other.get()}) one->AwaitReadable([](error_code) {});
+  Run();
+  EXPECT_TRUE(socket->has_read_ahead());
+  EXPECT_FALSE(AwaitReadable(*socket));
+  EXPECT_EQ(Read(*socket, 10, error_), "ab");
+  other->Close();
+  EXPECT_FALSE(other->has_read_ahead());
+}
+
+class WriteTogetherTest : public ReadySocketTest {
+ protected:
+  struct Writer {
+    std::unique_ptr<ReadySocket> socket;
+    tcp::socket peer;
+    size_t written = 77;
+    std::optional<error_code> ended = std::nullopt;
+  };
+
+  // Each is told when all run, writes `text(i)` there and then, and goes on with `after(i)`.
+  void RunWriters(size_t n, std::function<std::string(size_t)> text, std::function<void(size_t)> after) {
+    for (size_t i = 0; i < n; ++i) {
+      auto [socket, peer] = Connect();
+      Send(peer, "go");
+      writers_.push_back({std::move(socket), std::move(peer)});
+    }
+    for (size_t i = 0; i < n; ++i) asio::co_spawn(*io_, Write(i, text, after), asio::detached);
+    Run();
+  }
+  asio::awaitable<void> Write(size_t i, std::function<std::string(size_t)> text, std::function<void(size_t)> after) {
+    ReadySocket& socket = *writers_[i].socket;
+    if (const auto [unread] = co_await socket.WaitReadable(); unread) co_return;
+    EXPECT_TRUE(socket.writes_gather());
+    const std::string message = text(i);
+    const asio::const_buffer piece = asio::buffer(message);
+    const auto [error] = co_await socket.WriteTogether({&piece, 1}, writers_[i].written);
+    writers_[i].ended = error;
+    after(i);
+  }
+  std::string Arrived(size_t i) {
+    std::string arrived(writers_[i].peer.available(), '\0');
+    asio::read(writers_[i].peer, asio::buffer(arrived));
+    return arrived;
+  }
+
+  std::vector<Writer> writers_;
+};
+
+TEST_F(WriteTogetherTest, LeavesWhenAllHaveBeenTold) {
+  size_t told = 0;
+  const auto text = [&](size_t i) {
+    for (Writer& writer : writers_) EXPECT_EQ(writer.peer.available(), 0u) << told;
+    ++told;
+    return std::string(i + 1, 'w');
+  };
+  RunWriters(3, text, [&](size_t) { EXPECT_EQ(told, 3u); });
+  for (size_t i = 0; i < writers_.size(); ++i) {
+    EXPECT_EQ(writers_[i].ended, error_code());
+    EXPECT_EQ(writers_[i].written, i + 1);
+    EXPECT_EQ(Arrived(i), std::string(i + 1, 'w'));
+    EXPECT_FALSE(writers_[i].socket->writes_gather());
+  }
+}
+
+TEST_F(WriteTogetherTest, OfManyEachIsWrittenOnce) {
+  RunWriters(
+      300, [](size_t i) { return std::to_string(i); }, [](size_t) {});
+  for (size_t i = 0; i < writers_.size(); ++i) {
+    EXPECT_EQ(writers_[i].ended, error_code());
+    EXPECT_EQ(Arrived(i), std::to_string(i));
+  }
+}
+
+TEST_F(WriteTogetherTest, WhoIsThroughMayWriteAgain) {
+  const std::string more = "more";
+  const asio::const_buffer piece = asio::buffer(more);
+  size_t written = 0;
+  const auto again = [&](size_t i) -> asio::awaitable<void> {
+    const auto [error] = co_await writers_[i].socket->WriteTogether({&piece, 1}, written);
+    EXPECT_FALSE(error);
+    EXPECT_EQ(written, 4u);
+  };
+  RunWriters(
+      2, [](size_t i) { return std::to_string(i); },
+      [&](size_t i) {
+        if (i == 0) asio::co_spawn(*io_, again(i), asio::detached);
+      });
+  EXPECT_EQ(written, 4u);
+  EXPECT_EQ(Arrived(0), "0more");
+  EXPECT_EQ(Arrived(1), "1");
+}
+
+TEST_F(WriteTogetherTest, WhatIsClosedOrCancelledBeforeItLeavesIsNotWritten) {
+  const auto text = [&](size_t i) {
+    if (i == 2) {
+      writers_[0].socket->Close();
+      writers_[1].socket->Cancel();
+    }
+    return std::string("text");
+  };
+  RunWriters(4, text, [](size_t) {});
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(writers_[i].ended, error_code(asio::error::operation_aborted));
+    EXPECT_EQ(writers_[i].written, 0u);
+  }
+  error_code end;
+  char byte;
+  EXPECT_EQ(writers_[0].peer.read_some(asio::buffer(&byte, 1), end), 0u);
+  EXPECT_TRUE(end);
+  EXPECT_EQ(Arrived(1), "");
+  EXPECT_EQ(Arrived(2), "text");
+  EXPECT_EQ(Arrived(3), "text");
+}
+
+// The first sixteen are written together, and fifteen of them closed before they are told: what they wrote has left.
+TEST_F(WriteTogetherTest, WhoIsThroughMayCloseTheOthers) {
+  const auto close_others = [&](size_t i) {
+    for (size_t other = 0; i == 0 && other < writers_.size(); ++other) {
+      if (other != i) writers_[other].socket->Close();
+    }
+  };
+  RunWriters(
+      20, [](size_t) { return std::string("text"); }, close_others);
+  for (size_t i = 0; i < writers_.size(); ++i) {
+    const bool ended = writers_[i].ended.has_value();
+    EXPECT_EQ(ended, i < 16) << "what the last four waited to read is closed, too";
+    if (!ended) continue;
+    EXPECT_EQ(*writers_[i].ended, i == 0 ? error_code() : error_code(asio::error::operation_aborted));
+    EXPECT_EQ(writers_[i].written, 4u);
+    EXPECT_EQ(Arrived(i), "text");
+  }
+}
+
+TEST_F(WriteTogetherTest, AFullSocketTakesNothingAndCanBeAwaited) {
+  const auto fill = [&](size_t i) {
+    const std::string block(64 << 10, 'x');
+    const asio::const_buffer piece = asio::buffer(block);
+    while (i == 0 && writers_[0].socket->TryWrite({&piece, 1}, error_) > 0) {
+    }
+    return std::string("text");
+  };
+  bool writable = false;
+  RunWriters(2, fill, [&](size_t i) {
+    if (i > 0) return;
+    writers_[0].socket->AwaitWritable([&](error_code error) { writable = !error; });
+    while (writers_[0].peer.available() > 0) Arrived(0);
+  });
+  EXPECT_EQ(writers_[0].ended, error_code());
+  EXPECT_EQ(writers_[0].written, 0u);
+  EXPECT_EQ(Arrived(1), "text");
+  EXPECT_TRUE(writable);
+}
+
+TEST_F(WriteTogetherTest, AResetIsTheWritersError) {
+  const auto reset = [&](size_t i) {
+    writers_[i].peer.set_option(asio::socket_base::linger(true, 0));
+    writers_[i].peer.close();
+    return std::string("text");
+  };
+  RunWriters(2, reset, [](size_t) {});
+  for (const Writer& writer : writers_) {
+    ASSERT_TRUE(writer.ended.has_value());
+    EXPECT_TRUE(*writer.ended);
+    EXPECT_EQ(writer.written, 0u);
+  }
+}
+
+TEST_F(WriteTogetherTest, AnEventBeforeItLeavesDoesNotEndIt) {
+  // Watched for writing from before, so that its room is an event too.
+  auto [socket, peer] = Connect();
+  socket->AwaitWritable([](error_code) {});
+  Run();
+  Send(peer, "go");
+  writers_.push_back({std::move(socket), std::move(peer)});
+  asio::co_spawn(*io_,
+                 Write(
+                     0, [](size_t) { return std::string("once"); }, [](size_t) {}),
+                 asio::detached);
+  Run();
+  EXPECT_EQ(writers_[0].written, 4u);
+  EXPECT_EQ(Arrived(0), "once");
+}
+
+TEST_F(WriteTogetherTest, ALoopThatGoesTakesThoseWhoWriteAlong) {
+  const auto token = std::make_shared<int>();
+  auto [socket, peer] = Connect();
+  auto [other, other_peer] = Connect();
+  Send(peer, "go");
+  size_t written = 0;
+  auto coroutine = [&](std::unique_ptr<ReadySocket> held, std::shared_ptr<int>) -> asio::awaitable<void> {
+    co_await held->WaitReadable();
+    io_->stop();
+    const asio::const_buffer piece("text", 4);
+    co_await held->WriteTogether({&piece, 1}, written);
+    co_await held->WaitReadable();
+    co_await held->WaitReadable();
+    ADD_FAILURE() << "the loop was stopped";
+  };
+  asio::co_spawn(*io_, coroutine(std::move(socket), token), asio::detached);
+  Run();
+  EXPECT_EQ(token.use_count(), 2);
+  io_.reset();
+  EXPECT_EQ(token.use_count(), 1);
+}
+
 TEST(Waiter, RunsWhoWaitsOnceAndMayBeAwaitedAgainMeanwhile) {
   Waiter waiter;
   waiter.Wake();  // nobody
