@@ -11,6 +11,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "controlplane/store/joined_wal.h"
 
 namespace signalbox {
 namespace {
@@ -217,7 +218,7 @@ absl::StatusOr<std::unique_ptr<SqliteDb>> SqliteDb::Open(const SqliteOptions& op
   // NOMUTEX: the owner's Mutex guards the connection.
   const int code =
       sqlite3_open_v2(options.path.c_str(), &db->db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                      options.vfs.empty() ? nullptr : options.vfs.c_str());
+                      JoinedWalVfs(options.vfs).c_str());
   if (code != SQLITE_OK) return ErrorOf(db->db_, code, options.path);
   sqlite3_extended_result_codes(db->db_, 1);
   sqlite3_busy_timeout(db->db_, options.busy_timeout_ms);
