@@ -6,8 +6,6 @@
 #include <cstring>
 #include <map>
 #include <memory>
-#include <new>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/mutex.h"
@@ -17,8 +15,9 @@ namespace {
 
 constexpr int kFrameHeaderBytes = 24;
 constexpr int kCommitAt = 4;  // in a frame's header: 4 bytes, not 0 in the one that commits
-// Of one transaction, but for a last page of at most 64 KB: SQLite's files take less than 128 KB at once.
+// Of one transaction, but for a last page: SQLite's files take less than 128 KB at once.
 constexpr size_t kHeldBytesMax = 48 << 10;
+constexpr size_t kPageBytesMax = 64 << 10;
 
 // The log of one connection. The base's file follows it in memory.
 struct WalFile {
@@ -35,29 +34,35 @@ WalFile& Of(sqlite3_file* file) { return *reinterpret_cast<WalFile*>(file); }
 sqlite3_file* Inner(sqlite3_file* file) { return Of(file).inner(); }
 const sqlite3_io_methods& Base(sqlite3_file* file) { return *Inner(file)->pMethods; }
 
-// What could not be written is not tried again: SQLite takes back the transaction that it belongs to.
 int WriteHeld(sqlite3_file* file) {
   WalFile& wal = Of(file);
   if (wal.held->empty()) return SQLITE_OK;
   const int code = Base(file).xWrite(Inner(file), wal.held->data(), static_cast<int>(wal.held->size()), wal.held_at);
-  wal.held->clear();
+  if (code == SQLITE_OK) wal.held->clear();
   return code;
 }
 
-// A header that does not follow the last write is the first of a log or replaces one: it has its page behind it
-// already, or gets it at once.
-int Write(sqlite3_file* file, const void* data, int size, sqlite3_int64 offset) {
+// Of a write. What could not be written is not tried again: SQLite takes back the transaction that it belongs to.
+int WriteOrDropHeld(sqlite3_file* file) {
+  const int code = WriteHeld(file);
+  Of(file).held->clear();
+  return code;
+}
+
+// A header that does not follow the last write begins where no frame of ours ended, or replaces one: it is written at
+// once, and its page too.
+int Write(sqlite3_file* file, const void* data, int size, sqlite3_int64 offset) noexcept {
   WalFile& wal = Of(file);
   const bool follows = wal.joins && offset == wal.next;
   const bool is_header = size == kFrameHeaderBytes;
   wal.next = offset + size;
   if (!follows || (is_header && wal.held->size() >= kHeldBytesMax)) {
-    if (const int code = WriteHeld(file); code != SQLITE_OK) return code;
+    if (const int code = WriteOrDropHeld(file); code != SQLITE_OK) return code;
   }
   if (!follows || (!is_header && wal.held->empty())) return Base(file).xWrite(Inner(file), data, size, offset);
   if (wal.held->empty()) wal.held_at = offset;
   wal.held->append(static_cast<const char*>(data), static_cast<size_t>(size));
-  if (!is_header) return wal.commits ? WriteHeld(file) : SQLITE_OK;
+  if (!is_header) return wal.commits ? WriteOrDropHeld(file) : SQLITE_OK;
   uint32_t pages = 0;
   std::memcpy(&pages, static_cast<const char*>(data) + kCommitAt, sizeof pages);
   wal.commits = pages != 0;
@@ -99,7 +104,7 @@ int Characteristics(sqlite3_file* file) { return Base(file).xDeviceCharacteristi
 constexpr sqlite3_io_methods kMethods = {1,    Close,  Read,          Write,   Truncate,   Sync,           FileSize,
                                          Lock, Unlock, CheckReserved, Control, SectorSize, Characteristics};
 
-int Open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags) {
+int Open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags) noexcept {
   auto* const base = static_cast<sqlite3_vfs*>(vfs->pAppData);
   if ((flags & SQLITE_OPEN_WAL) == 0) return base->xOpen(base, name, file, flags, out_flags);
   WalFile& wal = Of(file);
@@ -107,6 +112,7 @@ int Open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int*
   const int code = base->xOpen(base, name, wal.inner(), flags, out_flags);
   if (code != SQLITE_OK) return code;
   wal.held = new std::string();
+  wal.held->reserve(kHeldBytesMax + kFrameHeaderBytes + kPageBytesMax);
   wal.next = -1;
   wal.commits = false;
   // Elsewhere SQLite cuts what it writes at the disk's sectors, and a piece may look like a header.

@@ -10,7 +10,8 @@
 
 namespace signalbox {
 
-// The name to open a database with; `base` empty: over SQLite's default. Registers it with the first call. Any thread.
+// The name to open a database with; `base` empty: over SQLite's default. It must be one, like SQLite's for Unix, that
+// does not look at which VFS it is called for. Registers it with the first call. Any thread.
 std::string JoinedWalVfs(const std::string& base);
 
 }  // namespace signalbox

@@ -46,7 +46,7 @@ class HttpExchange {
   // head, or with the clean end. Both live until the call is over, and may be empty.
   virtual asio::awaitable<bool> BeginStream(int status, std::string content_type, HeaderFields headers,
                                             std::string_view first) = 0;
-  virtual asio::awaitable<bool> WriteChunk(std::string_view data) = 0;  // flushed at once
+  virtual asio::awaitable<bool> WriteChunk(std::string_view data) = 0;  // back when it is on its way
   virtual asio::awaitable<bool> EndStream(std::string_view last) = 0;
   virtual void AbortStream() = 0;  // closes without a clean end, so that the client sees a cut
   // The handler needs the request's headers and body no more: their memory goes while the answer is still being given.

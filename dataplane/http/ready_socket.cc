@@ -118,7 +118,7 @@ void Readiness::Deliver() {
       if (event.data.ptr != nullptr) static_cast<ReadySocket*>(event.data.ptr)->Tell(event.events);
     }
     WriteGathered();
-    KeepAhead();
+    KeepUnread();
   }
   next_ = end_ = 0;
 }
@@ -155,15 +155,15 @@ void Readiness::WriteGathered() {
       results = results.subspan(1);
     }
     for (; begin < end; ++begin) {
-      const Write write = gathered_[begin];
-      if (write.socket != nullptr) write.socket->TellWritten(write.result, *write.written);
+      ReadySocket* const socket = std::exchange(gathered_[begin].socket, nullptr);
+      if (socket != nullptr) socket->TellWritten(gathered_[begin].result, *gathered_[begin].written);
     }
   }
   gathered_.clear();
 }
 
 // What nobody asked for yet must not stand where the next ones are read to.
-void Readiness::KeepAhead() {
+void Readiness::KeepUnread() {
   for (ReadySocket* const reader : std::span(readers_).first(reader_count_)) {
     if (reader != nullptr) reader->KeepAhead();
   }
@@ -237,7 +237,11 @@ bool ReadySocket::writes_gather() const { return readiness_ != nullptr && readin
 
 void ReadySocket::AwaitWritten(const SocketPieces& pieces, size_t& written, Waiter::Handler handler) {
   if (readiness_ == nullptr) return;
-  if (fault_) return readiness_->EndSoon(std::move(handler), fault_);
+  if (fault_ || !writes_gather()) {
+    error_code error = fault_;
+    if (!error) written = Bytes(SendNow(descriptor_, pieces), error);
+    return readiness_->EndSoon(std::move(handler), error);
+  }
   gathered_ = true;
   readiness_->gathered_.push_back({this, pieces, &written});
   AwaitAt(write_waiter_, std::move(handler));
@@ -252,13 +256,13 @@ void ReadySocket::TellWritten(int result, size_t& written) {
 }
 
 // What was gathered of this socket is not written, unless it just was: then who wrote it is told how much.
-void ReadySocket::LeaveTogether() {
+void ReadySocket::WithdrawWrite() {
   if (!gathered_ || readiness_ == nullptr) return;
   gathered_ = false;
   for (Readiness::Write& write : readiness_->gathered_) {
     if (write.socket != this) continue;
-    error_code told_otherwise;
-    *write.written = Bytes(write.result, told_otherwise);
+    error_code ignored;
+    *write.written = Bytes(write.result, ignored);
     write.socket = nullptr;
   }
 }
@@ -308,7 +312,7 @@ void ReadySocket::Tell(uint32_t events) {
 }
 
 void ReadySocket::Cancel() {
-  LeaveTogether();
+  WithdrawWrite();
   EndWaitAt(read_waiter_, asio::error::operation_aborted);
   EndWaitAt(write_waiter_, asio::error::operation_aborted);
 }

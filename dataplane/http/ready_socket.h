@@ -49,13 +49,13 @@ class ReadySocket
   uint64_t listening() const;
   // What is there. 0 without an error: nothing is. Its end is asio::error::eof.
   size_t TryRead(asio::mutable_buffer buffer, error_code& error);
-  // What the kernel takes at once of at most SocketPieces::kMax. 0 without an error: nothing.
+  // What the kernel takes at once of at most SocketPieces::kMax pieces. 0 without an error: nothing.
   size_t TryWrite(std::span<const asio::const_buffer> pieces, error_code& error);
   // Whether others are being told of what they wait for, so that what is written now had better leave with what they
   // write, by WriteTogether.
   bool writes_gather() const;
-  // As TryWrite, but when all have been told: `written`, and the pieces, must be there until then. `written` is right
-  // after Cancel and Close too.
+  // As TryWrite, but when all have been told: `written`, and the pieces, must be there until then. What is cancelled or
+  // closed before is not written; `written` says what was in any case. One write at a time.
   auto WriteTogether(std::span<const asio::const_buffer> pieces, size_t& written) {
     written = 0;
     return Awaited([this, pieces = SocketPieces(pieces), &written](auto handler) {
@@ -90,7 +90,7 @@ class ReadySocket
   void TakeAhead(std::span<char> memory, int result);
   void KeepAhead();
   void TellWritten(int result, size_t& written);
-  void LeaveTogether();
+  void WithdrawWrite();
   void AwaitWritten(const SocketPieces& pieces, size_t& written, Waiter::Handler handler);
   void AwaitAt(Waiter& waiter, Waiter::Handler handler);
   void EndWaitAt(Waiter& waiter, error_code error);
@@ -123,6 +123,7 @@ class Readiness final : public asio::execution_context::service {
   static constexpr int kBatch = 128;
   // So many are told before what they write leaves: enough to share a system call, few enough not to keep it waiting.
   static constexpr size_t kTogether = 16;
+  static_assert(kTogether <= SocketBatch::kMax);
   static constexpr size_t kAheadBytes = 4 << 10;
 
   void shutdown() override;
@@ -137,7 +138,7 @@ class Readiness final : public asio::execution_context::service {
   void Deliver();
   void ReadAhead(std::span<const epoll_event> heard);
   void WriteGathered();
-  void KeepAhead();
+  void KeepUnread();
 
   asio::io_context& io_;
   asio::posix::stream_descriptor epoll_;
@@ -152,9 +153,9 @@ class Readiness final : public asio::execution_context::service {
   size_t reader_count_ = 0;
   const std::unique_ptr<std::array<std::array<char, kAheadBytes>, kTogether>> ahead_;
   struct Write {
-    ReadySocket* socket;  // null: closed since, or its wait was ended
+    ReadySocket* socket = nullptr;  // null: withdrawn, or it was told
     SocketPieces pieces;
-    size_t* written;
+    size_t* written = nullptr;
     int result = -EAGAIN;
   };
   std::vector<Write> gathered_;

@@ -1,14 +1,27 @@
 #include "dataplane/http/socket_batch.h"
 
+#include <glog/logging.h>
+#include <liburing.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 namespace signalbox {
 namespace {
 
 constexpr int kNotDone = INT32_MIN;
+
+bool DoesSockets(io_uring& ring) {
+  const std::unique_ptr<io_uring_probe, decltype(&io_uring_free_probe)> probe(io_uring_get_probe_ring(&ring),
+                                                                              &io_uring_free_probe);
+  return probe != nullptr && io_uring_opcode_supported(probe.get(), IORING_OP_RECV) != 0 &&
+         io_uring_opcode_supported(probe.get(), IORING_OP_SEND) != 0 &&
+         io_uring_opcode_supported(probe.get(), IORING_OP_SENDMSG) != 0;
+}
 
 }  // namespace
 
@@ -31,11 +44,22 @@ int SendNow(int descriptor, SocketPieces pieces) {
   return n < 0 ? -errno : static_cast<int>(n);
 }
 
+SocketBatch::SocketBatch(bool ring) : wants_ring_(ring) {}
+
+SocketBatch::~SocketBatch() { DropRing(); }
+
 // By the thread that uses it: when a ring goes, the kernel interrupts what the one that made it waits for.
 void SocketBatch::MakeRing() {
   wants_ring_ = false;
   auto ring = std::make_unique<io_uring>();
-  if (io_uring_queue_init(kMax, ring.get(), 0) == 0) ring_ = std::move(ring);
+  if (const int error = io_uring_queue_init(kMax, ring.get(), 0); error != 0) {
+    LOG(INFO) << "no io_uring (" << std::strerror(-error) << "): sockets are read and written by one system call each";
+    return;
+  }
+  ring_ = std::move(ring);
+  if (DoesSockets(*ring_)) return;
+  LOG(INFO) << "this kernel's io_uring does not do sockets: they are read and written by one system call each";
+  DropRing();
 }
 
 void SocketBatch::DropRing() {
@@ -69,7 +93,7 @@ std::span<const int> SocketBatch::Run() {
   return {results_.data(), std::exchange(size_, 0)};
 }
 
-// MSG_DONTWAIT: the kernel is through with each of them when it has taken them all. What it would not take is not done.
+// MSG_DONTWAIT: the kernel is through with each of them when it has taken them all. What it does not take is not done.
 void SocketBatch::RunInRing() {
   for (size_t i = 0; i < size_; ++i) {
     Work& work = work_[i];
@@ -88,18 +112,19 @@ void SocketBatch::RunInRing() {
     io_uring_sqe_set_data64(entry, i);
   }
   const int taken = io_uring_submit_and_wait(ring_.get(), static_cast<unsigned>(size_));
-  size_t left = taken < 0 ? 0 : static_cast<size_t>(taken);
-  while (left > 0) {
+  for (int left = taken; left > 0;) {
     io_uring_cqe* done = nullptr;
     const int error = io_uring_wait_cqe(ring_.get(), &done);
     if (error == -EINTR) continue;
-    if (error != 0) break;
+    // Whether a request left decides what is billed: better to end than to guess.
+    if (error != 0) LOG(FATAL) << "io_uring does not tell what became of a write: " << std::strerror(-error);
     results_[io_uring_cqe_get_data64(done)] = done->res;
     io_uring_cqe_seen(ring_.get(), done);
     --left;
   }
-  if (left > 0) std::replace(results_.begin(), results_.begin() + taken, kNotDone, -EIO);  // what became of it?
-  if (left > 0 || taken != static_cast<int>(size_)) DropRing();
+  if (taken == static_cast<int>(size_)) return;
+  LOG(WARNING) << "io_uring took " << taken << " of " << size_ << " entries: it is not used any more";
+  DropRing();
 }
 
 }  // namespace signalbox

@@ -3,7 +3,6 @@
 // them waits. One thread.
 #pragma once
 
-#include <liburing.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -12,6 +11,8 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+
+struct io_uring;
 
 namespace signalbox {
 
@@ -40,8 +41,8 @@ class SocketBatch {
   static constexpr size_t kMax = 32;
 
   // `ring` false: one call each from the start.
-  explicit SocketBatch(bool ring = true) : wants_ring_(ring) {}
-  ~SocketBatch() { DropRing(); }
+  explicit SocketBatch(bool ring = true);
+  ~SocketBatch();
   SocketBatch(const SocketBatch&) = delete;
   SocketBatch& operator=(const SocketBatch&) = delete;
 

@@ -1,5 +1,6 @@
 // A SQLite VFS over the system's that fails the n-th write or sync from when it is armed, and every later one: a disk
-// that is full, or gone. Registered once a process under kFaultyVfs; armed from one thread.
+// that is full, or gone. Half of what a failed write was to write is there. Registered once a process under kFaultyVfs;
+// armed from one thread.
 #pragma once
 
 namespace signalbox {

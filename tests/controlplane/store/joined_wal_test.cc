@@ -2,10 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
+#include <csignal>
+#include <memory>
 #include <string>
 
 #include "controlplane/store/sqlite_db.h"
@@ -96,6 +98,29 @@ TEST_F(JoinedWalTest, ALongTransactionIsReadBackAndCommittedOrTakenBack) {
   ExpectAfterReopening(std::move(db), 601);
 }
 
+// Its pages are read back while the disk is full: the statement fails, and what it read for is still there.
+TEST_F(JoinedWalTest, WhatIsHeldIsNotLostWhereReadingFails) {
+  auto db = Open();
+  ASSERT_TRUE(db->Exec("PRAGMA cache_size = 10").ok());
+  int failures = 0;
+  for (int n = 0; n < 40; ++n) {
+    const int64_t before = Int(*db, "SELECT count(*) FROM t");
+    auto transaction = SqliteTransaction::Begin(*db);
+    ASSERT_TRUE(transaction.ok());
+    for (int i = 0; i < 60 + n; ++i) ASSERT_TRUE(Insert(*db, 3'000).ok());
+    FailFromWrite(1);
+    const bool read = db->Exec("SELECT count(*) FROM t WHERE length(text) > 1").ok();
+    failures += read ? 0 : 1;
+    HealWrites();
+    if (!db->InTransaction()) continue;  // SQLite took it back
+    ASSERT_TRUE(transaction->Commit().ok());
+    ASSERT_EQ(Int(*db, "SELECT count(*) FROM t WHERE length(text) = 3000"), before + 60 + n);
+  }
+  EXPECT_GT(failures, 0);
+  const int64_t rows = Int(*db, "SELECT count(*) FROM t");
+  ExpectAfterReopening(std::move(db), rows);
+}
+
 TEST_F(JoinedWalTest, WhatIsCheckpointedIsWhatWasWritten) {
   auto db = Open(/*checkpoint_pages=*/5);
   for (int i = 0; i < 200; ++i) ASSERT_TRUE(Insert(*db, static_cast<size_t>(i * 40)).ok());
@@ -107,6 +132,7 @@ TEST_F(JoinedWalTest, WhatWasCommittedSurvivesTheProcess) {
   int told[2];
   ASSERT_EQ(::pipe(told), 0);
   const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
   if (child == 0) {
     const auto db = Open();
     for (char i = 0; i < 50; ++i) {
@@ -126,9 +152,12 @@ TEST_F(JoinedWalTest, WhatWasCommittedSurvivesTheProcess) {
 }
 
 TEST_F(JoinedWalTest, IsRegisteredOnceForEachBase) {
-  EXPECT_EQ(JoinedWalVfs(""), JoinedWalVfs(""));
-  EXPECT_EQ(JoinedWalVfs(kFaultyVfs), JoinedWalVfs(kFaultyVfs));
-  EXPECT_NE(JoinedWalVfs(""), JoinedWalVfs(kFaultyVfs));
+  const std::string over_system = JoinedWalVfs(""), over_faulty = JoinedWalVfs(kFaultyVfs);
+  EXPECT_NE(over_system, over_faulty);
+  const sqlite3_vfs* const first = sqlite3_vfs_find(over_system.c_str());
+  EXPECT_NE(first, nullptr);
+  EXPECT_EQ(JoinedWalVfs(""), over_system);
+  EXPECT_EQ(sqlite3_vfs_find(over_system.c_str()), first);
   SqliteOptions options;
   options.path = dir_.path() + "/other.db";
   options.vfs = "no-such-vfs";

@@ -1,6 +1,7 @@
 // Real sockets on the loopback; the io_context runs until nobody waits.
 #include "dataplane/http/ready_socket.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -9,6 +10,7 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,6 +56,13 @@ class ReadySocketTest : public ::testing::Test {
     return text;
   }
   static void Send(tcp::socket& peer, const std::string& text) { asio::write(peer, asio::buffer(text)); }
+  // What was sent to these, or their end, is there: in the next turn they are told, in this order.
+  static void AwaitArrival(std::initializer_list<const ReadySocket*> sockets) {
+    for (const ReadySocket* const socket : sockets) {
+      pollfd there{socket->descriptor(), POLLIN, 0};
+      ASSERT_EQ(::poll(&there, 1, /*timeout ms=*/30'000), 1);
+    }
+  }
 
   std::unique_ptr<asio::io_context> io_ = std::make_unique<asio::io_context>(1);
   asio::io_context peer_io_;
@@ -382,6 +391,7 @@ TEST_F(ReadySocketTest, WhatWasReadAheadIsItsReadersAlone) {
     connections.push_back(Connect());
     texts[i] = std::string(100 + i * 200, static_cast<char>('a' + i % 26));  // the longer ones do not fit
     Send(connections[i].second, texts[i]);
+    AwaitArrival({connections[i].first.get()});
   }
   for (size_t i = 0; i < kSockets; ++i) {
     connections[i].first->AwaitReadable([&, i](error_code error) {
@@ -394,6 +404,7 @@ TEST_F(ReadySocketTest, WhatWasReadAheadIsItsReadersAlone) {
   auto [late, late_peer] = Connect();
   auto [later, later_peer] = Connect();
   for (tcp::socket* const peer : {&late_peer, &later_peer}) Send(*peer, std::string(4'096, '?'));
+  AwaitArrival({late.get(), later.get()});
   for (ReadySocket* const socket : {late.get(), later.get()}) socket->AwaitReadable([](error_code) {});
   Run();
   EXPECT_TRUE(late->has_read_ahead());
@@ -416,6 +427,7 @@ TEST_F(ReadySocketTest, EndsAndResetsAreFoundWhereBytesAreReadAhead) {
   reset_peer.set_option(asio::socket_base::linger(true, 0));
   reset_peer.close();
   empty_peer.close();
+  AwaitArrival({ended.get(), reset.get(), empty.get()});
   for (ReadySocket* const socket : {ended.get(), reset.get(), empty.get()}) socket->AwaitReadable([](error_code) {});
   Run();
   EXPECT_EQ(Read(*ended, 10, error_), "last");
@@ -435,6 +447,7 @@ TEST_F(ReadySocketTest, WhatWasReadAheadIsThereForTheNextOneWhoWaits) {
   auto [other, other_peer] = Connect();
   Send(peer, "ab");
   Send(other_peer, "cd");
+  AwaitArrival({socket.get(), other.get()});
   for (ReadySocket* const one : {socket.get(), other.get()}) one->AwaitReadable([](error_code) {});
   Run();
   EXPECT_TRUE(socket->has_read_ahead());
@@ -453,25 +466,37 @@ class WriteTogetherTest : public ReadySocketTest {
     std::optional<error_code> ended = std::nullopt;
   };
 
-  // Each is told when all run, writes `text(i)` there and then, and goes on with `after(i)`.
-  void RunWriters(size_t n, std::function<std::string(size_t)> text, std::function<void(size_t)> after) {
+  void Add(size_t n) {
     for (size_t i = 0; i < n; ++i) {
       auto [socket, peer] = Connect();
-      Send(peer, "go");
       writers_.push_back({std::move(socket), std::move(peer)});
     }
-    for (size_t i = 0; i < n; ++i) asio::co_spawn(*io_, Write(i, text, after), asio::detached);
+  }
+  void Spawn(asio::awaitable<void> coroutine) { asio::co_spawn(*io_, std::move(coroutine), asio::detached); }
+  // Each is told when all run, writes `text(i)` there and then, and goes on with `after(i)`.
+  void RunWriters(size_t n, std::function<std::string(size_t)> text, std::function<void(size_t)> after) {
+    Add(n);
+    for (Writer& writer : writers_) {
+      Send(writer.peer, "go");
+      AwaitArrival({writer.socket.get()});
+    }
+    for (size_t i = 0; i < n; ++i) Spawn(WriteWhenTold(i, text, after));
     Run();
   }
-  asio::awaitable<void> Write(size_t i, std::function<std::string(size_t)> text, std::function<void(size_t)> after) {
-    ReadySocket& socket = *writers_[i].socket;
-    if (const auto [unread] = co_await socket.WaitReadable(); unread) co_return;
-    EXPECT_TRUE(socket.writes_gather());
-    const std::string message = text(i);
-    const asio::const_buffer piece = asio::buffer(message);
-    const auto [error] = co_await socket.WriteTogether({&piece, 1}, writers_[i].written);
-    writers_[i].ended = error;
+  asio::awaitable<void> WriteWhenTold(size_t i, std::function<std::string(size_t)> text,
+                                      std::function<void(size_t)> after) {
+    if (const auto [unread] = co_await writers_[i].socket->WaitReadable(); unread) co_return;
+    co_await Write(i, text(i));
     after(i);
+  }
+  asio::awaitable<void> Write(size_t i, std::string text) {
+    ReadySocket& socket = *writers_[i].socket;
+    EXPECT_TRUE(socket.writes_gather());
+    const asio::const_buffer piece = asio::buffer(text);
+    size_t written = 0;
+    const auto [error] = co_await socket.WriteTogether({&piece, 1}, written);
+    writers_[i].written = written;
+    writers_[i].ended = error;
   }
   std::string Arrived(size_t i) {
     std::string arrived(writers_[i].peer.available(), '\0');
@@ -507,23 +532,58 @@ TEST_F(WriteTogetherTest, OfManyEachIsWrittenOnce) {
   }
 }
 
-TEST_F(WriteTogetherTest, WhoIsThroughMayWriteAgain) {
-  const std::string more = "more";
-  const asio::const_buffer piece = asio::buffer(more);
-  size_t written = 0;
-  const auto again = [&](size_t i) -> asio::awaitable<void> {
-    const auto [error] = co_await writers_[i].socket->WriteTogether({&piece, 1}, written);
-    EXPECT_FALSE(error);
-    EXPECT_EQ(written, 4u);
+// One message may wake many.
+TEST_F(WriteTogetherTest, OneWhoIsToldMayMakeManyWrite) {
+  constexpr size_t kWriters = 100;
+  Add(kWriters + 1);
+  std::vector<Waiter> waiters(kWriters);
+  const auto write_when_woken = [&](size_t i) -> asio::awaitable<void> {
+    co_await waiters[i].Wait();
+    co_await Write(i, std::to_string(i));
   };
-  RunWriters(
-      2, [](size_t i) { return std::to_string(i); },
-      [&](size_t i) {
-        if (i == 0) asio::co_spawn(*io_, again(i), asio::detached);
-      });
-  EXPECT_EQ(written, 4u);
-  EXPECT_EQ(Arrived(0), "0more");
-  EXPECT_EQ(Arrived(1), "1");
+  for (size_t i = 0; i < kWriters; ++i) Spawn(write_when_woken(i));
+  writers_[kWriters].socket->AwaitReadable([&](error_code) {
+    for (Waiter& waiter : waiters) waiter.Wake();
+    for (size_t i = 0; i < kWriters; ++i) EXPECT_EQ(writers_[i].peer.available(), 0u);
+  });
+  io_->poll();
+  Send(writers_[kWriters].peer, "go");
+  Run();
+  for (size_t i = 0; i < kWriters; ++i) {
+    EXPECT_EQ(writers_[i].ended, error_code());
+    EXPECT_EQ(Arrived(i), std::to_string(i));
+  }
+}
+
+TEST_F(WriteTogetherTest, WhoIsThroughMayWriteAgainAndBeClosedMeanwhile) {
+  for (const bool closes : {false, true}) {
+    writers_.clear();
+    Add(2);
+    const auto twice = [&]() -> asio::awaitable<void> {
+      co_await writers_[0].socket->WaitReadable();
+      co_await Write(0, "one");
+      EXPECT_EQ(writers_[0].written, 3u);
+      co_await Write(0, "three");
+    };
+    const auto once = [&]() -> asio::awaitable<void> {
+      co_await writers_[1].socket->WaitReadable();
+      co_await Write(1, "two");
+      if (closes) writers_[0].socket->Close();
+    };
+    Spawn(twice());
+    Spawn(once());
+    io_->restart();
+    io_->poll();
+    for (Writer& writer : writers_) {
+      Send(writer.peer, "go");
+      AwaitArrival({writer.socket.get()});
+    }
+    Run();
+    EXPECT_EQ(writers_[0].written, closes ? 0u : 5u);
+    EXPECT_EQ(writers_[0].ended, closes ? error_code(asio::error::operation_aborted) : error_code());
+    EXPECT_EQ(Arrived(0), closes ? "one" : "onethree");
+    EXPECT_EQ(Arrived(1), "two");
+  }
 }
 
 TEST_F(WriteTogetherTest, WhatIsClosedOrCancelledBeforeItLeavesIsNotWritten) {
@@ -601,20 +661,45 @@ TEST_F(WriteTogetherTest, AResetIsTheWritersError) {
   }
 }
 
+// It may be told of its room, for which it waited before, or of a reset.
 TEST_F(WriteTogetherTest, AnEventBeforeItLeavesDoesNotEndIt) {
-  // Watched for writing from before, so that its room is an event too.
-  auto [socket, peer] = Connect();
-  socket->AwaitWritable([](error_code) {});
+  Add(2);
+  writers_[1].socket->AwaitWritable([](error_code) {});
   Run();
-  Send(peer, "go");
-  writers_.push_back({std::move(socket), std::move(peer)});
-  asio::co_spawn(*io_,
-                 Write(
-                     0, [](size_t) { return std::string("once"); }, [](size_t) {}),
-                 asio::detached);
+  Waiter waiter;
+  const auto write_when_woken = [&]() -> asio::awaitable<void> {
+    co_await waiter.Wait();
+    co_await Write(1, "once");
+  };
+  Spawn(write_when_woken());
+  writers_[0].socket->AwaitReadable([&](error_code) { waiter.Wake(); });
+  io_->restart();
+  io_->poll();
+  for (Writer& writer : writers_) {
+    Send(writer.peer, "go");
+    AwaitArrival({writer.socket.get()});
+  }
   Run();
-  EXPECT_EQ(writers_[0].written, 4u);
-  EXPECT_EQ(Arrived(0), "once");
+  EXPECT_EQ(writers_[1].ended, error_code());
+  EXPECT_EQ(writers_[1].written, 4u);
+  EXPECT_EQ(Arrived(1), "once");
+}
+
+TEST_F(WriteTogetherTest, WhereNobodyIsBeingToldItIsWrittenAtOnce) {
+  Add(1);
+  std::optional<error_code> ended;
+  size_t written = 77;
+  const asio::const_buffer piece("text", 4);
+  const auto write = [&]() -> asio::awaitable<void> {
+    EXPECT_FALSE(writers_[0].socket->writes_gather());
+    const auto [error] = co_await writers_[0].socket->WriteTogether({&piece, 1}, written);
+    ended = error;
+  };
+  Spawn(write());
+  Run();
+  EXPECT_EQ(ended, error_code());
+  EXPECT_EQ(written, 4u);
+  EXPECT_EQ(Arrived(0), "text");
 }
 
 TEST_F(WriteTogetherTest, ALoopThatGoesTakesThoseWhoWriteAlong) {

@@ -1,7 +1,7 @@
 // Real sockets on the loopback, with a ring and without one.
 #include "dataplane/http/socket_batch.h"
 
-#include <fcntl.h>
+#include <liburing.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -72,6 +72,21 @@ TEST_P(SocketBatchTest, EachIsDoneAndResultsAreInOrder) {
   }
 }
 
+TEST_P(SocketBatchTest, UsesARingWhereTheKernelHasOne) {
+  io_uring ring{};
+  const bool kernel_has_one = io_uring_queue_init(2, &ring, 0) == 0;
+  if (kernel_has_one) io_uring_queue_exit(&ring);
+  auto [first, first_peer] = Connect();
+  std::array<char, 8> memory;
+  batch_.Receive(first.native_handle(), asio::buffer(memory));
+  Run();
+  EXPECT_FALSE(batch_.has_ring()) << "for a single one";
+  batch_.Receive(first.native_handle(), asio::buffer(memory));
+  batch_.Receive(first.native_handle(), asio::buffer(memory));
+  Run();
+  EXPECT_EQ(batch_.has_ring(), GetParam() && kernel_has_one);
+}
+
 TEST_P(SocketBatchTest, NoneWaitsAndEachHasItsOwnError) {
   auto [silent, silent_peer] = Connect();
   auto [ended, ended_peer] = Connect();
@@ -135,7 +150,7 @@ TEST_P(SocketBatchTest, WithoutARingItGoesOnByCalls) {
   auto [second, second_peer] = Connect();
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-  const int next_free = ::fcntl(0, F_DUPFD, 0);
+  const int next_free = ::dup(acceptor_.native_handle());
   ASSERT_GE(next_free, 0);
   ::close(next_free);
   const rlimit none_left{static_cast<rlim_t>(next_free), before.rlim_max};
