@@ -214,7 +214,6 @@ void ReadySocket::NoteRead(int result, size_t room) {
 
 void ReadySocket::TakeAhead(std::span<char> memory, int result) {
   NoteRead(result, memory.size());
-  if (result == 0) readable_ = true;  // its end is found once more
   if (result == -EAGAIN) return;
   ahead_ = result;
   ahead_data_ = memory.data();
