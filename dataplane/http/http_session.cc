@@ -183,9 +183,9 @@ awaitable<std::optional<HeadFault>> HttpSession::ReadSizedBody(bool& lost) {
     if (filled == body.size()) {  // memory follows what came, not what was announced
       const size_t room = std::min(length, std::max({filled * 2, filled + kBodyReadBytes, in_.size()}));
       body.reserve(room + kReadableBytesBehindBody);
-      body.resize(room);
+      body.resize(room == length ? length + 1 : room);  // a read that leaves room says that nothing follows yet
     }
-    size_t n = std::min(in_.size(), body.size() - filled);
+    size_t n = std::min({in_.size(), body.size() - filled, length - filled});
     if (n > 0) {
       std::copy_n(in_.data(), n, body.data() + filled);
       in_.Consume(n);
@@ -204,6 +204,11 @@ awaitable<std::optional<HeadFault>> HttpSession::ReadSizedBody(bool& lost) {
     }
     filled += n;
   }
+  if (filled > length) {  // the next request's first byte; in_ is empty, else nothing would have been read
+    *static_cast<char*>(in_.Prepare(1).data()) = body[length];
+    in_.Commit(1);
+  }
+  body.resize(length);
   co_return std::nullopt;
 }
 

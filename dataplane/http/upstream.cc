@@ -320,7 +320,8 @@ awaitable<error_code> Call::WriteRest(std::string_view data) {
   co_return error_code();
 }
 
-size_t Call::ReadBytesExpected() const { return std::clamp<uint64_t>(length_left_, kReadBytes, kBodyReadBytesMax); }
+// One more than is to come: a read that leaves room says that nothing follows.
+size_t Call::ReadBytesExpected() const { return std::clamp<uint64_t>(length_left_ + 1, kReadBytes, kBodyReadBytesMax); }
 
 // What is there, if it is known without waiting; under TLS it never is.
 bool Call::FillAtOnce(error_code& error) {

@@ -208,6 +208,21 @@ TEST_F(HttpServerTest, PipelinedRequestsAreAnsweredInOrder) {
   for (int i = 0; i < 50; ++i) EXPECT_TRUE(client.ReadResponse().ends_with("\r\n\r\nnumber " + std::to_string(i)));
 }
 
+// A long body is read with room for one byte of what follows.
+TEST_F(HttpServerTest, PipelinedBehindALongBodyNothingIsLost) {
+  StartServer();
+  RawSocket client = RawSocket::To(address_);
+  std::string all;
+  std::vector<std::string> bodies;
+  for (const size_t size : {5'000, 65'536, 100'000, 131'072, 300'000}) {
+    bodies.emplace_back(size, static_cast<char>('a' + bodies.size()));
+    all += "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n" + bodies.back();
+  }
+  std::thread sender([&] { client.Send(all); });
+  for (const std::string& body : bodies) EXPECT_TRUE(client.ReadResponse().ends_with("\r\n\r\n" + body));
+  sender.join();
+}
+
 TEST_F(HttpServerTest, BytesPipelinedWhileTheHandlerWorksAreKept) {
   StartServer();
   RawSocket client = RawSocket::To(address_);
