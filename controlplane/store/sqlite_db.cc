@@ -11,7 +11,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "controlplane/store/joined_wal.h"
+#include "controlplane/store/sqlite_joined_wal.h"
 
 namespace signalbox {
 namespace {

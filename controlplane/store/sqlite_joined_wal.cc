@@ -1,4 +1,4 @@
-#include "controlplane/store/joined_wal.h"
+#include "controlplane/store/sqlite_joined_wal.h"
 
 #include <sqlite3.h>
 
