@@ -472,14 +472,18 @@ class WriteTogetherTest : public ReadySocketTest {
       writers_.push_back({std::move(socket), std::move(peer)});
     }
   }
-  void Spawn(asio::awaitable<void> coroutine) { asio::co_spawn(*io_, std::move(coroutine), asio::detached); }
-  // Each is told when all run, writes `text(i)` there and then, and goes on with `after(i)`.
-  void RunWriters(size_t n, std::function<std::string(size_t)> text, std::function<void(size_t)> after) {
-    Add(n);
+  // In the next turn each is told, in their order.
+  void SendToAll() {
     for (Writer& writer : writers_) {
       Send(writer.peer, "go");
       AwaitArrival({writer.socket.get()});
     }
+  }
+  void Spawn(asio::awaitable<void> coroutine) { asio::co_spawn(*io_, std::move(coroutine), asio::detached); }
+  // Each is told when all run, writes `text(i)` there and then, and goes on with `after(i)`.
+  void RunWriters(size_t n, std::function<std::string(size_t)> text, std::function<void(size_t)> after) {
+    Add(n);
+    SendToAll();
     for (size_t i = 0; i < n; ++i) Spawn(WriteWhenTold(i, text, after));
     Run();
   }
@@ -574,10 +578,7 @@ TEST_F(WriteTogetherTest, WhoIsThroughMayWriteAgainAndBeClosedMeanwhile) {
     Spawn(once());
     io_->restart();
     io_->poll();
-    for (Writer& writer : writers_) {
-      Send(writer.peer, "go");
-      AwaitArrival({writer.socket.get()});
-    }
+    SendToAll();
     Run();
     EXPECT_EQ(writers_[0].written, closes ? 0u : 5u);
     EXPECT_EQ(writers_[0].ended, closes ? error_code(asio::error::operation_aborted) : error_code());
@@ -675,10 +676,7 @@ TEST_F(WriteTogetherTest, AnEventBeforeItLeavesDoesNotEndIt) {
   writers_[0].socket->AwaitReadable([&](error_code) { waiter.Wake(); });
   io_->restart();
   io_->poll();
-  for (Writer& writer : writers_) {
-    Send(writer.peer, "go");
-    AwaitArrival({writer.socket.get()});
-  }
+  SendToAll();
   Run();
   EXPECT_EQ(writers_[1].ended, error_code());
   EXPECT_EQ(writers_[1].written, 4u);
@@ -705,7 +703,6 @@ TEST_F(WriteTogetherTest, WhereNobodyIsBeingToldItIsWrittenAtOnce) {
 TEST_F(WriteTogetherTest, ALoopThatGoesTakesThoseWhoWriteAlong) {
   const auto token = std::make_shared<int>();
   auto [socket, peer] = Connect();
-  auto [other, other_peer] = Connect();
   Send(peer, "go");
   size_t written = 0;
   auto coroutine = [&](std::unique_ptr<ReadySocket> held, std::shared_ptr<int>) -> asio::awaitable<void> {
